@@ -1,0 +1,46 @@
+//! Events as JSON, in one deterministic form.
+
+use super::body::Body;
+use super::tags::Tags;
+use crate::json::{Count, Escapes, Sink, write_integer, write_joined, write_string, write_string_body};
+
+/// Writes the event object: minified, fields in the order of NIP-01.
+pub(super) fn write_event(body: &Body, out: &mut impl Sink) {
+    out.put("{\"id\":\"");
+    body.id.with_hex(|hex| out.put(hex));
+    out.put("\",\"pubkey\":\"");
+    body.pubkey.with_hex(|hex| out.put(hex));
+    out.put("\",\"created_at\":");
+    write_integer(out, body.created_at.as_secs());
+    out.put(",\"kind\":");
+    write_integer(out, body.kind.as_u16().into());
+    out.put(",\"tags\":");
+    write_tags(body.tags(), Escapes::All, out);
+    out.put(",\"content\":");
+    write_string(out, body.content());
+    out.put(",\"sig\":\"");
+    body.signature.with_hex(|hex| out.put(hex));
+    out.put("\"}");
+}
+
+/// The length of what [`write_event`] writes.
+pub(super) fn size(body: &Body) -> usize {
+    let mut count = Count::default();
+    write_event(body, &mut count);
+    count.0
+}
+
+/// Writes tags as an array of arrays.
+pub(super) fn write_tags(tags: Tags<'_>, escapes: Escapes, out: &mut impl Sink) {
+    out.put("[");
+    write_joined(out, tags, |out, tag| {
+        out.put("[");
+        write_joined(out, tag, |out, value| {
+            out.put("\"");
+            write_string_body(out, value, escapes);
+            out.put("\"");
+        });
+        out.put("]");
+    });
+    out.put("]");
+}

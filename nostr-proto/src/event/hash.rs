@@ -1,0 +1,126 @@
+//! Event ids: the SHA-256 of the canonical form, without writing that form to the heap.
+
+use super::Event;
+use super::body::Body;
+use super::encode::write_tags;
+use crate::json::{Escapes, Sink, write_integer, write_string_body};
+use crate::{EventId, Signature};
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::Deref;
+use sha2::{Digest, Sha256};
+
+/// Gathers the many small pieces of a canonical form, so that the hash gets large ones.
+struct Hasher {
+    sha: Sha256,
+    stage: [u8; 1024],
+    staged: usize,
+}
+
+impl Hasher {
+    fn new() -> Hasher {
+        Hasher { sha: Sha256::new(), stage: [0; 1024], staged: 0 }
+    }
+
+    fn flush(&mut self) {
+        self.sha.update(&self.stage[..self.staged]);
+        self.staged = 0;
+    }
+
+    fn finish(mut self) -> EventId {
+        self.flush();
+        EventId::from_bytes(self.sha.finalize().into())
+    }
+}
+
+impl Sink for Hasher {
+    fn put(&mut self, text: &str) {
+        if text.len() > self.stage.len() - self.staged {
+            self.flush();
+        }
+        match self.stage.get_mut(self.staged..self.staged + text.len()) {
+            Some(room) => {
+                room.copy_from_slice(text.as_bytes());
+                self.staged += text.len();
+            }
+            // Longer than the whole stage, which is empty now.
+            None => self.sha.update(text.as_bytes()),
+        }
+    }
+}
+
+/// The id of an event that we create: all control characters escaped.
+pub(super) fn compute(body: &Body) -> EventId {
+    compute_with(body, Escapes::All)
+}
+
+fn compute_with(body: &Body, escapes: Escapes) -> EventId {
+    let mut hasher = Hasher::new();
+    let out = &mut hasher;
+    out.put("[0,\"");
+    body.pubkey.with_hex(|hex| out.put(hex));
+    out.put("\",");
+    write_integer(out, body.created_at.as_secs());
+    out.put(",");
+    write_integer(out, body.kind.as_u16().into());
+    out.put(",");
+    write_tags(body.tags(), escapes, out);
+    out.put(",\"");
+    write_string_body(out, body.content(), escapes);
+    out.put("\"]");
+    hasher.finish()
+}
+
+/// An event whose id is proven to be the hash of its content. Two of these with the same id can
+/// differ in the signature alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashedEvent(Event);
+
+impl HashedEvent {
+    pub(super) fn check(event: Event) -> Result<HashedEvent, IdMismatch> {
+        let claimed = event.id();
+        let computed = compute(&event.0);
+        let matches = claimed == computed
+            || (event.0.has_rare_controls() && claimed == compute_with(&event.0, Escapes::ShortOnly));
+        if matches { Ok(HashedEvent(event)) } else { Err(IdMismatch { claimed, computed }) }
+    }
+
+    /// The same event with another signature, as another relay may have sent it.
+    #[must_use]
+    pub fn with_signature(self, signature: Signature) -> HashedEvent {
+        let Event(mut body) = self.0;
+        Arc::make_mut(&mut body).signature = signature;
+        HashedEvent(Event(body))
+    }
+
+    /// The event itself.
+    #[must_use]
+    pub fn into_event(self) -> Event {
+        self.0
+    }
+}
+
+impl Deref for HashedEvent {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.0
+    }
+}
+
+/// An event claims an id that is not the hash of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdMismatch {
+    /// The id that the event carries.
+    pub claimed: EventId,
+    /// The id that its content gives.
+    pub computed: EventId,
+}
+
+impl fmt::Display for IdMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the event claims id {} but its content hashes to {}", self.claimed, self.computed)
+    }
+}
+
+impl core::error::Error for IdMismatch {}

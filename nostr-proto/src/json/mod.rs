@@ -1,0 +1,9 @@
+//! Reading and writing the JSON of the wire, without a document tree.
+
+mod reader;
+mod scan;
+mod string;
+mod writer;
+
+pub(crate) use reader::Reader;
+pub(crate) use writer::{Count, Escapes, Sink, write_integer, write_joined, write_string, write_string_body};

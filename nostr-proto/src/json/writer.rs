@@ -1,0 +1,104 @@
+//! Writing JSON into anything that takes text: a string, a byte counter, a hash.
+
+use super::scan::plain_length;
+use alloc::string::String;
+
+/// Something that text can be appended to.
+pub(crate) trait Sink {
+    fn put(&mut self, text: &str);
+}
+
+impl Sink for String {
+    fn put(&mut self, text: &str) {
+        self.push_str(text);
+    }
+}
+
+/// Counts the bytes it is given and forgets them.
+#[derive(Default)]
+pub(crate) struct Count(pub(crate) usize);
+
+impl Sink for Count {
+    fn put(&mut self, text: &str) {
+        self.0 += text.len();
+    }
+}
+
+/// What to do with control characters that have no short escape.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Escapes {
+    /// Write them as `\u00xx`: the only valid JSON, and what deployed software hashes.
+    All,
+    /// Leave them as they are: NIP-01 to the letter, for hashing only.
+    ShortOnly,
+}
+
+/// Writes `text` as a JSON string, quotes included.
+pub(crate) fn write_string(out: &mut impl Sink, text: &str) {
+    out.put("\"");
+    write_string_body(out, text, Escapes::All);
+    out.put("\"");
+}
+
+/// Writes `text` escaped, without quotes.
+pub(crate) fn write_string_body(out: &mut impl Sink, text: &str, escapes: Escapes) {
+    let mut rest = text;
+    loop {
+        let at = plain_length(rest.as_bytes());
+        out.put(&rest[..at]);
+        let Some(&byte) = rest.as_bytes().get(at) else { return };
+        match short_escape(byte) {
+            Some(escape) => out.put(escape),
+            None if escapes == Escapes::ShortOnly => out.put(&rest[at..=at]),
+            None => {
+                let digits = [b'0' + (byte >> 4), b"0123456789abcdef"[(byte & 15) as usize]];
+                out.put("\\u00");
+                out.put(core::str::from_utf8(&digits).expect("hex digits are ASCII"));
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+}
+
+fn short_escape(byte: u8) -> Option<&'static str> {
+    Some(match byte {
+        b'\n' => "\\n",
+        b'"' => "\\\"",
+        b'\\' => "\\\\",
+        b'\r' => "\\r",
+        b'\t' => "\\t",
+        0x08 => "\\b",
+        0x0c => "\\f",
+        _ => return None,
+    })
+}
+
+/// Writes a number in decimal.
+pub(crate) fn write_integer(out: &mut impl Sink, mut number: u64) {
+    // u64::MAX has 20 digits.
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len() - 1;
+    loop {
+        digits[start] = b"0123456789"[(number % 10) as usize];
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+        start -= 1;
+    }
+    out.put(core::str::from_utf8(&digits[start..]).expect("decimal digits are ASCII"));
+}
+
+/// Writes items with commas between them.
+pub(crate) fn write_joined<S: Sink, T>(
+    out: &mut S,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut S, T),
+) {
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.put(",");
+        }
+        write(out, item);
+    }
+}
