@@ -1,0 +1,286 @@
+//! What the application asks of the core. Every call is a value, so that it can be recorded and generated.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use nostr_proto::{Event, EventId, Filter, RelayUrl, UnsignedEvent};
+
+use crate::ids::{PublishId, SubId};
+
+/// A call of the application.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Take a relay into the pool, or change the options of one that is in it. Dials nothing by itself.
+    AddRelay {
+        /// Which.
+        url: RelayUrl,
+        /// How it is used.
+        options: RelayOptions,
+    },
+    /// Take a relay out: its requests end, its publishes there are `Unknown`, its socket is closed.
+    RemoveRelay {
+        /// Which.
+        url: RelayUrl,
+    },
+    /// Dial relays now and keep them connected, needed or not.
+    Connect {
+        /// Which.
+        which: Which,
+    },
+    /// Close connections and leave them closed until `Connect` or `Reconnect`.
+    Disconnect {
+        /// Which.
+        which: Which,
+        /// The close code to send.
+        code: u16,
+        /// The reason to send; cut to 123 bytes.
+        reason: String,
+    },
+    /// Drop connections, if any, and dial at once.
+    Reconnect {
+        /// Which.
+        which: Which,
+        /// How.
+        options: ReconnectOptions,
+    },
+    /// The device has a new network: waiting dials are made now, spread over the jitter.
+    NetworkChanged,
+    /// Start a subscription. Replies with [`Reply::Subscribed`].
+    Subscribe(Subscribe),
+    /// Replace a subscription's filters: a new generation of the same subscription.
+    Update {
+        /// Which.
+        sub: SubId,
+        /// The new filters.
+        filters: Vec<Filter>,
+    },
+    /// End a subscription: CLOSE goes to its relays.
+    Unsubscribe {
+        /// Which.
+        sub: SubId,
+    },
+    /// The application took items out of its queue: the room is free again.
+    Taken {
+        /// Whose.
+        sub: SubId,
+        /// How many items.
+        items: usize,
+        /// Their bytes, as [`Item::bytes`](crate::Item::bytes) says.
+        bytes: usize,
+    },
+    /// Publish a signed event. Replies with [`Reply::Publishing`].
+    Publish(Publish),
+    /// Echo an unsigned event to local subscriptions, have it signed, publish it. Replies with [`Reply::Publishing`].
+    PublishUnsigned(PublishUnsigned),
+    /// Publish an event once more that the core still remembers, where it was not accepted. Replies with [`Reply::Publishing`].
+    Retry {
+        /// The event.
+        event: EventId,
+        /// Time for the new verdict; `None`: the configured default.
+        deadline: Option<Duration>,
+    },
+    /// Stop trying to deliver a publish. Without a verdict yet, it is `Indeterminate`.
+    Cancel {
+        /// Which.
+        publish: PublishId,
+    },
+    /// Forget all that was learned, for another account say: subscriptions and publishes end, seen and held events are
+    /// dropped, connections are closed (and dialled again when needed). Relays and their options stay.
+    StartClean,
+    /// End everything: subscriptions end, sockets are closed, and later calls fail with [`CallError::Closed`].
+    Shutdown,
+}
+
+/// What a successful call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing to tell.
+    Done,
+    /// The new subscription.
+    Subscribed(SubId),
+    /// The new publish, and the id of its event.
+    Publishing(PublishId, EventId),
+}
+
+/// Relays that a call speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Every relay in the pool.
+    All,
+    /// One of them.
+    One(RelayUrl),
+}
+
+/// Relays that a subscription or publish goes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// Every relay added for reading (or for writing), also one that is added later, while the subscription lives.
+    #[default]
+    All,
+    /// These. One that is not in the pool is taken in for as long as it is used.
+    Relays(Vec<RelayUrl>),
+}
+
+/// How a relay of the pool is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayOptions {
+    /// Subscriptions to [`Target::All`] include it. Default `true`.
+    pub read: bool,
+    /// Publishes to [`Target::All`] include it. Default `true`.
+    pub write: bool,
+    /// Every publish goes here too, whatever its target. Default `false`.
+    pub pinned: bool,
+    /// Dial again after the relay closed the connection. Default `true`.
+    pub reconnect_on_close: bool,
+    /// Dial again after a transport error or a failed dial. Default `true`.
+    pub reconnect_on_error: bool,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self { read: true, write: true, pinned: false, reconnect_on_close: true, reconnect_on_error: true }
+    }
+}
+
+/// How to reconnect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReconnectOptions {
+    /// Leave connections alone that are open or being dialled. Default `false`: they are dropped first.
+    pub keep_open: bool,
+    /// Leave the count of failures in a row as it is. Default `false`: it starts over.
+    pub keep_backoff: bool,
+}
+
+/// A subscription to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscribe {
+    /// What is asked for; an event matches if any of them matches. At least one, at most `max_filters`.
+    pub filters: Vec<Filter>,
+    /// From whom.
+    pub target: Target,
+    /// Until when.
+    pub mode: Mode,
+    /// How long to wait for EOSE; `None`: the configured default. At most `eose_deadline_max`.
+    pub eose_deadline: Option<Duration>,
+    /// Items waiting to be taken; `None`: the configured default, which is also the most.
+    pub queue_items: Option<usize>,
+}
+
+/// How long a subscription lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Until it is ended.
+    #[default]
+    Live,
+    /// Until every relay has sent its EOSE or was given up.
+    UntilEose,
+}
+
+/// A publish of a signed event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publish {
+    /// The event.
+    pub event: Event,
+    /// Where to, the pinned relays apart.
+    pub target: Target,
+    /// When it counts as published.
+    pub quorum: Quorum,
+    /// Time for the verdict; `None`: the configured default.
+    pub deadline: Option<Duration>,
+}
+
+/// A publish of an event that the user's signer has yet to sign.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishUnsigned {
+    /// The event, its author and id already known.
+    pub event: UnsignedEvent,
+    /// Where to, the pinned relays apart.
+    pub target: Target,
+    /// When it counts as published.
+    pub quorum: Quorum,
+    /// Time for the verdict, signing included; `None`: the configured default.
+    pub deadline: Option<Duration>,
+}
+
+/// When a publish counts as published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Quorum {
+    /// One relay accepted it.
+    #[default]
+    First,
+    /// At least this many relays accepted it.
+    AtLeast(usize),
+    /// At least this share of the relays accepted it, in percent, rounded up.
+    Percent(u8),
+    /// More than half of the relays accepted it.
+    Majority,
+    /// Every relay accepted it.
+    All,
+    /// Each of these accepted it.
+    Named(Vec<RelayUrl>),
+}
+
+/// A call that cannot be carried out: the caller's mistake or the caller's limit, never a relay's fault.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallError {
+    /// The relay is not in the pool.
+    UnknownRelay(RelayUrl),
+    /// No relay is there to go to: the pool has none for this use, or the list was empty.
+    NoRelays,
+    /// The pool holds as many relays as it may.
+    TooManyRelays(usize),
+    /// The pool holds as many subscriptions as it may.
+    TooManySubscriptions(usize),
+    /// No filter, or more than `max_filters`.
+    FilterCount {
+        /// How many were given.
+        given: usize,
+        /// How many may be.
+        max: usize,
+    },
+    /// The subscription has ended or never was.
+    UnknownSubscription(SubId),
+    /// The publish was forgotten or never was.
+    UnknownPublish(PublishId),
+    /// The event is not among the publishes that are remembered, so it cannot be tried again by its id.
+    UnknownEvent(EventId),
+    /// No publish can be taken: as many are unfinished, or as many bytes, as may be. The event comes back.
+    PublishQueueFull(Event),
+    /// The same for an event yet to be signed.
+    UnsignedQueueFull(UnsignedEvent),
+    /// The quorum can never be reached: it asks for more relays, or others, than the publish goes to.
+    ImpossibleQuorum {
+        /// Relays that would have to accept.
+        needed: usize,
+        /// Relays that the publish goes to.
+        relays: usize,
+    },
+    /// The pool was shut down.
+    Closed,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownRelay(url) => write!(f, "relay {url} is not in the pool"),
+            Self::NoRelays => f.write_str("no relay to go to: add one, or name one"),
+            Self::TooManyRelays(max) => write!(f, "the pool holds its most relays already ({max})"),
+            Self::TooManySubscriptions(max) => write!(f, "the pool holds its most subscriptions already ({max})"),
+            Self::FilterCount { given, max } => write!(f, "a subscription takes 1 to {max} filters, not {given}"),
+            Self::UnknownSubscription(id) => write!(f, "subscription {id} has ended"),
+            Self::UnknownPublish(id) => write!(f, "publish {id} is not remembered"),
+            Self::UnknownEvent(id) => write!(f, "event {id} is not among the remembered publishes"),
+            Self::PublishQueueFull(_) | Self::UnsignedQueueFull(_) => {
+                f.write_str("too many unfinished publishes: wait for one to finish")
+            }
+            Self::ImpossibleQuorum { needed, relays } => {
+                write!(f, "the quorum asks for {needed} relays to accept, but only {relays} can")
+            }
+            Self::Closed => f.write_str("the pool was shut down"),
+        }
+    }
+}
+
+impl core::error::Error for CallError {}

@@ -1,0 +1,125 @@
+//! Every bound and delay of the core, with its default.
+
+use core::time::Duration;
+
+/// Limits and delays. All of them are finite; [`Config::default`] is what a desktop or mobile client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Sockets that may be dialling, open or closing at once. Default 10.
+    pub max_connections: usize,
+    /// Relays that the pool knows at once. Default 1,000.
+    pub max_relays: usize,
+    /// Logical subscriptions at once. Default 20,000.
+    pub max_subscriptions: usize,
+    /// Filters in one subscription. Default 10, which is what relays commonly take in one REQ.
+    pub max_filters: usize,
+    /// Publishes remembered at once, finished ones included; the oldest finished one makes room. Default 1,000.
+    pub max_publishes: usize,
+    /// Bytes of events held by those publishes. Default 16 MiB.
+    pub max_publish_bytes: usize,
+
+    /// First wait after a connection was lost or a dial failed. Doubles with each failure in a row. Default 1 s.
+    pub backoff_base: Duration,
+    /// Longest wait between two dials, jitter included. Default 60 s.
+    pub backoff_max: Duration,
+    /// Up to this much is added to each wait, drawn from the seed. Default 1 s.
+    pub backoff_jitter: Duration,
+    /// How long a connection must stay open before a failure counts as the first in a row again. Default 60 s.
+    pub stable_after: Duration,
+    /// A dial (resolve, connect, TLS and upgrade together) is given up after this. Default 15 s.
+    pub dial_deadline: Duration,
+    /// A closing handshake is given up after this. Default 2 s.
+    pub close_deadline: Duration,
+    /// A ping is sent this often; two of them with no frame at all after them close the socket. Default 30 s.
+    pub keepalive: Duration,
+    /// A connection that nobody needs is closed after this. Default 60 s.
+    pub idle_close: Duration,
+
+    /// Frames given to a socket that its sink has not taken yet. Default 64.
+    pub send_credits: usize,
+    /// Bytes given to a socket that its sink has not taken yet. One larger frame may go alone. Default 2 MiB.
+    pub send_bytes: usize,
+
+    /// A relay that sent no EOSE is no longer waited for after this; every event restarts it. Default 10 s.
+    pub eose_deadline: Duration,
+    /// However much progress it makes, a relay is not waited for longer than this. Default 60 s.
+    pub eose_deadline_max: Duration,
+    /// How far the clock of a relay, or ours, may be off when asking for what was missed. Default 120 s.
+    pub skew: Duration,
+    /// How much older than its acceptance by the relay an event may be dated and still be caught up with. Default 900 s.
+    pub late_window: Duration,
+    /// Refused requests without an EOSE between them after which a leg is closed. Default 5.
+    pub max_refusals: u32,
+    /// Items (events above all) of a subscription that the application has not taken yet. Default 4,096.
+    pub queue_items: usize,
+    /// Bytes of those. Default 16 MiB.
+    pub queue_bytes: usize,
+
+    /// Event ids remembered as seen, shared out among the relays. Default 100,000.
+    pub max_seen: usize,
+    /// Deliveries (an event to a subscription) remembered, in all; the oldest seen ids make room. Default 400,000.
+    pub max_delivered: usize,
+    /// Verified events kept at hand for a subscription that still needs them, in bytes. Default 4 MiB.
+    pub held_bytes: usize,
+    /// Events whose signature is being checked, in all. Default 4,096.
+    pub max_in_flight: usize,
+    /// The same, per relay; a relay that reaches half of it is not read from until it falls to a quarter. Default 1,024.
+    pub max_in_flight_per_relay: usize,
+    /// Other copies of an event in flight that are kept for the case that the first is forged. Default 8.
+    pub max_parked: usize,
+
+    /// An EVENT without an OK is unanswered after this, and is sent again. Default 10 s.
+    pub ok_deadline: Duration,
+    /// First wait before an EVENT is sent to the same relay again. Doubles, up to `backoff_max`. Default 1 s.
+    pub retry_base: Duration,
+    /// How many times one EVENT is sent to one relay. Default 5.
+    pub max_sends: u32,
+    /// The same where the relay's reason for refusing is unknown or empty. Default 3.
+    pub max_sends_unknown: u32,
+    /// Without a verdict by then, a publish is `Indeterminate`. Default 30 s.
+    pub publish_deadline: Duration,
+    /// How long delivery goes on after the publish was called, verdict or not. Default 600 s.
+    pub publish_lifetime: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            max_relays: 1_000,
+            max_subscriptions: 20_000,
+            max_filters: 10,
+            max_publishes: 1_000,
+            max_publish_bytes: 16 << 20,
+            backoff_base: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            backoff_jitter: Duration::from_secs(1),
+            stable_after: Duration::from_secs(60),
+            dial_deadline: Duration::from_secs(15),
+            close_deadline: Duration::from_secs(2),
+            keepalive: Duration::from_secs(30),
+            idle_close: Duration::from_secs(60),
+            send_credits: 64,
+            send_bytes: 2 << 20,
+            eose_deadline: Duration::from_secs(10),
+            eose_deadline_max: Duration::from_secs(60),
+            skew: Duration::from_secs(120),
+            late_window: Duration::from_secs(900),
+            max_refusals: 5,
+            queue_items: 4_096,
+            queue_bytes: 16 << 20,
+            max_seen: 100_000,
+            max_delivered: 400_000,
+            held_bytes: 4 << 20,
+            max_in_flight: 4_096,
+            max_in_flight_per_relay: 1_024,
+            max_parked: 8,
+            ok_deadline: Duration::from_secs(10),
+            retry_base: Duration::from_secs(1),
+            max_sends: 5,
+            max_sends_unknown: 3,
+            publish_deadline: Duration::from_secs(30),
+            publish_lifetime: Duration::from_secs(600),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What an open connection keeps: whether it is alive, whether it is needed, and how much may be sent.
+
+use nostr_proto::Timestamp;
+
+use crate::command::Command;
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::ids::SocketId;
+use crate::time::{Instant, Now};
+
+use super::credit::Credit;
+
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) socket: SocketId,
+    pub(super) since: Instant,
+    pub(super) heard: Instant,
+    /// Since when nobody needs it.
+    pub(super) idle_since: Option<Instant>,
+    /// When the last ping went out, or the connection opened.
+    last_ping: Instant,
+    unanswered: Option<Unanswered>,
+    /// The local send time of the newest ping that was answered.
+    pub(super) proven: Option<Timestamp>,
+    pub(super) credit: Credit,
+    pub(super) paused: bool,
+}
+
+/// Pings that no pong came for.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    /// When the oldest of them went out: a pong proves that much, whichever ping it answers.
+    oldest: Timestamp,
+    /// Whether nothing at all came between the last two.
+    silent: bool,
+}
+
+/// What an open connection's timer found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    /// Nobody has needed it for long enough.
+    Idle,
+    /// Two pings went unanswered.
+    Silent,
+}
+
+impl Open {
+    pub(super) fn new(socket: SocketId, wanted: bool, now: Now) -> Self {
+        Self {
+            socket,
+            since: now.mono,
+            heard: now.mono,
+            idle_since: (!wanted).then_some(now.mono),
+            last_ping: now.mono,
+            unanswered: None,
+            proven: None,
+            credit: Credit::default(),
+            paused: false,
+        }
+    }
+
+    pub(super) fn ponged(&mut self) {
+        if let Some(Unanswered { oldest, .. }) = self.unanswered.take() {
+            self.proven = Some(oldest);
+        }
+    }
+
+    /// Sends a ping now, unless one is out.
+    pub(super) fn probe(&mut self, now: Now, fx: &mut Effects) {
+        if self.unanswered.is_none() {
+            self.ping(Unanswered { oldest: now.unix, silent: false }, now, fx);
+        }
+    }
+
+    /// A ping goes out every `keepalive`, so that `proven` advances on a busy connection, too. Two of them without any
+    /// frame after them mean that the relay is gone; any frame at all means that it is not.
+    pub(super) fn timeout(&mut self, config: &Config, now: Now, fx: &mut Effects) -> Due {
+        if self.idle_since.is_some_and(|t| t + config.idle_close <= now.mono) {
+            return Due::Idle;
+        }
+        if now.mono < self.last_ping + config.keepalive {
+            return Due::Nothing;
+        }
+        // While we do not read, silence says nothing.
+        let heard = self.paused || self.heard > self.last_ping;
+        match self.unanswered {
+            None => self.ping(Unanswered { oldest: now.unix, silent: false }, now, fx),
+            Some(Unanswered { oldest, .. }) if heard => self.ping(Unanswered { oldest, silent: false }, now, fx),
+            Some(Unanswered { oldest, silent: false }) => self.ping(Unanswered { oldest, silent: true }, now, fx),
+            Some(Unanswered { silent: true, .. }) => return Due::Silent,
+        }
+        Due::Nothing
+    }
+
+    /// When [`Open::timeout`] wants to be called.
+    pub(super) fn deadline(&self, config: &Config) -> Instant {
+        let ping = self.last_ping + config.keepalive;
+        self.idle_since.map_or(ping, |t| ping.min(t + config.idle_close))
+    }
+
+    fn ping(&mut self, unanswered: Unanswered, now: Now, fx: &mut Effects) {
+        self.unanswered = Some(unanswered);
+        self.last_ping = now.mono;
+        self.credit.spend(0);
+        fx.command(Command::Ping { socket: self.socket });
+    }
+}

@@ -1,0 +1,30 @@
+//! What a step of the machine is given, and what it means to others.
+
+use crate::call::RelayOptions;
+use crate::config::Config;
+use crate::time::Now;
+
+/// What a step meant for the requests and publishes of this relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// The socket is open: ask and publish.
+    Up,
+    /// There was a socket, and it is gone or going.
+    Down,
+    /// There is no socket and will be none for a while.
+    Unavailable,
+}
+
+/// What the machine may know of its surroundings in one step.
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) options: RelayOptions,
+    /// Whether another socket may be opened.
+    pub(crate) slot_free: bool,
+    /// Whether a request, a publish or the user needs this relay.
+    pub(crate) wanted: bool,
+    pub(crate) now: Now,
+}

@@ -1,0 +1,102 @@
+//! Events whose signature is being checked.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use nostr_proto::{EventId, HashedEvent, Signature};
+
+use crate::event::Mark;
+use crate::ids::{RelayIx, SubId, WireId};
+
+/// A request that brought a copy and whose EOSE waits for the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiter {
+    pub(crate) sub: SubId,
+    pub(crate) relay: RelayIx,
+    pub(crate) wire: WireId,
+    pub(crate) mark: Mark,
+}
+
+/// An event in flight. Its content hashed to its id, so another copy can differ in the signature alone.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) event: HashedEvent,
+    /// Whose copy is being checked; it counts against this relay's share.
+    pub(crate) source: RelayIx,
+    /// Who brought this very signature, the first one first.
+    pub(crate) relays: Vec<RelayIx>,
+    /// Other signatures for the same content, at most one per relay, for the case that this one is forged.
+    pub(crate) parked: VecDeque<(RelayIx, Signature)>,
+    /// Whom the decision concerns; at most one entry per leg.
+    pub(crate) waiters: Vec<Waiter>,
+}
+
+impl Flight {
+    /// Notes who waits. False: this leg waits already.
+    pub(crate) fn wait(&mut self, waiter: Waiter) -> bool {
+        let known =
+            self.waiters.iter().any(|w| w.sub == waiter.sub && w.relay == waiter.relay && w.wire == waiter.wire);
+        if !known {
+            self.waiters.push(waiter);
+        }
+        !known
+    }
+}
+
+/// All events in flight, and how many of them each relay is answerable for.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    by_id: BTreeMap<EventId, Flight>,
+    per_relay: BTreeMap<RelayIx, usize>,
+}
+
+impl Flights {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn of(&self, relay: RelayIx) -> usize {
+        self.per_relay.get(&relay).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &EventId) -> Option<&mut Flight> {
+        self.by_id.get_mut(id)
+    }
+
+    pub(crate) fn start(&mut self, id: EventId, flight: Flight) {
+        *self.per_relay.entry(flight.source).or_default() += 1;
+        self.by_id.insert(id, flight);
+    }
+
+    pub(crate) fn finish(&mut self, id: &EventId) -> Option<Flight> {
+        let flight = self.by_id.remove(id)?;
+        self.unshare(flight.source);
+        Some(flight)
+    }
+
+    /// The first copy was forged: the next parked signature is to be checked instead. `None`: there is none.
+    pub(crate) fn next_copy(&mut self, id: &EventId) -> Option<HashedEvent> {
+        let flight = self.by_id.get_mut(id)?;
+        let (relay, signature) = flight.parked.pop_front()?;
+        flight.event = flight.event.clone().with_signature(signature);
+        flight.relays = alloc::vec![relay];
+        // Others that parked the very same signature have the event, too, if it is good.
+        let same = flight.parked.iter().filter(|(_, s)| *s == signature).map(|(r, _)| *r);
+        flight.relays.extend(same);
+        flight.parked.retain(|(_, s)| *s != signature);
+        let (old, event) = (flight.source, flight.event.clone());
+        flight.source = relay;
+        self.unshare(old);
+        *self.per_relay.entry(relay).or_default() += 1;
+        Some(event)
+    }
+
+    fn unshare(&mut self, relay: RelayIx) {
+        if let Some(n) = self.per_relay.get_mut(&relay) {
+            *n -= 1;
+            if *n == 0 {
+                self.per_relay.remove(&relay);
+            }
+        }
+    }
+}

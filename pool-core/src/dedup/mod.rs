@@ -1,0 +1,192 @@
+//! The dedup machine: which events are known, and which are being verified.
+//!
+//! An id's life:
+//!
+//! | state \ input | copy, same signature | copy, another signature | verified | forged |
+//! |---|---|---|---|---|
+//! | unknown | in flight¹ | in flight¹ | – | – |
+//! | in flight | note the relay | park relay and signature² | seen | next parked copy, or unknown |
+//! | seen | note the relay | note the relay | – | – |
+//!
+//! ¹ Only if the content hashes to the id and there is room; otherwise the copy is dropped and counted. ² At most one
+//! per relay, and `max_parked` in all.
+//!
+//! An id is *seen* only once its signature was verified: a forged copy can delay the real one by a check, never suppress
+//! it. No id is ever remembered as bad. A seen id only ever drops a copy, or hands out the verified event itself.
+
+mod flight;
+mod held;
+mod seen;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+
+use nostr_proto::{BadSignature, EventId, HashedEvent, Proof, Signature, VerifiedEvent};
+
+use crate::config::Config;
+use crate::ids::{RelayIx, SubId};
+
+pub(crate) use flight::Waiter;
+use flight::{Flight, Flights};
+use held::Held;
+use seen::Seen;
+
+/// What is known of an id when a copy of it comes for a subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Known {
+    /// Nothing: parse it.
+    Unknown,
+    /// Delivered to this subscription: drop the copy.
+    Delivered,
+    /// Verified and at hand: deliver this one, drop the copy.
+    Held(VerifiedEvent),
+    /// Verified once, but no longer at hand: parse and verify the copy.
+    Forgotten,
+    /// Being verified: look at the copy's signature.
+    InFlight,
+}
+
+/// What became of a copy that was hashed.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Admission {
+    /// Verify it.
+    Verify(HashedEvent),
+    /// It waits for a copy that is being verified.
+    Joined,
+    /// There is no room for it.
+    Full,
+}
+
+/// What an answer of the verifier meant.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Decision {
+    /// The event is good: deliver it, and let the waiters go on.
+    Good(VerifiedEvent, Vec<Waiter>),
+    /// This copy was forged by `culprit`; another copy is to be verified.
+    TryNext { culprit: RelayIx, event: HashedEvent },
+    /// Every copy was forged, the last one by `culprit`: let the waiters go on.
+    Bad { culprit: RelayIx, waiters: Vec<Waiter> },
+    /// Nobody waits for it.
+    Unknown,
+}
+
+/// See the module's table.
+#[derive(Debug)]
+pub(crate) struct Dedup {
+    seen: Seen,
+    held: Held,
+    flights: Flights,
+    max_in_flight: usize,
+    max_per_relay: usize,
+    max_parked: usize,
+}
+
+impl Dedup {
+    pub(crate) fn new(config: &Config, key: [u8; 16]) -> Self {
+        Self {
+            seen: Seen::new(config, key),
+            held: Held::new(config.held_bytes, key),
+            flights: Flights::default(),
+            max_in_flight: config.max_in_flight.max(1),
+            max_per_relay: config.max_in_flight_per_relay.max(1),
+            max_parked: config.max_parked,
+        }
+    }
+
+    /// What is known of an id. Notes that the relay has it, if it is verified.
+    pub(crate) fn look_up(&mut self, id: &EventId, relay: RelayIx, sub: SubId) -> Known {
+        match self.seen.hit(id, relay, sub) {
+            Some(true) => return Known::Delivered,
+            Some(false) => {
+                if let Some(event) = self.held.get(id) {
+                    return Known::Held(event.clone());
+                }
+            }
+            None => {}
+        }
+        if self.flights.get_mut(id).is_some() {
+            Known::InFlight
+        } else if self.seen.contains(id) {
+            Known::Forgotten
+        } else {
+            Known::Unknown
+        }
+    }
+
+    /// Takes a copy whose content hashed to its id. `waiter`'s leg is to be held if the answer is not `Full`.
+    /// The flag says whether the leg was not waiting for this very event before.
+    pub(crate) fn admit(&mut self, event: HashedEvent, waiter: Waiter) -> (Admission, bool) {
+        let id = event.id();
+        if let Some(flight) = self.flights.get_mut(&id) {
+            let new = flight.wait(waiter);
+            note_copy(flight, waiter.relay, event.signature(), self.max_parked);
+            return (Admission::Joined, new);
+        }
+        if self.flights.len() >= self.max_in_flight || self.flights.of(waiter.relay) >= self.max_per_relay {
+            return (Admission::Full, false);
+        }
+        let flight = Flight {
+            event: event.clone(),
+            source: waiter.relay,
+            relays: alloc::vec![waiter.relay],
+            parked: alloc::collections::VecDeque::new(),
+            waiters: alloc::vec![waiter],
+        };
+        self.flights.start(id, flight);
+        (Admission::Verify(event), true)
+    }
+
+    /// The verifier answered for an event in flight.
+    pub(crate) fn decide(&mut self, id: &EventId, outcome: Result<Proof, BadSignature>) -> Decision {
+        let Some(flight) = self.flights.get_mut(id) else { return Decision::Unknown };
+        let culprit = flight.source;
+        let verified = outcome.ok().and_then(|proof| VerifiedEvent::new(flight.event.clone(), proof).ok());
+        let Some(event) = verified else {
+            if let Some(event) = self.flights.next_copy(id) {
+                return Decision::TryNext { culprit, event };
+            }
+            let waiters = self.flights.finish(id).map_or_else(Vec::new, |f| f.waiters);
+            return Decision::Bad { culprit, waiters };
+        };
+        let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
+        self.seen.insert(*id, flight.relays);
+        self.held.insert(event.clone());
+        Decision::Good(event, flight.waiters)
+    }
+
+    /// Notes a delivery. False: this subscription got the event before.
+    pub(crate) fn deliver(&mut self, id: &EventId, sub: SubId) -> bool {
+        self.seen.deliver(id, sub)
+    }
+
+    /// Whether this subscription got the event.
+    pub(crate) fn was_delivered(&self, id: &EventId, sub: SubId) -> bool {
+        self.seen.was_delivered(id, sub)
+    }
+
+    /// The relays known to have a verified event, the first one first.
+    pub(crate) fn relays(&self, id: &EventId) -> &[RelayIx] {
+        self.seen.relays(id)
+    }
+
+    /// Whether a relay is to be read from no further for now.
+    pub(crate) fn is_loaded(&self, relay: RelayIx) -> bool {
+        self.flights.of(relay) * 2 >= self.max_per_relay || self.flights.len() * 4 >= self.max_in_flight * 3
+    }
+
+    /// Whether a paused relay may be read from again.
+    pub(crate) fn is_relieved(&self, relay: RelayIx) -> bool {
+        self.flights.of(relay) * 4 <= self.max_per_relay && self.flights.len() * 2 <= self.max_in_flight
+    }
+}
+
+fn note_copy(flight: &mut Flight, relay: RelayIx, signature: Signature, max_parked: usize) {
+    if flight.event.signature() == signature {
+        if !flight.relays.contains(&relay) {
+            flight.relays.push(relay);
+        }
+    } else if flight.parked.len() < max_parked && !flight.parked.iter().any(|(r, _)| *r == relay) {
+        flight.parked.push_back((relay, signature));
+    }
+}

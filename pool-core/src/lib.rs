@@ -1,0 +1,50 @@
+//! The state machines of a Nostr relay pool, without I/O: inputs and calls go in, commands and events come out.
+//!
+//! [`Core`] is the machine; it is made of four, each in a folder of its own with its transition table in its
+//! documentation: a *connection* per relay, a *subscription* with a leg per relay, *dedup* with verification in flight,
+//! and *publish* with its quorum. Time, seed and signatures come in as arguments, so that the same inputs give the same
+//! outputs in a test, a replay, a fuzzer, or on any runtime.
+//!
+//! Applications use an adapter (`nostr-pool-tokio`, `nostr-pool-async-std`); this crate is for those who write one, or
+//! who want to test a pool deterministically.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod call;
+mod command;
+mod config;
+mod connection;
+mod dedup;
+mod effects;
+mod event;
+mod ids;
+mod input;
+mod machine;
+mod map;
+mod publish;
+mod record;
+mod rng;
+mod subscription;
+mod text;
+mod time;
+mod timers;
+
+pub use call::{
+    Call, CallError, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, Subscribe, Target,
+    Which,
+};
+pub use command::Command;
+pub use config::Config;
+pub use event::{
+    Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
+    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, RelayUpdate, UnknownCause, Verdict, Why,
+};
+pub use ids::{PublishId, SocketId, SubId, Ticket};
+pub use input::{CloseReason, Input};
+pub use machine::{Core, Unfinished};
+pub use record::{ConnectionState, RelayCounters, RelayRecord, Stats};
+pub use time::{Instant, Now};
+pub use timers::{Deadline, DeadlineKind};

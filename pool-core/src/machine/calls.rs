@@ -1,0 +1,125 @@
+//! What the application asks for.
+
+use alloc::vec::Vec;
+
+use crate::call::{Call, CallError, RelayOptions, Reply};
+use crate::connection::Connection;
+use crate::dedup::Dedup;
+use crate::event::EndReason;
+use crate::ids::{RelayIx, SubId};
+use crate::map::Map;
+use crate::record::{RelayCounters, Stats};
+
+use super::{Core, derive};
+
+impl Core {
+    pub(super) fn on_call(&mut self, call: Call) -> Result<Reply, CallError> {
+        if self.closed {
+            // Whoever still takes items is not at fault.
+            return if matches!(call, Call::Taken { .. } | Call::Shutdown) {
+                Ok(Reply::Done)
+            } else {
+                Err(CallError::Closed)
+            };
+        }
+        match call {
+            Call::AddRelay { url, options } => self.add_relay(&url, options)?,
+            Call::RemoveRelay { url } => self.remove_relay(&url)?,
+            Call::Connect { which } => self.connect(&self.resolve(&which)?),
+            Call::Disconnect { which, code, reason } => {
+                for ix in self.resolve(&which)? {
+                    self.disconnect(ix, code, &reason);
+                }
+            }
+            Call::Reconnect { which, options } => {
+                for ix in self.resolve(&which)? {
+                    self.reconnect(ix, options.keep_open, options.keep_backoff);
+                }
+            }
+            Call::NetworkChanged => {
+                for ix in self.all_relays() {
+                    self.drive(ix, Connection::network_changed);
+                }
+            }
+            Call::Subscribe(request) => return self.subscribe(request).map(Reply::Subscribed),
+            Call::Update { sub, filters } => self.update(sub, filters)?,
+            Call::Unsubscribe { sub } => self.unsubscribe(sub)?,
+            Call::Taken { sub, items, bytes } => {
+                if let Some(s) = self.subs.get_mut(&sub) {
+                    s.taken(items, bytes, &mut self.fx);
+                }
+            }
+            Call::Publish(request) => return self.publish(request),
+            Call::PublishUnsigned(request) => return self.publish_unsigned(request),
+            Call::Retry { event, deadline } => return self.retry(&event, deadline),
+            Call::Cancel { publish } => self.cancel(publish)?,
+            Call::StartClean => self.start_clean(),
+            Call::Shutdown => self.shut_down(),
+        }
+        Ok(Reply::Done)
+    }
+
+    fn add_relay(&mut self, url: &nostr_proto::RelayUrl, options: RelayOptions) -> Result<(), CallError> {
+        let ix = self.ensure_relay(url)?;
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.added = true;
+            relay.options = options;
+        }
+        self.spread_legs(ix);
+        Ok(())
+    }
+
+    fn connect(&mut self, relays: &[RelayIx]) {
+        for &ix in relays {
+            if let Some(relay) = self.relays.get_mut(&ix) {
+                relay.keep = true;
+            }
+            self.drive(ix, |conn, cx, fx| conn.reconnect(true, cx, fx));
+            self.review(ix);
+        }
+    }
+
+    fn start_clean(&mut self) {
+        self.end_all(EndReason::StartedClean);
+        self.forget_publishes();
+        for ix in self.all_relays() {
+            if let Some(relay) = self.relays.get_mut(&ix) {
+                relay.keep = false;
+                relay.counters = RelayCounters::default();
+                relay.conn.backoff.reset();
+            }
+            self.drive(ix, Connection::release);
+        }
+        self.dedup = Dedup::new(&self.config, derive(&self.seed, b"dedup", 0));
+        self.jobs = Map::new(derive(&self.seed, b"jobs", 0));
+        self.stats = Stats::default();
+    }
+
+    fn shut_down(&mut self) {
+        self.end_all(EndReason::Shutdown);
+        self.cancel_all();
+        for ix in self.all_relays() {
+            self.disconnect(ix, 1000, "");
+        }
+        self.closed = true;
+    }
+
+    fn end_all(&mut self, reason: EndReason) {
+        let subs: Vec<SubId> = self.subs.keys().copied().collect();
+        for sub in subs {
+            self.end_sub(sub, reason);
+        }
+    }
+
+    fn forget_publishes(&mut self) {
+        self.cancel_all();
+        let all: Vec<_> = self.publishes.values().map(|p| (p.id, p.event_id())).collect();
+        for (id, event) in all {
+            self.forget_publish(id, &event);
+        }
+    }
+
+    fn all_relays(&self) -> Vec<RelayIx> {
+        self.relays.keys().copied().collect()
+    }
+}

@@ -1,0 +1,112 @@
+//! What the verifier says, and who gets the event.
+
+use alloc::vec::Vec;
+
+use nostr_proto::{BadSignature, Proof, VerifiedEvent};
+
+use crate::command::Command;
+use crate::dedup::{Decision, Waiter};
+use crate::event::Mark;
+use crate::ids::{RelayIx, SubId, Ticket};
+
+use super::{Core, Job};
+
+impl Core {
+    pub(super) fn on_verified(&mut self, ticket: Ticket, outcome: Result<Proof, BadSignature>) {
+        match self.jobs.get(&ticket) {
+            None | Some(Job::Sign(_)) => self.stats.unknown_tickets += 1,
+            Some(Job::Copy(_) | Job::CheckSigned(..)) => match self.jobs.remove(&ticket) {
+                Some(Job::Copy(id)) => {
+                    let decision = self.dedup.decide(&id, outcome);
+                    self.on_decision(decision);
+                }
+                Some(Job::CheckSigned(publish, event)) => self.on_signature_checked(publish, event, outcome),
+                Some(Job::Sign(_)) | None => {}
+            },
+        }
+    }
+
+    fn on_decision(&mut self, decision: Decision) {
+        match decision {
+            Decision::Good(event, waiters) => {
+                self.stats.verified += 1;
+                self.deliver(&event, &waiters);
+                self.release(waiters);
+            }
+            Decision::TryNext { culprit, event } => {
+                self.note_forged(culprit);
+                let ticket = self.ticket(Job::Copy(event.id()));
+                self.fx.command(Command::Verify { ticket, event });
+            }
+            Decision::Bad { culprit, waiters } => {
+                self.note_forged(culprit);
+                self.release(waiters);
+            }
+            Decision::Unknown => self.stats.unknown_tickets += 1,
+        }
+        self.relieve();
+    }
+
+    /// Hands a verified event to every subscription that it matches and that asks one of its relays.
+    fn deliver(&mut self, event: &VerifiedEvent, waiters: &[Waiter]) {
+        let relays: Vec<RelayIx> = self.dedup.relays(&event.id()).to_vec();
+        let mut takers: Vec<(SubId, Mark)> = Vec::new();
+        for sub in self.subs.values() {
+            let own = waiters.iter().find(|w| w.sub == sub.id).map(|w| w.mark);
+            let mark = own.or_else(|| {
+                let legs = relays.iter().filter_map(|ix| sub.legs.get(ix));
+                let live = legs.map(|(_, leg)| leg.is_live()).reduce(|a, b| a || b)?;
+                Some(if live { Mark::Live } else { Mark::Stored })
+            });
+            if let Some(mark) = mark
+                && sub.matches(event)
+            {
+                takers.push((sub.id, mark));
+            }
+        }
+        for (sub, mark) in takers {
+            self.deliver_one(sub, mark, event);
+        }
+    }
+
+    /// Hands a verified event to one subscription, unless it has it.
+    pub(super) fn deliver_one(&mut self, id: SubId, mark: Mark, event: &VerifiedEvent) {
+        let event_id = event.id();
+        if self.dedup.was_delivered(&event_id, id) {
+            return;
+        }
+        let relays = self.urls(self.dedup.relays(&event_id));
+        let Some(sub) = self.subs.get_mut(&id).filter(|sub| sub.matches(event)) else { return };
+        if sub.deliver(event, mark, relays, &mut self.fx) {
+            self.dedup.deliver(&event_id, id);
+            self.stats.delivered += 1;
+        } else {
+            self.stats.skipped += 1;
+        }
+    }
+
+    /// Requests whose EOSE or CLOSED waited for this decision may go on.
+    fn release(&mut self, waiters: Vec<Waiter>) {
+        for Waiter { sub, relay, wire, .. } in waiters {
+            let end = self.subs.get_mut(&sub).and_then(|s| s.leg(relay)).and_then(|leg| leg.release(wire));
+            if let Some(end) = end {
+                self.apply_ending(sub, relay, wire, end);
+            }
+        }
+    }
+
+    /// Reads on from relays that were paused, where enough is verified.
+    fn relieve(&mut self) {
+        let relieved: Vec<RelayIx> = self.paused.iter().copied().filter(|ix| self.dedup.is_relieved(*ix)).collect();
+        for ix in relieved {
+            self.paused.remove(&ix);
+            let Some(relay) = self.relays.get_mut(&ix) else { continue };
+            relay.conn.set_paused(false, &mut self.fx);
+            for sub in relay.legs.clone() {
+                if let Some(sub) = self.subs.get_mut(&sub) {
+                    sub.tell_flooded(ix, &mut self.fx);
+                }
+            }
+        }
+    }
+}

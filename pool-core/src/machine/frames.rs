@@ -1,0 +1,181 @@
+//! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
+//! parse, filter match, hash, room, signature, delivery.
+
+use nostr_proto::{Event, EventId, Head, RelayMessage, scan_head};
+
+use crate::command::Command;
+use crate::dedup::{Admission, Known, Waiter};
+use crate::event::Mark;
+use crate::ids::{RelayIx, SocketId, SubId, WireId};
+use crate::subscription::leg::Ending;
+
+use super::{Core, Job};
+
+impl Core {
+    pub(super) fn on_text(&mut self, socket: SocketId, frame: &str) {
+        let (ix, now) = (RelayIx(socket.slot), self.now);
+        let Some(relay) = self.relays.get_mut(&ix).filter(|r| r.conn.open_socket() == Some(socket)) else {
+            self.stats.stale_sockets += 1;
+            return;
+        };
+        relay.conn.heard(socket, now);
+        relay.counters.frames += 1;
+        relay.counters.bytes += frame.len() as u64;
+        match scan_head(frame) {
+            Some(Head::Event { subscription, id }) => self.on_copy(ix, subscription, id, frame),
+            None => self.on_message(ix, frame),
+        }
+    }
+
+    /// An EVENT message whose id is known without parsing it.
+    fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
+        let Some((wire, sub)) = self.request(ix, subscription) else { return };
+        match self.dedup.look_up(&id, ix, sub) {
+            Known::Delivered => {
+                self.note_event(ix, sub);
+                self.note_duplicate(ix);
+            }
+            Known::Held(event) => {
+                self.note_event(ix, sub);
+                self.note_duplicate(ix);
+                let mark = self.mark(sub, ix);
+                self.deliver_one(sub, mark, &event);
+            }
+            Known::Unknown | Known::Forgotten | Known::InFlight => match RelayMessage::parse(frame) {
+                Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, wire, sub, event),
+                _ => self.note_garbage(ix),
+            },
+        }
+    }
+
+    fn on_message(&mut self, ix: RelayIx, frame: &str) {
+        match RelayMessage::parse(frame) {
+            Ok(RelayMessage::Event { subscription, event }) => {
+                if let Some((wire, sub)) = self.request(ix, &subscription) {
+                    self.on_event(ix, wire, sub, event);
+                }
+            }
+            Ok(RelayMessage::Ok { event_id, accepted, reason }) => self.on_ok(ix, event_id, accepted, &reason),
+            Ok(RelayMessage::Eose { subscription, hints }) => self.on_ending(ix, &subscription, Ending::Eose(hints)),
+            Ok(RelayMessage::Closed { subscription, reason }) => {
+                self.on_ending(ix, &subscription, Ending::Closed(reason));
+            }
+            Ok(RelayMessage::Notice { message }) => self.note_notice(ix, &message),
+            Ok(RelayMessage::Auth { .. }) => self.count(ix, |c| &mut c.challenges),
+            Ok(RelayMessage::Count { .. }) => self.count(ix, |c| &mut c.unsolicited),
+            Ok(RelayMessage::Unknown { .. }) => self.count(ix, |c| &mut c.unknown),
+            Err(_) => self.note_garbage(ix),
+        }
+    }
+
+    fn on_event(&mut self, ix: RelayIx, wire: WireId, id: SubId, event: Event) {
+        if !self.subs.get(&id).is_some_and(|sub| sub.matches(&event)) {
+            self.count(ix, |c| &mut c.unmatched);
+            return;
+        }
+        let Ok(hashed) = event.check_id() else {
+            self.note_forged(ix);
+            return;
+        };
+        self.note_event(ix, id);
+        let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
+        let (admission, new) = self.dedup.admit(hashed, waiter);
+        if new && let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix)) {
+            leg.hold();
+        }
+        match admission {
+            Admission::Verify(event) => {
+                let ticket = self.ticket(Job::Copy(event.id()));
+                self.fx.command(Command::Verify { ticket, event });
+                self.pause_if_loaded(ix);
+            }
+            Admission::Joined => self.note_duplicate(ix),
+            Admission::Full => {
+                self.count(ix, |c| &mut c.dropped);
+                if let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix)) {
+                    leg.flooded += 1;
+                }
+                self.pause_if_loaded(ix);
+            }
+        }
+    }
+
+    fn on_ending(&mut self, ix: RelayIx, subscription: &str, end: Ending) {
+        let found = WireId::parse(subscription).and_then(|wire| Some((wire, *self.wires.get(&(ix, wire))?)));
+        let Some((wire, sub)) = found else {
+            self.count(ix, |c| &mut c.unsolicited);
+            return;
+        };
+        let now = self.now.mono;
+        let Some(s) = self.subs.get_mut(&sub) else { return };
+        s.tell_flooded(ix, &mut self.fx);
+        let Some(leg) = s.leg(ix) else { return };
+        leg.progress = now;
+        if let Some(end) = leg.ending(end) {
+            self.apply_ending(sub, ix, wire, end);
+        }
+    }
+
+    /// The running request of this name. An event for one that is over is counted, and CLOSE said once more.
+    fn request(&mut self, ix: RelayIx, subscription: &str) -> Option<(WireId, SubId)> {
+        let wire = WireId::parse(subscription);
+        if let Some(wire) = wire
+            && let Some(&sub) = self.wires.get(&(ix, wire))
+        {
+            return Some((wire, sub));
+        }
+        self.count(ix, |c| &mut c.unsolicited);
+        let now = self.now.mono;
+        if let Some(wire) = wire.filter(|w| w.0 < self.next_wire)
+            && let Some(relay) = self.relays.get_mut(&ix)
+        {
+            relay.lanes.close_stray(wire, now);
+            self.pump(ix);
+        }
+        None
+    }
+
+    /// Whether an event that comes now was stored or is new.
+    pub(super) fn mark(&mut self, sub: SubId, ix: RelayIx) -> Mark {
+        let live = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)).is_some_and(|l| l.is_live());
+        if live { Mark::Live } else { Mark::Stored }
+    }
+
+    fn note_event(&mut self, ix: RelayIx, sub: SubId) {
+        let now = self.now.mono;
+        self.count(ix, |c| &mut c.events);
+        if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
+            leg.received(now);
+        }
+    }
+
+    fn note_duplicate(&mut self, ix: RelayIx) {
+        self.stats.duplicates += 1;
+        self.count(ix, |c| &mut c.duplicates);
+    }
+
+    pub(super) fn note_forged(&mut self, ix: RelayIx) {
+        self.stats.forged += 1;
+        self.count(ix, |c| &mut c.forged);
+    }
+
+    fn note_garbage(&mut self, ix: RelayIx) {
+        self.count(ix, |c| &mut c.garbage);
+    }
+
+    fn count(&mut self, ix: RelayIx, counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64) {
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            let counter = counter(&mut relay.counters);
+            *counter = counter.saturating_add(1);
+        }
+    }
+
+    fn pause_if_loaded(&mut self, ix: RelayIx) {
+        if self.dedup.is_loaded(ix)
+            && let Some(relay) = self.relays.get_mut(&ix)
+            && self.paused.insert(ix)
+        {
+            relay.conn.set_paused(true, &mut self.fx);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The machines put together. `Core` routes between them, owns the one timer queue, and decides nothing itself.
+
+mod calls;
+mod decisions;
+mod frames;
+mod lanes;
+mod publishes;
+mod relays;
+mod sending;
+mod subscriptions;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use nostr_proto::{Event, EventId, HashedEvent, RelayUrl, UnsignedEvent};
+use siphasher::sip::SipHasher13;
+
+use crate::call::{Call, CallError, Reply};
+use crate::command::Command;
+use crate::config::Config;
+use crate::dedup::Dedup;
+use crate::effects::Effects;
+use crate::event::{PoolEvent, PublishReport};
+use crate::ids::{PublishId, RelayIx, SubId, Ticket, WireId};
+use crate::input::Input;
+use crate::map::Map;
+use crate::publish::{Body, Publication};
+use crate::record::{RelayRecord, Stats};
+use crate::subscription::Subscription;
+use crate::time::{Instant, Now};
+use crate::timers::{Deadline, TimerKey, Timers};
+
+use relays::Relay;
+
+/// A relay pool without I/O: inputs and calls go in, commands and events come out.
+///
+/// The run loop is always the same. Feed what happened; then take all commands and carry them out, and take all events
+/// and hand them on; then wait for the next thing to happen, or until [`Core::poll_timeout`]:
+///
+/// ```
+/// # use nostr_pool_core::*;
+/// # fn socket_io(_: Command) {} fn show(_: PoolEvent) {}
+/// # let now = Now { mono: Instant::ZERO, unix: nostr_proto::Timestamp::new(1_700_000_000) };
+/// let mut core = Core::new(Config::default(), [7; 32], now);
+/// let url = nostr_proto::RelayUrl::parse("wss://relay.example.com").unwrap();
+/// core.handle_call(Call::AddRelay { url: url.clone(), options: RelayOptions::default() }, now).unwrap();
+/// core.handle_call(Call::Connect { which: Which::All }, now).unwrap();
+///
+/// while let Some(command) = core.poll_command() {
+///     // Command::Open { socket, url }: dial, and answer with Input::Opened or Input::OpenFailed.
+///     socket_io(command);
+/// }
+/// while let Some(event) = core.poll_event() {
+///     show(event);
+/// }
+/// let deadline = core.poll_timeout().expect("a dial has a deadline");
+/// let later = Now { mono: deadline.at, ..now };
+/// core.handle_timeout(later);
+/// assert!(core.poll_timeout().is_none_or(|next| next.at > later.mono));
+/// ```
+///
+/// Never reads a clock, never draws a random number, never does I/O: the same seed and the same inputs give the same
+/// commands and events, bit for bit. The polls only dequeue; only `handle_*` changes state.
+#[derive(Debug)]
+pub struct Core {
+    config: Config,
+    now: Now,
+    fx: Effects,
+    timers: Timers,
+    relays: BTreeMap<RelayIx, Relay>,
+    by_url: BTreeMap<RelayUrl, RelayIx>,
+    /// Sockets being dialled, open or closing.
+    sockets: usize,
+    /// Relays that wait for a socket.
+    waiting: BTreeSet<RelayIx>,
+    /// Relays that are not read from because too much of theirs is unverified.
+    paused: BTreeSet<RelayIx>,
+    subs: BTreeMap<SubId, Subscription>,
+    /// The running requests.
+    wires: Map<(RelayIx, WireId), SubId>,
+    dedup: Dedup,
+    publishes: BTreeMap<PublishId, Publication>,
+    by_event: BTreeMap<EventId, Vec<PublishId>>,
+    /// Which subscriptions saw which unsigned event.
+    echoes: BTreeMap<PublishId, Vec<SubId>>,
+    jobs: Map<Ticket, Job>,
+    stats: Stats,
+    seed: [u8; 32],
+    next_relay: u32,
+    next_sub: u64,
+    next_publish: u64,
+    next_ticket: u64,
+    next_wire: u64,
+    closed: bool,
+}
+
+/// What an open ticket is about.
+#[derive(Debug)]
+enum Job {
+    /// The signature of an event that a relay sent.
+    Copy(EventId),
+    /// A signature by the user's signer.
+    Sign(PublishId),
+    /// The signature that the user's signer made.
+    CheckSigned(PublishId, HashedEvent),
+}
+
+impl Core {
+    /// A pool without relays. `seed` keys the hash maps and spreads the dials: secret and random in use, fixed in tests.
+    pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
+        let dedup = Dedup::new(&config, derive(&seed, b"dedup", 0));
+        Self {
+            dedup,
+            wires: Map::new(derive(&seed, b"wires", 0)),
+            jobs: Map::new(derive(&seed, b"jobs", 0)),
+            config,
+            now,
+            fx: Effects::default(),
+            timers: Timers::default(),
+            relays: BTreeMap::new(),
+            by_url: BTreeMap::new(),
+            sockets: 0,
+            waiting: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            subs: BTreeMap::new(),
+            publishes: BTreeMap::new(),
+            by_event: BTreeMap::new(),
+            echoes: BTreeMap::new(),
+            stats: Stats::default(),
+            seed,
+            next_relay: 0,
+            next_sub: 0,
+            next_publish: 0,
+            next_ticket: 0,
+            next_wire: 0,
+            closed: false,
+        }
+    }
+
+    /// Something happened outside. Every input is legal at every time; what fits nothing is counted.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Now) {
+        self.advance(now);
+        match input {
+            Input::Opened { socket } => self.on_opened(socket),
+            Input::OpenFailed { socket, error } => self.on_open_failed(socket, &error),
+            Input::Text { socket, frame } => self.on_text(socket, frame),
+            Input::Binary { socket } => self.on_binary(socket),
+            Input::Pong { socket } => self.on_pong(socket),
+            Input::Sent { socket } => self.on_sent(socket),
+            Input::Closed { socket, reason } => self.on_closed(socket, &reason),
+            Input::Verified { ticket, outcome } => self.on_verified(ticket, outcome),
+            Input::Signed { ticket, outcome } => self.on_signed(ticket, outcome),
+        }
+    }
+
+    /// The application wants something.
+    ///
+    /// # Errors
+    /// The call cannot be carried out, and has changed nothing: see [`CallError`].
+    pub fn handle_call(&mut self, call: Call, now: Now) -> Result<Reply, CallError> {
+        self.advance(now);
+        self.on_call(call)
+    }
+
+    /// Time has passed. Afterwards [`Core::poll_timeout`] is `None` or later than `now`. Calling it early is harmless.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.advance(now);
+        while let Some(key) = self.timers.pop_due(self.now.mono) {
+            match key {
+                TimerKey::Connection(ix) => self.on_connection_timer(ix),
+                TimerKey::Lanes(ix) => self.on_pause_over(ix),
+                TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
+                TimerKey::Publish(publish) => self.on_publish_timer(publish),
+            }
+        }
+    }
+
+    /// The next thing for the driver to do.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.fx.commands.pop_front()
+    }
+
+    /// The next thing for the application to see.
+    pub fn poll_event(&mut self) -> Option<PoolEvent> {
+        self.fx.events.pop_front()
+    }
+
+    /// When [`Core::handle_timeout`] is to be called, unless something happens before.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.timers.next()
+    }
+
+    /// The bounds and delays in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The relays of the pool, in order of their URLs.
+    pub fn relays(&self) -> Vec<RelayRecord> {
+        self.by_url.values().filter_map(|ix| self.relays.get(ix)).map(|relay| self.record(relay)).collect()
+    }
+
+    /// One relay of the pool.
+    pub fn relay(&self, url: &RelayUrl) -> Option<RelayRecord> {
+        let relay = self.relays.get(self.by_url.get(url)?)?;
+        Some(self.record(relay))
+    }
+
+    /// A publish that is remembered, as it stands.
+    pub fn publish_report(&self, publish: PublishId) -> Option<PublishReport> {
+        self.publishes.get(&publish).map(Publication::report)
+    }
+
+    /// Publishes that some relay has not settled yet, oldest first.
+    pub fn unfinished(&self) -> Vec<(PublishReport, Unfinished)> {
+        let open = self.publishes.values().filter(|p| !p.is_done());
+        open.map(|p| {
+            let event = match &p.body {
+                Body::Unsigned(event) => Unfinished::Unsigned(event.clone()),
+                Body::Signed { event, .. } => Unfinished::Signed(event.clone()),
+            };
+            (p.report(), event)
+        })
+        .collect()
+    }
+
+    /// The relays known to have a verified event, the first one first; empty if the event is not remembered.
+    pub fn seen_on(&self, event: &EventId) -> Vec<RelayUrl> {
+        self.urls(self.dedup.relays(event))
+    }
+
+    /// Counters since the pool began, or began anew.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The monotonic clock never runs backwards here, whatever the driver's does.
+    fn advance(&mut self, now: Now) {
+        if now.mono < self.now.mono {
+            self.stats.clock_backwards += 1;
+        }
+        self.now = Now { mono: now.mono.max(self.now.mono), unix: now.unix };
+    }
+
+    /// Arms a timer, always later than now: handling what is due ends, whatever the configured delays.
+    fn arm(&mut self, key: TimerKey, at: Option<Instant>) {
+        let soonest = self.now.mono + core::time::Duration::from_micros(1);
+        self.timers.set(key, at.map(|at| at.max(soonest)));
+    }
+
+    fn ticket(&mut self, job: Job) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.jobs.insert(ticket, job);
+        ticket
+    }
+
+    fn urls(&self, relays: &[RelayIx]) -> Vec<RelayUrl> {
+        relays.iter().filter_map(|ix| self.relays.get(ix)).map(|relay| relay.url.clone()).collect()
+    }
+}
+
+/// The event of an unfinished publish.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unfinished {
+    /// Signed: it can be published again as it is.
+    Signed(Event),
+    /// The signer has not answered.
+    Unsigned(UnsignedEvent),
+}
+
+/// A key of its own for each use of the seed.
+fn derive(seed: &[u8; 32], what: &[u8], n: u32) -> [u8; 16] {
+    use core::hash::Hasher;
+    let (mut first, mut second) = ([0; 16], [0; 16]);
+    first.copy_from_slice(&seed[..16]);
+    second.copy_from_slice(&seed[16..]);
+    let mut key = [0; 16];
+    for (half, half_key) in key.chunks_exact_mut(8).zip([first, second]) {
+        let mut h = SipHasher13::new_with_key(&half_key);
+        h.write(what);
+        h.write_u32(n);
+        half.copy_from_slice(&h.finish().to_le_bytes());
+    }
+    key
+}

@@ -1,0 +1,315 @@
+//! The relays of the pool and their connections.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use nostr_proto::RelayUrl;
+
+use crate::call::{CallError, RelayOptions, Which};
+use crate::connection::{Change, Connection, Context};
+use crate::effects::Effects;
+use crate::event::RelayUpdate;
+use crate::ids::{PublishId, RelayIx, SocketId, SubId};
+use crate::input::CloseReason;
+use crate::record::{ConnectionState, RelayCounters, RelayRecord};
+use crate::rng::Rng;
+use crate::text::printable;
+use crate::timers::TimerKey;
+
+use super::lanes::Lanes;
+use super::{Core, derive};
+
+/// A relay of the pool.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) url: RelayUrl,
+    pub(super) options: RelayOptions,
+    /// The application added it; otherwise it is here for as long as a subscription or publish names it.
+    pub(super) added: bool,
+    /// Stay connected, needed or not.
+    pub(super) keep: bool,
+    /// It goes as soon as its socket is gone.
+    pub(super) removed: bool,
+    pub(super) conn: Connection,
+    pub(super) lanes: Lanes,
+    /// Subscriptions with a leg here.
+    pub(super) legs: BTreeSet<SubId>,
+    /// Publishes that this relay has not settled.
+    pub(super) publishes: BTreeSet<PublishId>,
+    pub(super) counters: RelayCounters,
+}
+
+impl Core {
+    pub(super) fn record(&self, relay: &Relay) -> RelayRecord {
+        let running = |sub: &&SubId| {
+            let leg = self.by_url.get(&relay.url).and_then(|ix| self.subs.get(sub)?.legs.get(ix));
+            leg.is_some_and(|(_, leg)| leg.wire().is_some())
+        };
+        RelayRecord {
+            url: relay.url.clone(),
+            options: relay.options,
+            state: relay.conn.state(),
+            dials: relay.conn.dials,
+            opened: relay.conn.opened,
+            failures_in_row: relay.conn.backoff.failures(),
+            last_connected: relay.conn.last_connected,
+            active_requests: relay.legs.iter().filter(running).count(),
+            pending_publishes: relay.publishes.len(),
+            last_close: relay.conn.last_close.clone(),
+            last_error: relay.conn.last_error.clone(),
+            counters: relay.counters,
+        }
+    }
+
+    /// The relay with this URL, taken into the pool if it is not there yet.
+    pub(super) fn ensure_relay(&mut self, url: &RelayUrl) -> Result<RelayIx, CallError> {
+        if let Some(&ix) = self.by_url.get(url) {
+            return Ok(ix);
+        }
+        if self.by_url.len() >= self.config.max_relays {
+            return Err(CallError::TooManyRelays(self.config.max_relays));
+        }
+        let ix = RelayIx(self.next_relay);
+        self.next_relay += 1;
+        let rng = Rng::new(derive(&self.seed, b"jitter", ix.0));
+        let relay = Relay {
+            url: url.clone(),
+            options: RelayOptions { read: false, write: false, ..RelayOptions::default() },
+            added: false,
+            keep: false,
+            removed: false,
+            conn: Connection::new(ix, url.clone(), rng),
+            lanes: Lanes::default(),
+            legs: BTreeSet::new(),
+            publishes: BTreeSet::new(),
+            counters: RelayCounters::default(),
+        };
+        self.relays.insert(ix, relay);
+        self.by_url.insert(url.clone(), ix);
+        Ok(ix)
+    }
+
+    pub(super) fn resolve(&self, which: &Which) -> Result<Vec<RelayIx>, CallError> {
+        match which {
+            Which::All => Ok(self.by_url.values().copied().collect()),
+            Which::One(url) => {
+                let ix = self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
+                Ok(alloc::vec![*ix])
+            }
+        }
+    }
+
+    /// Whether someone needs this relay.
+    pub(super) fn is_wanted(&self, ix: RelayIx) -> bool {
+        self.relays.get(&ix).is_some_and(|relay| {
+            let needs = |sub: &SubId| {
+                let leg = self.subs.get(sub).and_then(|s| s.legs.get(&ix));
+                leg.is_some_and(|(_, leg)| leg.needs_connection())
+            };
+            !relay.removed && (relay.keep || !relay.publishes.is_empty() || relay.legs.iter().any(needs))
+        })
+    }
+
+    /// Whether a request to this relay can be sent now or, as things go, in a moment.
+    pub(super) fn is_promising(&self, ix: RelayIx) -> bool {
+        self.relays.get(&ix).is_some_and(|r| r.conn.is_promising())
+    }
+
+    /// Runs one step of a connection, keeps the books on it, and passes on what it means.
+    pub(super) fn drive<R>(
+        &mut self,
+        ix: RelayIx,
+        step: impl FnOnce(&mut Connection, &Context<'_>, &mut Effects) -> R,
+    ) -> Option<R>
+    where
+        R: Into<Option<Change>> + Copy,
+    {
+        let wanted = self.is_wanted(ix);
+        let relay = self.relays.get_mut(&ix)?;
+        let cx = Context {
+            config: &self.config,
+            options: relay.options,
+            slot_free: self.sockets < self.config.max_connections,
+            wanted,
+            now: self.now,
+        };
+        let (had, proven) = (relay.conn.has_socket(), relay.conn.proven());
+        let result = step(&mut relay.conn, &cx, &mut self.fx);
+        match (had, relay.conn.has_socket()) {
+            (false, true) => self.sockets += 1,
+            (true, false) => self.sockets -= 1,
+            _ => {}
+        }
+        if relay.conn.state() == ConnectionState::WaitingForSlot {
+            self.waiting.insert(ix);
+        } else {
+            self.waiting.remove(&ix);
+        }
+        let deadline = relay.conn.deadline(&self.config);
+        self.arm(TimerKey::Connection(ix), deadline);
+        match result.into() {
+            Some(Change::Up) => self.on_up(ix),
+            Some(Change::Down) => self.on_down(ix, proven),
+            Some(Change::Unavailable) => self.on_unavailable(ix),
+            Some(Change::None) | None => {}
+        }
+        self.prune(ix);
+        self.fill_slots();
+        Some(result)
+    }
+
+    /// Sees to it that a relay that is needed has a connection coming, and that one that is not may go.
+    pub(super) fn review(&mut self, ix: RelayIx) {
+        if self.is_wanted(ix) {
+            self.drive(ix, Connection::want);
+        } else {
+            self.drive(ix, Connection::unwant);
+        }
+    }
+
+    /// Gives free sockets to the relays that wait for one; where there is none, an idle connection makes room.
+    fn fill_slots(&mut self) {
+        while self.sockets < self.config.max_connections {
+            let Some(ix) = self.waiting.pop_first() else { return };
+            if self.is_wanted(ix) {
+                self.drive(ix, Connection::want);
+            } else {
+                self.drive(ix, Connection::unwant);
+            }
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        let closing = |r: &Relay| r.conn.state() == ConnectionState::Closing;
+        let leaving = self.relays.values().filter(|r| closing(r)).count();
+        if leaving >= self.waiting.len() {
+            return;
+        }
+        let idle: Vec<RelayIx> = self.relays.iter().filter(|(_, r)| r.conn.is_idle()).map(|(&ix, _)| ix).collect();
+        if let Some(ix) = idle.into_iter().find(|&ix| !self.is_wanted(ix)) {
+            self.drive(ix, Connection::yield_slot);
+        }
+    }
+
+    /// Drops a relay that is to go, or that nobody added and nobody needs, once it has no socket.
+    fn prune(&mut self, ix: RelayIx) {
+        let Some(relay) = self.relays.get(&ix) else { return };
+        if relay.conn.has_socket() || relay.conn.state() == ConnectionState::WaitingForSlot {
+            return;
+        }
+        let unused = !relay.added
+            && relay.legs.is_empty()
+            && relay.publishes.is_empty()
+            && matches!(relay.conn.state(), ConnectionState::Idle | ConnectionState::Disabled);
+        if !relay.removed && !unused {
+            return;
+        }
+        self.timers.set(TimerKey::Connection(ix), None);
+        self.timers.set(TimerKey::Lanes(ix), None);
+        self.paused.remove(&ix);
+        if let Some(relay) = self.relays.remove(&ix)
+            && !relay.removed
+        {
+            self.by_url.remove(&relay.url);
+            self.fx.relay(&relay.url, RelayUpdate::Removed);
+        }
+    }
+
+    /// Takes a relay out for good; its entry stays until its socket is gone.
+    pub(super) fn remove_relay(&mut self, url: &RelayUrl) -> Result<(), CallError> {
+        let ix = *self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
+        let Some(relay) = self.relays.get_mut(&ix) else { return Ok(()) };
+        relay.keep = false;
+        let legs: Vec<SubId> = relay.legs.iter().copied().collect();
+        let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
+        for sub in legs {
+            self.drop_leg(sub, ix);
+        }
+        for publish in publishes {
+            self.on_publish(publish, |p, _, _, fx| p.relay_removed(ix, fx));
+        }
+        self.by_url.remove(url);
+        self.fx.relay(url, RelayUpdate::Removed);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.removed = true;
+        }
+        self.drive(ix, |conn, cx, fx| conn.disconnect(1000, "", cx, fx));
+        Ok(())
+    }
+
+    pub(super) fn disconnect(&mut self, ix: RelayIx, code: u16, reason: &str) {
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.keep = false;
+        }
+        self.drive(ix, |conn, cx, fx| conn.disconnect(code, reason, cx, fx));
+    }
+
+    pub(super) fn reconnect(&mut self, ix: RelayIx, keep_open: bool, keep_backoff: bool) {
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.keep = true;
+            if !keep_backoff {
+                relay.conn.backoff.reset();
+            }
+        }
+        self.drive(ix, |conn, cx, fx| conn.reconnect(keep_open, cx, fx));
+    }
+
+    pub(super) fn on_opened(&mut self, socket: SocketId) {
+        let step = self.drive(RelayIx(socket.slot), |conn, cx, fx| conn.opened(socket, cx, fx));
+        self.count_stale(step);
+    }
+
+    pub(super) fn on_open_failed(&mut self, socket: SocketId, error: &str) {
+        let step = self.drive(RelayIx(socket.slot), |conn, cx, fx| conn.open_failed(socket, error, cx, fx));
+        self.count_stale(step);
+    }
+
+    pub(super) fn on_closed(&mut self, socket: SocketId, reason: &CloseReason) {
+        let step = self.drive(RelayIx(socket.slot), |conn, cx, fx| conn.closed(socket, reason, cx, fx));
+        self.count_stale(step);
+    }
+
+    fn count_stale(&mut self, step: Option<Option<Change>>) {
+        if step.flatten().is_none() {
+            self.stats.stale_sockets += 1;
+        }
+    }
+
+    pub(super) fn on_connection_timer(&mut self, ix: RelayIx) {
+        self.drive(ix, Connection::timeout);
+    }
+
+    pub(super) fn on_pong(&mut self, socket: SocketId) {
+        let now = self.now;
+        let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.ponged(socket, now));
+        self.stats.stale_sockets += u64::from(!known);
+    }
+
+    pub(super) fn on_sent(&mut self, socket: SocketId) {
+        let ix = RelayIx(socket.slot);
+        if self.relays.get_mut(&ix).is_some_and(|r| r.conn.sent(socket)) {
+            self.pump(ix);
+        } else {
+            self.stats.stale_sockets += 1;
+        }
+    }
+
+    pub(super) fn on_binary(&mut self, socket: SocketId) {
+        let now = self.now;
+        match self.relays.get_mut(&RelayIx(socket.slot)) {
+            Some(relay) if relay.conn.open_socket() == Some(socket) => {
+                relay.conn.heard(socket, now);
+                relay.counters.garbage += 1;
+            }
+            _ => self.stats.stale_sockets += 1,
+        }
+    }
+
+    pub(super) fn note_notice(&mut self, ix: RelayIx, message: &str) {
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.counters.notices += 1;
+            let url = relay.url.clone();
+            self.fx.relay(&url, RelayUpdate::Notice(printable(message)));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Subscriptions: starting, changing and ending them across the relays.
+
+use alloc::vec::Vec;
+
+use nostr_proto::{Filter, RelayUrl};
+
+use crate::call::{CallError, Subscribe, Target};
+use crate::connection::Connection;
+use crate::event::EndReason;
+use crate::ids::{RelayIx, SubId, WireId};
+use crate::subscription::leg::Ending;
+use crate::subscription::{Next, Subscription};
+use crate::timers::TimerKey;
+
+use super::Core;
+
+impl Core {
+    pub(super) fn subscribe(&mut self, request: Subscribe) -> Result<SubId, CallError> {
+        self.check_filters(&request.filters)?;
+        if self.subs.len() >= self.config.max_subscriptions {
+            return Err(CallError::TooManySubscriptions(self.config.max_subscriptions));
+        }
+        let relays = self.target(&request.target, |options| options.read)?;
+        let id = SubId(self.next_sub);
+        self.next_sub += 1;
+        self.subs.insert(id, Subscription::new(id, request, &self.config, self.now));
+        for (ix, url) in relays {
+            self.add_leg(id, ix, url);
+        }
+        self.settle_sub(id);
+        Ok(id)
+    }
+
+    pub(super) fn update(&mut self, id: SubId, filters: Vec<Filter>) -> Result<(), CallError> {
+        if !self.subs.contains_key(&id) {
+            return Err(CallError::UnknownSubscription(id));
+        }
+        self.check_filters(&filters)?;
+        let promising: Vec<RelayIx> =
+            self.relays.iter().filter(|(_, r)| r.conn.is_promising()).map(|(&ix, _)| ix).collect();
+        let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
+        let available = |ix: RelayIx| promising.binary_search(&ix).is_ok();
+        let running = sub.replace(filters, available, self.now, &mut self.fx);
+        let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
+        for (ix, wire) in running {
+            self.close_wire(ix, wire);
+        }
+        for ix in legs {
+            self.review(ix);
+            self.enqueue_ask(ix, id);
+        }
+        self.sync_sub(id);
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: SubId) -> Result<(), CallError> {
+        if !self.subs.contains_key(&id) {
+            return Err(CallError::UnknownSubscription(id));
+        }
+        self.end_sub(id, EndReason::Unsubscribed);
+        Ok(())
+    }
+
+    /// A relay was added or changed: subscriptions to all relays take it in, or leave it out.
+    pub(super) fn spread_legs(&mut self, ix: RelayIx) {
+        let Some(relay) = self.relays.get(&ix) else { return };
+        let (reads, url) = (relay.added && relay.options.read, relay.url.clone());
+        let all: Vec<(SubId, bool)> =
+            self.subs.values().filter(|s| s.target == Target::All).map(|s| (s.id, s.legs.contains_key(&ix))).collect();
+        for (sub, has) in all {
+            match (reads, has) {
+                (true, false) => self.add_leg(sub, ix, url.clone()),
+                (false, true) => self.drop_leg(sub, ix),
+                _ => {}
+            }
+        }
+    }
+
+    fn check_filters(&self, filters: &[Filter]) -> Result<(), CallError> {
+        let (given, max) = (filters.len(), self.config.max_filters);
+        if given == 0 || given > max { Err(CallError::FilterCount { given, max }) } else { Ok(()) }
+    }
+
+    fn add_leg(&mut self, id: SubId, ix: RelayIx, url: RelayUrl) {
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
+        relay.legs.insert(id);
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        sub.add_leg(ix, url, self.now);
+        self.drive(ix, Connection::want);
+        if !self.is_promising(ix)
+            && let Some(sub) = self.subs.get_mut(&id)
+        {
+            sub.unavailable(ix, &mut self.fx);
+        }
+        self.enqueue_ask(ix, id);
+        self.sync_sub(id);
+    }
+
+    pub(super) fn drop_leg(&mut self, id: SubId, ix: RelayIx) {
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        if let Next::Close(wire) = sub.remove_leg(ix) {
+            self.close_wire(ix, wire);
+        }
+        self.leave_relay(id, ix);
+        self.settle_sub(id);
+    }
+
+    fn leave_relay(&mut self, id: SubId, ix: RelayIx) {
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.legs.remove(&id);
+            relay.lanes.asks.remove(&id);
+        }
+        self.review(ix);
+    }
+
+    pub(super) fn end_sub(&mut self, id: SubId, reason: EndReason) {
+        let Some(mut sub) = self.subs.remove(&id) else { return };
+        self.timers.set(TimerKey::Subscription(id), None);
+        sub.end(reason, &mut self.fx);
+        for (ix, (_, leg)) in sub.legs {
+            if let Some(wire) = leg.wire() {
+                self.close_wire(ix, wire);
+            }
+            self.leave_relay(id, ix);
+        }
+    }
+
+    /// Tells the aggregate EOSE if it is due, and re-arms the subscription's timer.
+    pub(super) fn settle_sub(&mut self, id: SubId) {
+        if let Some(sub) = self.subs.get_mut(&id) {
+            sub.start(&mut self.fx);
+            self.sync_sub(id);
+        }
+    }
+
+    /// Re-arms the subscription's timer, and ends it if it has nothing more to do.
+    pub(super) fn sync_sub(&mut self, id: SubId) {
+        let Some(sub) = self.subs.get(&id) else { return };
+        if sub.is_complete() {
+            self.end_sub(id, EndReason::Complete);
+        } else {
+            let deadline = sub.deadline(&self.config);
+            self.arm(TimerKey::Subscription(id), deadline);
+        }
+    }
+
+    pub(super) fn on_subscription_timer(&mut self, id: SubId) {
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        let again = sub.timeout(&self.config, self.now, &mut self.fx);
+        for ix in again {
+            self.enqueue_ask(ix, id);
+        }
+        self.sync_sub(id);
+    }
+
+    /// EOSE or CLOSED takes effect.
+    pub(super) fn apply_ending(&mut self, id: SubId, ix: RelayIx, wire: WireId, end: Ending) {
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        let next = match end {
+            Ending::Eose(hints) => {
+                if let Some(relay) = self.relays.get_mut(&ix) {
+                    relay.lanes.went_well();
+                }
+                sub.eose(ix, hints, &mut self.fx)
+            }
+            Ending::Closed(reason) => {
+                self.wires.remove(&(ix, wire));
+                sub.refused(ix, reason, &self.config, self.now, &mut self.fx)
+            }
+        };
+        match next {
+            Next::Nothing => {}
+            Next::Pause => self.pause_lanes(ix),
+            Next::Close(wire) => self.close_wire(ix, wire),
+        }
+        self.sync_sub(id);
+        self.review(ix);
+    }
+
+    /// The relays that a call goes to. Explicit ones that are not in the pool are taken in.
+    pub(super) fn target(
+        &mut self,
+        target: &Target,
+        takes: impl Fn(&crate::call::RelayOptions) -> bool,
+    ) -> Result<Vec<(RelayIx, RelayUrl)>, CallError> {
+        let relays: Vec<(RelayIx, RelayUrl)> = match target {
+            Target::All => {
+                let all = self.by_url.iter().filter_map(|(url, ix)| Some((url, ix, self.relays.get(ix)?)));
+                all.filter(|(_, _, r)| r.added && takes(&r.options)).map(|(url, &ix, _)| (ix, url.clone())).collect()
+            }
+            Target::Relays(urls) => {
+                let new = urls.iter().filter(|url| !self.by_url.contains_key(*url)).count();
+                if self.by_url.len() + new > self.config.max_relays {
+                    return Err(CallError::TooManyRelays(self.config.max_relays));
+                }
+                let mut relays = Vec::new();
+                for url in urls {
+                    let ix = self.ensure_relay(url)?;
+                    if !relays.iter().any(|(known, _)| *known == ix) {
+                        relays.push((ix, url.clone()));
+                    }
+                }
+                relays
+            }
+        };
+        if relays.is_empty() { Err(CallError::NoRelays) } else { Ok(relays) }
+    }
+}

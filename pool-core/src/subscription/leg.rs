@@ -1,0 +1,237 @@
+//! One relay's part in a subscription.
+
+use core::time::Duration;
+
+use nostr_proto::{EoseHints, Reason, Timestamp};
+
+use crate::event::{LegOutcome, LegState, Why};
+use crate::ids::WireId;
+use crate::time::{Instant, Now};
+
+/// Where a leg stands. `wire` is the id of the request on this connection.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum State {
+    /// Not asked.
+    Waiting(Why),
+    /// Asked, and no EOSE has taken effect yet.
+    Requested(Request),
+    /// Past EOSE.
+    Live { wire: WireId, undecided: u32, closing: Option<Reason> },
+    /// Refused.
+    Closed(Reason),
+    /// Had its EOSE and was ended by us, because the subscription was to last no longer.
+    Done,
+}
+
+/// A running request before its EOSE.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) wire: WireId,
+    /// When it was sent, by the wall clock.
+    pub(crate) sent: Timestamp,
+    /// Whether it asks only for what was missed since an earlier connection.
+    pub(crate) catch_up: bool,
+    /// Events of this request whose signature is being checked. EOSE may not overtake them.
+    pub(crate) undecided: u32,
+    /// Matching events so far.
+    pub(crate) received: u64,
+    /// EOSE or CLOSED came and waits for the undecided.
+    pub(crate) ending: Option<Ending>,
+}
+
+/// What ends a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ending {
+    Eose(EoseHints),
+    Closed(Reason),
+}
+
+/// A leg: its state on this connection, and what outlives connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Leg {
+    pub(crate) state: State,
+    /// How it settled in this generation; the aggregate EOSE counts these.
+    pub(crate) settled: Option<LegOutcome>,
+    /// Matching events in this generation until it settled.
+    pub(crate) events: u64,
+    /// Up to when this relay has shown us everything, by our wall clock: the send time of the newest request or ping
+    /// that was answered past EOSE. Never derived from an event, so that no relay can move it.
+    pub(crate) alive_until: Option<Timestamp>,
+    /// When it last made progress; its EOSE deadline runs from here.
+    pub(crate) progress: Instant,
+    /// Refusals since the last EOSE.
+    pub(crate) refusals: u32,
+    /// When a refused request may be repeated.
+    pub(crate) retry_at: Option<Instant>,
+    /// Events dropped because too many were unverified, not yet told.
+    pub(crate) flooded: u64,
+}
+
+impl Leg {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            state: State::Waiting(Why::Connection),
+            settled: None,
+            events: 0,
+            alive_until: None,
+            progress: now,
+            refusals: 0,
+            retry_at: None,
+            flooded: 0,
+        }
+    }
+
+    /// As the application sees it; `None` for a leg that we ended, which is no news.
+    pub(crate) fn public_state(&self) -> Option<LegState> {
+        match &self.state {
+            State::Waiting(why) => Some(LegState::Waiting(*why)),
+            State::Requested(_) => Some(LegState::Requested),
+            State::Live { .. } => Some(LegState::Live),
+            State::Closed(reason) => Some(LegState::Closed(reason.clone())),
+            State::Done => None,
+        }
+    }
+
+    /// The running request's id.
+    pub(crate) fn wire(&self) -> Option<WireId> {
+        match &self.state {
+            State::Requested(request) => Some(request.wire),
+            State::Live { wire, .. } => Some(*wire),
+            State::Waiting(_) | State::Closed(_) | State::Done => None,
+        }
+    }
+
+    /// Whether it is past EOSE and the relay pushes what is new.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.state, State::Live { .. })
+    }
+
+    /// Whether the relay's connection serves it, or would.
+    pub(crate) fn needs_connection(&self) -> bool {
+        !matches!(self.state, State::Closed(_) | State::Done)
+    }
+
+    /// A matching event of its request came, a copy of a known one perhaps.
+    pub(crate) fn received(&mut self, now: Instant) {
+        self.progress = now;
+        if self.settled.is_none() {
+            self.events += 1;
+        }
+        if let State::Requested(request) = &mut self.state {
+            request.received += 1;
+        }
+    }
+
+    /// An event of its request went to verification.
+    pub(crate) fn hold(&mut self) {
+        if let State::Requested(Request { undecided, .. }) | State::Live { undecided, .. } = &mut self.state {
+            *undecided += 1;
+        }
+    }
+
+    /// An event of the request `wire` is decided. Tells what may take effect now.
+    pub(crate) fn release(&mut self, wire: WireId) -> Option<Ending> {
+        match &mut self.state {
+            State::Requested(request) if request.wire == wire => {
+                request.undecided = request.undecided.saturating_sub(1);
+                if request.undecided == 0 { request.ending.take() } else { None }
+            }
+            State::Live { wire: w, undecided, closing } if *w == wire => {
+                *undecided = undecided.saturating_sub(1);
+                if *undecided == 0 { closing.take().map(Ending::Closed) } else { None }
+            }
+            _ => None,
+        }
+    }
+
+    /// EOSE or CLOSED came. Tells whether it takes effect now; otherwise it waits for the undecided events. A second
+    /// EOSE changes nothing; a CLOSED after it does.
+    pub(crate) fn ending(&mut self, end: Ending) -> Option<Ending> {
+        match &mut self.state {
+            State::Requested(request) => {
+                let replaces =
+                    matches!((&request.ending, &end), (None, _) | (Some(Ending::Eose(_)), Ending::Closed(_)));
+                if !replaces {
+                    return None;
+                }
+                if request.undecided == 0 {
+                    return Some(end);
+                }
+                request.ending = Some(end);
+                None
+            }
+            State::Live { undecided, closing, .. } => match end {
+                Ending::Eose(_) => None,
+                Ending::Closed(_) if *undecided == 0 => Some(end),
+                Ending::Closed(reason) => {
+                    closing.get_or_insert(reason);
+                    None
+                }
+            },
+            State::Waiting(_) | State::Closed(_) | State::Done => None,
+        }
+    }
+
+    /// When its EOSE is overdue: `patience` after its last progress, `most` after the generation began.
+    pub(crate) fn overdue(&self, started: Instant, patience: Duration, most: Duration) -> Instant {
+        (self.progress.max(started) + patience).min(started + most)
+    }
+
+    /// The connection is gone. `proven` is how long it was shown to be alive.
+    pub(crate) fn lose(&mut self, proven: Option<Timestamp>) -> Lost {
+        let lost = match &self.state {
+            State::Requested(_) => Lost::Asked,
+            State::Live { .. } => {
+                self.alive_until = self.alive_until.max(proven);
+                Lost::Live
+            }
+            // A refusal is the connection's: a new one may be treated differently. A final one is not asked again.
+            State::Closed(reason) if !is_final(reason) => Lost::Idle,
+            State::Waiting(_) => Lost::Idle,
+            State::Closed(_) | State::Done => return Lost::Idle,
+        };
+        self.refusals = 0;
+        self.retry_at = None;
+        self.state = State::Waiting(Why::Connection);
+        lost
+    }
+
+    /// A new generation of filters: everything about the old request is void.
+    pub(crate) fn restart(&mut self, now: Now) {
+        self.state = State::Waiting(Why::Connection);
+        self.settled = None;
+        self.events = 0;
+        self.alive_until = None;
+        self.refusals = 0;
+        self.retry_at = None;
+        self.progress = now.mono;
+    }
+}
+
+/// What a lost connection meant for a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Nothing was running.
+    Idle,
+    /// A request without its EOSE.
+    Asked,
+    /// A live leg: what comes from now on is missed until it is back.
+    Live,
+}
+
+/// Whether a CLOSED with this reason ends the leg for good: the relay would say the same again.
+pub(crate) fn is_final(reason: &Reason) -> bool {
+    use nostr_proto::Prefix;
+    match reason.prefix {
+        Some(
+            Prefix::Restricted
+            | Prefix::Blocked
+            | Prefix::Invalid
+            | Prefix::Unsupported
+            | Prefix::Pow
+            | Prefix::Mute
+            | Prefix::AuthRequired,
+        ) => true,
+        Some(_) | None => false,
+    }
+}

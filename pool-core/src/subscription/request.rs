@@ -1,0 +1,58 @@
+//! The filters that go over the wire.
+
+use alloc::vec::Vec;
+
+use nostr_proto::{Filter, Timestamp};
+
+use crate::config::Config;
+
+/// How far into the past the timestamps of gift wraps are moved on purpose (NIP-59): two days, and an hour of slack.
+const GIFT_WRAP_WINDOW: u64 = 2 * 86_400 + 3_600;
+const GIFT_WRAP: u16 = 1059;
+
+/// What to ask a relay for that was live until `alive_until`: everything since, without the user's `limit`, which was
+/// for the first load only. Reaches back by the clocks' skew and by how late an event may arrive.
+pub(crate) fn catch_up(filters: &[Filter], alive_until: Timestamp, config: &Config) -> (Vec<Filter>, Timestamp) {
+    let mut earliest = alive_until;
+    let filters = filters
+        .iter()
+        .map(|filter| {
+            let mut filter = filter.clone();
+            let since = alive_until.saturating_sub(window(&filter, config));
+            earliest = earliest.min(since);
+            filter.limit = None;
+            filter.since = Some(filter.since.map_or(since, |own| own.max(since)));
+            filter
+        })
+        .collect();
+    (filters, earliest)
+}
+
+fn window(filter: &Filter, config: &Config) -> u64 {
+    let wraps = filter.kinds.as_ref().is_some_and(|kinds| kinds.iter().any(|k| k.as_u16() == GIFT_WRAP));
+    let late = config.late_window.as_secs();
+    let late = if wraps { late.max(GIFT_WRAP_WINDOW) } else { late };
+    late.saturating_add(config.skew.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use nostr_proto::Kind;
+
+    use super::*;
+
+    #[test]
+    fn since_reaches_back_and_limit_is_dropped() {
+        let config = Config::default();
+        let at = Timestamp::new(1_000_000);
+        let plain = Filter::new().kind(Kind::TEXT_NOTE).limit(5);
+        let wraps = Filter::new().kind(Kind::new(1059));
+        let recent = Filter::new().since(Timestamp::new(999_990));
+        let (asked, earliest) = catch_up(&[plain, wraps, recent], at, &config);
+        assert_eq!(asked[0].limit, None);
+        assert_eq!(asked[0].since, Some(Timestamp::new(1_000_000 - 1_020)));
+        assert_eq!(asked[1].since, Some(Timestamp::new(1_000_000 - 176_400 - 120)));
+        assert_eq!(asked[2].since, Some(Timestamp::new(999_990)), "the user's own bound is the later one");
+        assert_eq!(Some(earliest), asked[1].since);
+    }
+}
