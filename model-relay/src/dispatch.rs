@@ -1,0 +1,223 @@
+//! What the machine does with a message.
+
+use crate::auth;
+use crate::connection::{ConnId, Subscription};
+use crate::event::{StoredEvent, is_hex};
+use crate::fault::Fault;
+use crate::filter::Filter;
+use crate::message::{self, Message};
+use crate::relay::Relay;
+use crate::store::Insertion;
+use nostr_proto::Timestamp;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+impl Relay {
+    /// Takes a text message of a client. Never panics, whatever the text; a message for a connection that is
+    /// unknown or closing is counted and ignored.
+    pub fn handle(&mut self, conn: ConnId, text: &str, now: Timestamp) {
+        if !self.is_open(conn) {
+            self.stats.ignored += 1;
+            return;
+        }
+        self.stats.messages_in += 1;
+        if text.len() > self.config.max_message_bytes {
+            self.stats.malformed += 1;
+            self.close(conn, 1009, "message too big".to_owned());
+            return;
+        }
+        match Message::parse(text) {
+            Err(reason) => {
+                self.stats.malformed += 1;
+                self.send_text(conn, message::notice(&reason));
+            }
+            Ok(Message::Event(event)) => self.on_event(conn, event, now),
+            Ok(Message::Auth(event)) => self.on_auth(conn, event, now),
+            Ok(Message::Req { subscription, filters }) => {
+                self.stats.reqs += 1;
+                match self.accept_filters(conn, &filters, now) {
+                    Err(reason) => self.send_closed(conn, &subscription, &reason),
+                    Ok(filters) => self.on_req(conn, &subscription, &filters, text.len()),
+                }
+            }
+            Ok(Message::Count { subscription, filters }) => {
+                self.stats.counts += 1;
+                match self.accept_filters(conn, &filters, now) {
+                    Err(reason) => self.refuse(conn, &subscription, &reason),
+                    Ok(filters) => {
+                        let count = self.store.count(&filters);
+                        let bare = self.faults.has(&Fault::BareCount);
+                        self.send_text(conn, message::count(&subscription, count, bare));
+                    }
+                }
+            }
+            Ok(Message::Close { subscription }) => self.on_close(conn, &subscription),
+        }
+    }
+
+    fn on_event(&mut self, conn: ConnId, raw: Value, now: Timestamp) {
+        self.stats.events_in += 1;
+        let Some(id) = own_id(&raw) else {
+            self.stats.rejected += 1;
+            self.send_text(conn, message::notice("invalid: an EVENT message must hold an event with an id"));
+            return;
+        };
+        match self.accept_event(conn, raw, now) {
+            Err(reason) => {
+                self.stats.rejected += 1;
+                self.send_ok(conn, &id, false, &reason);
+            }
+            Ok(_) if self.faults.lose_this_event() => self.send_ok(conn, &id, true, ""),
+            Ok(event) => match self.take(&event) {
+                Insertion::Held => {
+                    self.send_ok(conn, &id, true, "");
+                    self.push_live(&event);
+                }
+                Insertion::Duplicate => {
+                    self.send_ok(conn, &id, true, "duplicate: already have this event");
+                }
+                Insertion::Replaced => self.send_ok(conn, &id, false, "replaced: have a newer version of this event"),
+                Insertion::NoRoom => {
+                    self.send_ok(conn, &id, false, "blocked: older than all that this full relay keeps");
+                }
+            },
+        }
+    }
+
+    /// The event, if nothing speaks against it; else the reason.
+    fn accept_event(&mut self, conn: ConnId, raw: Value, now: Timestamp) -> Result<Arc<StoredEvent>, String> {
+        self.check_rate(conn, now)?;
+        if self.faults.auth_for_writes() {
+            self.check_auth(conn)?;
+        }
+        if let Some(reason) = self.faults.ok_false() {
+            return Err(reason);
+        }
+        let event = StoredEvent::from_value(raw).map_err(|reason| format!("invalid: {reason}"))?;
+        if self.config.verify {
+            auth::verify(&event)?;
+        }
+        if event.kind() == auth::KIND {
+            return Err("invalid: authentication events are not for publishing".to_owned());
+        }
+        let latest = self.config.max_future_secs.map(|secs| now.as_secs().saturating_add(secs));
+        if latest.is_some_and(|latest| event.created_at >= latest) {
+            return Err("invalid: created_at is too far in the future".to_owned());
+        }
+        Ok(Arc::new(event))
+    }
+
+    fn on_auth(&mut self, conn: ConnId, raw: Value, now: Timestamp) {
+        self.stats.auths += 1;
+        let Some(id) = own_id(&raw) else {
+            self.send_text(conn, message::notice("invalid: an AUTH message must hold an event with an id"));
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        let outcome = StoredEvent::from_value(raw).map_err(|reason| format!("invalid: {reason}")).and_then(|event| {
+            if self.config.verify {
+                auth::verify(&event)?;
+            }
+            auth::check(&event, connection.challenge.as_deref(), self.config.url.as_deref(), now.as_secs())
+        });
+        connection.authenticated |= outcome.is_ok();
+        if self.faults.has(&Fault::NeverOkAuth) {
+            return;
+        }
+        match outcome {
+            Ok(()) => self.send_answer(conn, &id, true, ""),
+            Err(reason) => self.send_answer(conn, &id, false, &reason),
+        }
+    }
+
+    /// The filters of a `REQ` or `COUNT`, if nothing speaks against it; else the reason.
+    fn accept_filters(&mut self, conn: ConnId, filters: &[Value], now: Timestamp) -> Result<Vec<Filter>, String> {
+        self.check_rate(conn, now)?;
+        if self.faults.auth_for_reads() {
+            self.check_auth(conn)?;
+        }
+        if let Some(reason) = self.faults.refuse_req() {
+            return Err(reason);
+        }
+        if filters.is_empty() {
+            return Err("invalid: no filter".to_owned());
+        }
+        if filters.len() > self.config.max_filters {
+            return Err(format!("invalid: more than {} filters", self.config.max_filters));
+        }
+        filters.iter().map(Filter::from_value).collect()
+    }
+
+    fn check_rate(&mut self, conn: ConnId, now: Timestamp) -> Result<(), String> {
+        let (Some((messages, window)), Some(connection)) = (self.faults.rate_limit(), self.connections.get_mut(&conn))
+        else {
+            return Ok(());
+        };
+        if connection.within_rate(messages, window, now.as_secs()) {
+            Ok(())
+        } else {
+            Err("rate-limited: slow down".to_owned())
+        }
+    }
+
+    fn check_auth(&mut self, conn: ConnId) -> Result<(), String> {
+        let Some(connection) = self.connections.get(&conn) else {
+            return Ok(());
+        };
+        if connection.authenticated {
+            return Ok(());
+        }
+        if connection.challenge.is_none() {
+            self.challenge(conn);
+        }
+        Err("auth-required: authenticate first".to_owned())
+    }
+
+    /// Sends the connection its challenge. It is no secret: what tells one connection from the other is enough for a test.
+    pub(crate) fn challenge(&mut self, conn: ConnId) {
+        let challenge = format!("challenge-of-connection-{conn}");
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.challenge = Some(challenge.clone());
+        }
+        self.send_text(conn, message::challenge(&challenge));
+    }
+
+    fn on_req(&mut self, conn: ConnId, id: &str, filters: &[Filter], bytes: usize) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        let others = connection.subscriptions.len() - usize::from(connection.subscriptions.contains_key(id));
+        if others >= self.config.max_subscriptions_per_connection {
+            self.send_closed(conn, id, "error: too many open subscriptions");
+            return;
+        }
+        let held = connection.subscription_bytes_without(id);
+        if held.saturating_add(bytes) > self.config.max_subscription_bytes_per_connection {
+            self.send_closed(conn, id, "error: the open subscriptions are too big together");
+            return;
+        }
+        let wire_id: Arc<str> = json!(id).to_string().into();
+        let subscription = Subscription { filters: filters.to_vec(), wire_id: Arc::clone(&wire_id), bytes };
+        connection.subscriptions.insert(id.to_owned(), subscription);
+        let more = self.send_stored(conn, &wire_id, filters);
+        self.end_of_stored(conn, id, filters, more);
+    }
+
+    fn on_close(&mut self, conn: ConnId, id: &str) {
+        self.stats.closes += 1;
+        if self.faults.has(&Fault::IgnoreClose) {
+            return;
+        }
+        let held = self.connections.get_mut(&conn).and_then(|connection| connection.subscriptions.remove(id));
+        if held.is_some() && self.faults.has(&Fault::AnswerClose) {
+            self.send_closed(conn, id, "");
+        }
+    }
+}
+
+/// The id that an event goes by, right or wrong.
+fn own_id(event: &Value) -> Option<String> {
+    event["id"].as_str().filter(|id| is_hex(id, 64)).map(str::to_owned)
+}
