@@ -1,0 +1,196 @@
+//! Putting a pool together.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use nostr_pool_core::{Call, CallError, Config, Core, RelayOptions, Reply};
+use nostr_proto::RelayUrl;
+use rustls::ClientConfig;
+
+use crate::clock::Clock;
+use crate::dial::DialSettings;
+use crate::engine::Engine;
+use crate::error::{AddRelayError, BuildError};
+use crate::pool::Pool;
+use crate::runtime::{FrameLimits, Runtime};
+use crate::shared::{Shared, State};
+use crate::signer::Signer;
+use crate::{timer, tls, verifier};
+
+/// What a relay is told of us when it is dialled.
+const USER_AGENT: &str = concat!("nostr-pool/", env!("CARGO_PKG_VERSION"));
+
+/// A pool yet to be built: [`Pool::builder`].
+#[derive(Default)]
+pub struct PoolBuilder {
+    relays: Vec<(Given, RelayOptions)>,
+    config: Config,
+    signer: Option<Arc<dyn Signer>>,
+    user_agent: Option<String>,
+    verifier_threads: Option<usize>,
+    tls: Option<Arc<ClientConfig>>,
+    limits: FrameLimits,
+}
+
+/// A relay as the application named it: text or a [`RelayUrl`]. What is wrong with the text is told by the call that
+/// uses it.
+#[derive(Debug)]
+pub struct Given(Result<RelayUrl, AddRelayError>);
+
+impl Given {
+    /// Takes the relay into a pool.
+    pub(crate) fn add(
+        self,
+        add: impl FnOnce(Call) -> Result<Reply, CallError>,
+        options: RelayOptions,
+    ) -> Result<(), AddRelayError> {
+        let url = self.0?;
+        match add(Call::AddRelay { url: url.clone(), options }) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(AddRelayError::Call { relay: url, error }),
+        }
+    }
+}
+
+impl From<RelayUrl> for Given {
+    fn from(url: RelayUrl) -> Self {
+        Self(Ok(url))
+    }
+}
+
+impl From<&RelayUrl> for Given {
+    fn from(url: &RelayUrl) -> Self {
+        Self(Ok(url.clone()))
+    }
+}
+
+impl From<&str> for Given {
+    fn from(given: &str) -> Self {
+        Self(RelayUrl::parse(given).map_err(|error| AddRelayError::Url { given: given.to_owned(), error }))
+    }
+}
+
+impl From<String> for Given {
+    fn from(given: String) -> Self {
+        Self::from(given.as_str())
+    }
+}
+
+impl From<&String> for Given {
+    fn from(given: &String) -> Self {
+        Self::from(given.as_str())
+    }
+}
+
+impl PoolBuilder {
+    /// Takes a relay in, for reading and writing. `url` is text or a [`RelayUrl`].
+    #[must_use]
+    pub fn relay(self, url: impl Into<Given>) -> Self {
+        self.relay_with(url, RelayOptions::default())
+    }
+
+    /// Takes a relay in, to be used in this way.
+    #[must_use]
+    pub fn relay_with(mut self, url: impl Into<Given>, options: RelayOptions) -> Self {
+        self.relays.push((url.into(), options));
+        self
+    }
+
+    /// The bounds and delays. Default: [`Config::default`].
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Who signs for [`Pool::publish_unsigned`]. Default: nobody.
+    #[must_use]
+    pub fn signer(mut self, signer: impl Signer) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// The `User-Agent` that relays are told: visible ASCII and spaces. Default: `nostr-pool/` and the version.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Threads that check signatures, at least one. Default: one fewer than there are cores.
+    #[must_use]
+    pub fn verifier_threads(mut self, threads: usize) -> Self {
+        self.verifier_threads = Some(threads);
+        self
+    }
+
+    /// The TLS configuration for `wss://`, with roots of one's own say. Default: TLS 1.2 and 1.3 by `ring`, with the
+    /// roots of the `webpki-roots` crate.
+    #[must_use]
+    pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Sizes of messages and buffers of each socket. Default: [`FrameLimits::default`].
+    #[must_use]
+    pub fn frame_limits(mut self, limits: FrameLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Builds the pool, to be driven by this runtime. Dials nothing yet.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build<R: Runtime>(self, runtime: R) -> Result<Pool, BuildError> {
+        let user_agent = self.user_agent.unwrap_or_else(|| USER_AGENT.to_owned());
+        if !user_agent.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return Err(BuildError::UserAgent(user_agent));
+        }
+        let tls = match self.tls {
+            Some(config) => config,
+            None => tls::default_config().map_err(BuildError::Tls)?,
+        };
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(BuildError::Seed)?;
+
+        let engine: Box<dyn Engine> = Box::new(runtime);
+        let now = engine.now();
+        let clock = Clock::starting_at(now);
+        let deadline = self.config.dial_deadline;
+        let mut core = Core::new(self.config, seed, clock.now(now));
+        for (given, options) in self.relays {
+            given.add(|call| core.handle_call(call, clock.now(now)), options)?;
+        }
+        let dial = DialSettings {
+            tls,
+            // A little before the core's own deadline, which cannot tell what step took so long.
+            deadline: deadline - deadline / 16,
+            user_agent,
+            limits: self.limits,
+        };
+
+        let shared = Arc::new(Shared::new(State::new(core), engine, clock, dial, self.signer));
+        let threads = self.verifier_threads.unwrap_or_else(verifier::default_threads).max(1);
+        start(&shared, threads).map_err(BuildError::Thread)?;
+        Ok(Pool::new(shared))
+    }
+}
+
+fn start(shared: &Arc<Shared>, threads: usize) -> std::io::Result<()> {
+    let weak: Weak<Shared> = Arc::downgrade(shared);
+    // Should a later thread fail to start, dropping `shared` stops the earlier ones.
+    verifier::start(threads, &shared.jobs, &weak)?;
+    shared.engine.spawn(Box::pin(timer::run(shared.clone())));
+    Ok(())
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("relays", &self.relays.len())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

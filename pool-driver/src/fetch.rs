@@ -1,0 +1,186 @@
+//! Asking once, and waiting for all answers.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use nostr_pool_core::{CallError, Coverage, EndReason, EventItem, Gap, Item, Mode, Target};
+use nostr_proto::{EventId, Filter, RelayUrl, Timestamp};
+
+use crate::error::FetchError;
+use crate::shared::Shared;
+use crate::subscription::{SubscribeOptions, Subscription};
+
+/// How to fetch. The default: from every relay for reading, waiting for each as long as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchOptions {
+    /// From whom.
+    pub target: Target,
+    /// How long each relay is waited for; `None`: [`Config::eose_deadline`](crate::Config::eose_deadline), 10 s by
+    /// default, restarted by progress.
+    pub timeout: Option<Duration>,
+    /// Events to keep at most; beyond that the oldest are dropped and counted. Default 100,000.
+    pub max_events: usize,
+    /// The same in bytes. Default 256 MiB.
+    pub max_bytes: usize,
+}
+
+impl Default for FetchOptions {
+    fn default() -> Self {
+        Self { target: Target::All, timeout: None, max_events: 100_000, max_bytes: 256 << 20 }
+    }
+}
+
+impl FetchOptions {
+    /// From these relays.
+    #[must_use]
+    pub fn with_target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// From these relays only. One that is not in the pool is taken in for as long as it is used.
+    #[must_use]
+    pub fn with_relays(mut self, relays: impl IntoIterator<Item = RelayUrl>) -> Self {
+        self.target = Target::Relays(relays.into_iter().collect());
+        self
+    }
+
+    /// Waiting this long for each relay.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Keeping at most this many events and bytes.
+    #[must_use]
+    pub fn with_bounds(mut self, max_events: usize, max_bytes: usize) -> Self {
+        (self.max_events, self.max_bytes) = (max_events, max_bytes);
+        self
+    }
+}
+
+/// What a fetch brought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetched {
+    /// The events: newest first, of the same second the lowest id first. Where exactly one filter was given and it has
+    /// a `limit`, no more than that: the newest of all relays'.
+    pub events: Vec<EventItem>,
+    /// What each relay answered.
+    pub coverage: Coverage,
+    /// What may be missing, and why.
+    pub gaps: Vec<Gap>,
+    /// Events that were dropped because there were more than
+    /// [`max_events`](FetchOptions::max_events) or [`max_bytes`](FetchOptions::max_bytes).
+    pub dropped: u64,
+}
+
+/// A fetch under way; see [`Pool::fetch`](crate::Pool::fetch). Dropping it ends it.
+#[must_use = "dropping a fetch ends it"]
+#[derive(Debug)]
+pub struct Fetch {
+    started: Result<Subscription, Option<CallError>>,
+    found: Found,
+    coverage: Option<Coverage>,
+    gaps: Vec<Gap>,
+}
+
+/// Gaps that are kept: more than any sane number of relays brings forth in one fetch.
+const MAX_GAPS: usize = 4_096;
+
+impl Fetch {
+    pub(crate) fn start(shared: &Arc<Shared>, filters: Vec<Filter>, options: FetchOptions) -> Self {
+        let limit = match filters.as_slice() {
+            [only] => only.limit.and_then(|limit| usize::try_from(limit).ok()),
+            _ => None,
+        };
+        let FetchOptions { target, timeout, max_events, max_bytes } = options;
+        let options = SubscribeOptions { target, mode: Mode::UntilEose, eose_deadline: timeout, queue_items: None };
+        Self {
+            started: Subscription::start(shared, filters, options).map_err(Some),
+            found: Found { limit, max_events, max_bytes, ..Found::default() },
+            coverage: None,
+            gaps: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, item: Item) -> Option<EndReason> {
+        match item {
+            Item::Event(event) => self.found.insert(event),
+            Item::Eose(coverage) => self.coverage = Some(coverage),
+            Item::Gap(gap) if self.gaps.len() < MAX_GAPS => self.gaps.push(gap),
+            Item::End(reason) => return Some(reason),
+            // An event of ours that nobody has yet is not what was asked for; it is fetched once a relay has it.
+            _ => {}
+        }
+        None
+    }
+
+    fn finish(&mut self, reason: EndReason) -> Result<Fetched, FetchError> {
+        let coverage = self.coverage.take().ok_or(FetchError::Ended(reason))?;
+        let found = std::mem::take(&mut self.found);
+        Ok(Fetched {
+            events: found.events.into_values().collect(),
+            coverage,
+            gaps: std::mem::take(&mut self.gaps),
+            dropped: found.dropped,
+        })
+    }
+}
+
+impl Future for Fetch {
+    type Output = Result<Fetched, FetchError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let item = match &mut self.started {
+                Ok(subscription) => ready!(futures::Stream::poll_next(Pin::new(subscription), cx)),
+                Err(error) => return Poll::Ready(Err(error.take().unwrap_or(CallError::Closed).into())),
+            };
+            let ended = match item {
+                Some(item) => self.take(item),
+                None => Some(EndReason::Shutdown),
+            };
+            if let Some(reason) = ended {
+                return Poll::Ready(self.finish(reason));
+            }
+        }
+    }
+}
+
+/// The events so far, in the order in which they are returned.
+#[derive(Debug, Default)]
+struct Found {
+    events: BTreeMap<(Reverse<Timestamp>, EventId), EventItem>,
+    bytes: usize,
+    limit: Option<usize>,
+    max_events: usize,
+    max_bytes: usize,
+    dropped: u64,
+}
+
+impl Found {
+    fn insert(&mut self, item: EventItem) {
+        self.bytes += item.event.heap_bytes();
+        self.events.insert((Reverse(item.event.created_at()), item.event.id()), item);
+        if self.limit.is_some_and(|limit| self.events.len() > limit) {
+            // What is beyond the user's own limit was not asked for.
+            self.drop_oldest();
+        }
+        while self.events.len() > self.max_events || (self.bytes > self.max_bytes && self.events.len() > 1) {
+            self.drop_oldest();
+            self.dropped += 1;
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((_, oldest)) = self.events.pop_last() {
+            self.bytes -= oldest.event.heap_bytes();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The async shell of nostr-pool that every runtime shares.
+//!
+//! The decisions are made by [`nostr_pool_core`]: state machines without I/O. This crate gives them sockets, clocks and
+//! threads, and the application its handles: [`Pool`], [`Subscription`], [`Publishing`]. It is written on `futures` and
+//! `std::thread` and knows no runtime; an adapter (`nostr-pool-tokio`, `nostr-pool-async-std`) brings one by
+//! implementing [`Runtime`], and re-exports everything here.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use nostr_pool_driver::*;
+//! # use nostr_proto::Filter;
+//! # async fn example(runtime: impl Runtime) -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Pool::builder().relay("wss://relay.example.com").relay("wss://other.example.com").build(runtime)?;
+//! let mut notes = pool.subscribe([Filter::new().kind(nostr_proto::Kind::TEXT_NOTE)], SubscribeOptions::default())?;
+//! while let Some(item) = notes.next().await {
+//!     match item {
+//!         Item::Event(e) => println!("{} from {:?}", e.event.content(), e.relays),
+//!         Item::Eose(coverage) => println!("everything stored is here, complete: {}", coverage.is_complete()),
+//!         Item::Gap(gap) => println!("something may be missing: {gap:?}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod clock;
+mod connect;
+mod dial;
+mod engine;
+mod error;
+mod fetch;
+mod frame;
+mod mailbox;
+mod outbox;
+mod pool;
+mod publishing;
+mod runtime;
+mod shared;
+mod shutdown;
+mod signer;
+mod socket;
+mod status;
+mod subscription;
+mod tap;
+mod timer;
+mod tls;
+mod transport;
+mod verifier;
+
+pub use builder::{Given, PoolBuilder};
+pub use connect::{Connect, ConnectOutcome, ConnectReport, Connecting};
+pub use error::{AddRelayError, BuildError, ConnectError, FetchError, PublishUnsignedError};
+pub use fetch::{Fetch, FetchOptions, Fetched};
+pub use frame::{Incoming, Outgoing, SocketError};
+pub use pool::{Pool, UnfinishedPublish};
+pub use publishing::{Progress, PublishOptions, Publishing, VerdictFuture};
+pub use runtime::{FrameLimits, Runtime, UpgradeRequest};
+pub use signer::{KeySigner, SignError, Signer};
+pub use status::{StatusStream, StatusUpdate};
+pub use subscription::{SubscribeOptions, Subscription};
+pub use tap::{Direction, TapFrame, TapStream};
+pub use transport::Transport;
+
+pub use nostr_pool_core::{
+    CallError, CloseReason, Config, ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome,
+    LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
+    PublishUpdate, Quorum, ReconnectOptions, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId,
+    Target, Unfinished, UnknownCause, Verdict, Which, Why,
+};
+pub use nostr_proto::{
+    self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayUrl, SecretKey, Timestamp,
+    UnsignedEvent, VerifiedEvent,
+};
+pub use rustls;

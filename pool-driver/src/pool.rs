@@ -1,0 +1,237 @@
+//! The handle of a pool.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nostr_pool_core::{
+    Call, CallError, Config, PublishReport, ReconnectOptions, RelayOptions, RelayRecord, Stats, Unfinished, Which,
+};
+use nostr_proto::{Event, EventId, EventTemplate, Filter, RelayUrl};
+
+use crate::builder::{Given, PoolBuilder};
+use crate::connect::{Connect, Connecting};
+use crate::error::{AddRelayError, PublishUnsignedError};
+use crate::fetch::{Fetch, FetchOptions};
+use crate::publishing::{PublishOptions, Publishing};
+use crate::shared::Shared;
+use crate::shutdown;
+use crate::status::StatusStream;
+use crate::subscription::{SubscribeOptions, Subscription};
+use crate::tap::TapStream;
+
+/// A pool of relay connections. Clones are handles of the same pool; when the last one is dropped, the pool ends:
+/// subscriptions get their [`Item::End`](crate::Item::End), sockets are closed, tasks and threads end.
+///
+/// Relays are dialled when something needs them, or on [`connect`](Self::connect). Every call takes effect at once,
+/// whether what it returns is awaited or not. No method blocks but for the pool's short lock.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Owner>,
+}
+
+/// Ends the pool when the last handle goes. Tasks and subscriptions share the core, not this.
+struct Owner {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
+impl Pool {
+    /// A pool yet to be built.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { inner: Arc::new(Owner { shared }) }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    fn call(&self, call: Call) -> Result<(), CallError> {
+        self.shared().call(call).map(drop)
+    }
+
+    /// Takes a relay into the pool, or changes the options of one that is in it. Subscriptions to all relays include it
+    /// from now on. `url` is text or a [`RelayUrl`].
+    ///
+    /// # Errors
+    /// The URL is none, or the pool is full ([`Config::max_relays`]) or shut down.
+    pub fn add_relay(&self, url: impl Into<Given>, options: RelayOptions) -> Result<(), AddRelayError> {
+        url.into().add(|call| self.shared().call(call), options)
+    }
+
+    /// Takes a relay out of the pool: its requests end, publishes there become unknown, its socket is closed.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownRelay`], [`CallError::Closed`].
+    pub fn remove_relay(&self, url: &RelayUrl) -> Result<(), CallError> {
+        self.call(Call::RemoveRelay { url: url.clone() })
+    }
+
+    /// Every relay of the pool as it stands, in order of their URLs.
+    pub fn relays(&self) -> Vec<RelayRecord> {
+        self.shared().look(|state| state.core.relays())
+    }
+
+    /// One relay as it stands; `None` if it is not in the pool.
+    pub fn relay(&self, url: &RelayUrl) -> Option<RelayRecord> {
+        self.shared().look(|state| state.core.relay(url))
+    }
+
+    /// The relays known to have a verified event, the first one first; empty if the event is not remembered.
+    pub fn seen_on(&self, event: &EventId) -> Vec<RelayUrl> {
+        self.shared().look(|state| state.core.seen_on(event))
+    }
+
+    /// Counters of the whole pool.
+    pub fn stats(&self) -> Stats {
+        self.shared().look(|state| state.core.stats())
+    }
+
+    /// The bounds and delays in force.
+    pub fn config(&self) -> Config {
+        self.shared().look(|state| state.core.config().clone())
+    }
+
+    /// Dials every relay now, keeps it connected from here on, and waits until each is connected, has failed once, or
+    /// `timeout` is over. How each went is in the report, or in [`ConnectError::Incomplete`] if they are too few.
+    ///
+    /// [`ConnectError::Incomplete`]: crate::ConnectError::Incomplete
+    pub fn connect(&self, timeout: Duration, connect: Connect) -> Connecting {
+        Connecting::new(self.shared(), timeout, connect)
+    }
+
+    /// Closes connections and leaves them closed until [`connect`](Self::connect) or [`reconnect`](Self::reconnect).
+    /// The relays are sent `code` and `reason` (RFC 6455, section 7.4; cut to 123 bytes).
+    ///
+    /// # Errors
+    /// [`CallError::UnknownRelay`], [`CallError::Closed`].
+    pub fn disconnect(&self, which: Which, code: u16, reason: impl Into<String>) -> Result<(), CallError> {
+        self.call(Call::Disconnect { which, code, reason: reason.into() })
+    }
+
+    /// Drops connections, if any, and dials at once.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownRelay`], [`CallError::Closed`].
+    pub fn reconnect(&self, which: Which, options: ReconnectOptions) -> Result<(), CallError> {
+        self.call(Call::Reconnect { which, options })
+    }
+
+    /// The device has a new network: waiting dials are made soon, and open connections are checked.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`].
+    pub fn network_changed(&self) -> Result<(), CallError> {
+        self.call(Call::NetworkChanged)
+    }
+
+    /// Forgets all that was learned, for another account say: subscriptions and publishes end, remembered events are
+    /// dropped, connections are closed. Relays and their options stay.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`].
+    pub fn start_clean(&self) -> Result<(), CallError> {
+        self.call(Call::StartClean)
+    }
+
+    /// Publishes a signed event. It is enqueued by this call; awaiting what is returned gives the verdict, and dropping
+    /// it cancels nothing.
+    ///
+    /// # Errors
+    /// [`CallError::NoRelays`], [`CallError::ImpossibleQuorum`], [`CallError::PublishQueueFull`] (which hands the event
+    /// back), [`CallError::Closed`].
+    pub fn publish(&self, event: impl Into<Event>, options: PublishOptions) -> Result<Publishing, CallError> {
+        let PublishOptions { target, quorum, deadline } = options;
+        let event = event.into();
+        Publishing::start(self.shared(), Call::Publish(nostr_pool_core::Publish { event, target, quorum, deadline }))
+    }
+
+    /// Echoes an event to the subscriptions that it matches, at once and marked as pending, has the pool's signer sign
+    /// it, and publishes it. The subscriptions learn what became of it.
+    ///
+    /// # Errors
+    /// [`PublishUnsignedError::NoSigner`], and the errors of [`publish`](Self::publish).
+    pub fn publish_unsigned(
+        &self,
+        template: EventTemplate,
+        options: PublishOptions,
+    ) -> Result<Publishing, PublishUnsignedError> {
+        let signer = self.shared().signer.as_ref().ok_or(PublishUnsignedError::NoSigner)?;
+        let event = template.unsigned(signer.public_key());
+        let PublishOptions { target, quorum, deadline } = options;
+        let call = nostr_pool_core::PublishUnsigned { event, target, quorum, deadline };
+        Ok(Publishing::start(self.shared(), Call::PublishUnsigned(call))?)
+    }
+
+    /// Publishes an event once more that the pool still remembers, at the relays that did not accept it: the same
+    /// bytes, with a verdict within `deadline` (`None`: the configured default).
+    ///
+    /// # Errors
+    /// [`CallError::UnknownEvent`], [`CallError::Closed`].
+    pub fn retry(&self, event: EventId, deadline: Option<Duration>) -> Result<Publishing, CallError> {
+        Publishing::start(self.shared(), Call::Retry { event, deadline })
+    }
+
+    /// Starts a subscription for events that match any of these filters. The requests go out by this call, or when
+    /// their relays are connected.
+    ///
+    /// # Errors
+    /// [`CallError::FilterCount`], [`CallError::NoRelays`], [`CallError::TooManySubscriptions`], [`CallError::Closed`].
+    pub fn subscribe(
+        &self,
+        filters: impl Into<Vec<Filter>>,
+        options: SubscribeOptions,
+    ) -> Result<Subscription, CallError> {
+        Subscription::start(self.shared(), filters.into(), options)
+    }
+
+    /// Asks for stored events, and waits until every relay has sent its own or was given up. The requests go out by
+    /// this call; errors of the call are told when it is awaited.
+    pub fn fetch(&self, filters: impl Into<Vec<Filter>>, options: FetchOptions) -> Fetch {
+        Fetch::start(self.shared(), filters.into(), options)
+    }
+
+    /// The news of all relays, from now on: states of connections, NOTICEs, removals.
+    pub fn status(&self) -> StatusStream {
+        StatusStream::new(self.shared())
+    }
+
+    /// The raw text messages of one relay or of all, both ways, from now on.
+    pub fn tap(&self, which: Which) -> TapStream {
+        TapStream::new(self.shared(), which)
+    }
+
+    /// Waits until every publish is settled at every relay or `deadline` is over, then ends the pool and waits a
+    /// second more at most for its sockets to close. Returns the publishes that some relay has not settled.
+    ///
+    /// The waiting needs the future to be awaited; dropped before, it leaves the pool running. Once the pool has ended,
+    /// it returns nothing: what was unfinished went to the first who asked.
+    pub fn shutdown(&self, deadline: Duration) -> impl Future<Output = Vec<UnfinishedPublish>> + Send + use<> {
+        shutdown::run(self.shared().clone(), deadline)
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
+/// A publish that was not settled at every relay when the pool was shut down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnfinishedPublish {
+    /// How it stood.
+    pub report: PublishReport,
+    /// Its event, to be published again.
+    pub event: Unfinished,
+}

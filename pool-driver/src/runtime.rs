@@ -1,0 +1,84 @@
+//! The seam between the driver and an async runtime.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use futures::{AsyncRead, AsyncWrite, Sink, Stream};
+use nostr_proto::RelayUrl;
+use nostr_proto::limits::MAX_MESSAGE_BYTES;
+
+use crate::frame::{Incoming, Outgoing, SocketError};
+use crate::transport::Transport;
+
+/// What the driver needs of an async runtime. One value of it drives one pool; two pools may run on two runtimes in
+/// one process, so nothing here may be taken from an ambient runtime.
+///
+/// Everything else, dialling and TLS included, is the driver's. An adapter is one file; the two that come with this
+/// workspace are about 150 lines each.
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// A TCP connection.
+    type Tcp: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// A text message, proven to be UTF-8 by the adapter, and not copied for us.
+    type Text: AsRef<str> + Send + 'static;
+    /// An open WebSocket. It answers pings by itself, and after an error it ends.
+    ///
+    /// Its sink must take back pressure seriously: `poll_ready` is pending while more than
+    /// [`FrameLimits::write_buffer`] bytes wait for the transport.
+    type Socket: Stream<Item = Result<Incoming<Self::Text>, SocketError>>
+        + Sink<Outgoing, Error = SocketError>
+        + Unpin
+        + Send
+        + 'static;
+
+    /// The monotonic clock that [`sleep`](Self::sleep) goes by.
+    fn now(&self) -> Instant;
+
+    /// Done after this much time. May be polled on any thread, outside the runtime too.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
+
+    /// Runs a future to its end in the background.
+    fn spawn(&self, future: BoxFuture<'static, ()>);
+
+    /// Every address of a host.
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+    /// Connects to an address, with `TCP_NODELAY` set. No deadline of its own: the dial has one.
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Self::Tcp>>;
+
+    /// The client's side of the WebSocket handshake, without extensions.
+    fn upgrade(
+        &self,
+        io: Transport<Self::Tcp>,
+        request: UpgradeRequest,
+    ) -> BoxFuture<'static, Result<Self::Socket, SocketError>>;
+}
+
+/// What a WebSocket handshake asks for.
+#[derive(Clone, Debug)]
+pub struct UpgradeRequest {
+    /// Where to: gives the `Host` header and the request's path and query.
+    pub url: RelayUrl,
+    /// The `User-Agent` header; visible ASCII.
+    pub user_agent: String,
+    /// Sizes of what goes over the socket.
+    pub limits: FrameLimits,
+}
+
+/// Sizes in bytes of messages and buffers of one socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// A larger message from the peer is [`SocketError::TooLarge`]. Default 4 MiB.
+    pub max_message: usize,
+    /// Read at most this much at once. Default 32 KiB.
+    pub read_buffer: usize,
+    /// Gather this much before writing, unless flushed. Default 16 KiB.
+    pub write_buffer: usize,
+}
+
+impl Default for FrameLimits {
+    fn default() -> Self {
+        Self { max_message: MAX_MESSAGE_BYTES, read_buffer: 32 << 10, write_buffer: 16 << 10 }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a pool's handles, tasks and threads share: the core behind one lock, and the way in and out of it.
+
+mod pump;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+use std::time::Instant;
+
+use nostr_pool_core::{Call, CallError, Input, Now, Reply, SocketId, Ticket};
+use nostr_proto::{RelayUrl, UnsignedEvent};
+
+use crate::clock::Clock;
+use crate::dial::DialSettings;
+use crate::engine::{Engine, OpenOrder};
+use crate::outbox::Outbox;
+use crate::signer::{self, Signer};
+use crate::tap::Taps;
+use crate::verifier::{Job, Jobs};
+
+pub(crate) use state::{ItemQueue, State, StatusRing, TimerStep, Watcher};
+
+/// Why no lock of ours is ever poisoned.
+pub(crate) const UNPOISONED: &str = "no code panics while it holds a lock of the pool";
+
+/// One pool.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) engine: Box<dyn Engine>,
+    clock: Clock,
+    pub(crate) dial: DialSettings,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) taps: Taps,
+    pub(crate) signer: Option<Arc<dyn Signer>>,
+}
+
+/// What is to be done once the core is unlocked again.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) wakers: Vec<Waker>,
+    opens: Vec<(SocketId, RelayUrl, Arc<Outbox>)>,
+    verify: Vec<Job>,
+    sign: Vec<(Ticket, UnsignedEvent)>,
+    wound_down: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        state: State,
+        engine: Box<dyn Engine>,
+        clock: Clock,
+        dial: DialSettings,
+        signer: Option<Arc<dyn Signer>>,
+    ) -> Self {
+        Self { state: Mutex::new(state), engine, clock, dial, jobs: Arc::default(), taps: Taps::default(), signer }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(UNPOISONED)
+    }
+
+    /// Both clocks as they are. To be read under the core's lock: two threads that read it before would feed the
+    /// core with time running backwards.
+    fn now(&self) -> Now {
+        self.clock.now(self.engine.now())
+    }
+
+    /// Runs `step` under the core's lock, and then, unlocked, whatever the core wants done because of it.
+    pub(crate) fn enter<T>(self: &Arc<Self>, step: impl FnOnce(&mut State, Now) -> T) -> T {
+        let mut work = Work::default();
+        let result = self.step(&mut work, step);
+        self.act(work);
+        result
+    }
+
+    /// Like [`enter`](Self::enter), but a single signature to check is left to the caller: checking it right here is
+    /// faster than waking a thread for it.
+    #[must_use = "the signature must be checked, and the core told"]
+    pub(crate) fn enter_lone<T>(self: &Arc<Self>, step: impl FnOnce(&mut State, Now) -> T) -> (T, Option<Job>) {
+        let mut work = Work::default();
+        let result = self.step(&mut work, step);
+        let lone = if work.verify.len() == 1 { work.verify.pop() } else { None };
+        self.act(work);
+        (result, lone)
+    }
+
+    fn step<T>(&self, work: &mut Work, step: impl FnOnce(&mut State, Now) -> T) -> T {
+        let mut state = self.lock();
+        let now = self.now();
+        let result = step(&mut state, now);
+        state.pump(work);
+        result
+    }
+
+    /// For destructors: does nothing if a panic elsewhere left the lock poisoned, for they must not panic themselves.
+    pub(crate) fn enter_dropping(self: &Arc<Self>, step: impl FnOnce(&mut State, Now)) {
+        if !self.state.is_poisoned() {
+            self.enter(step);
+        }
+    }
+
+    /// Looks at the state without changing the core.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.lock())
+    }
+
+    pub(crate) fn feed(self: &Arc<Self>, input: Input<'_>) {
+        self.enter(|state, now| state.core.handle_input(input, now));
+    }
+
+    pub(crate) fn call(self: &Arc<Self>, call: Call) -> Result<Reply, CallError> {
+        self.enter(|state, now| state.core.handle_call(call, now))
+    }
+
+    /// Ends the pool: sockets are closed, and the tasks and threads end by themselves.
+    pub(crate) fn end(self: &Arc<Self>) {
+        self.enter_dropping(State::end);
+    }
+
+    fn act(self: &Arc<Self>, work: Work) {
+        let Work { wakers, opens, verify, sign, wound_down } = work;
+        if !verify.is_empty() {
+            self.jobs.push(verify);
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        for (socket, url, outbox) in opens {
+            self.engine.open(OpenOrder { shared: self.clone(), socket, url, outbox });
+        }
+        for (ticket, event) in sign {
+            signer::spawn(self, ticket, event);
+        }
+        if wound_down {
+            self.jobs.stop();
+            self.taps.close();
+        }
+    }
+
+    /// A point in the runtime's time, for measuring.
+    pub(crate) fn instant(&self) -> Instant {
+        self.engine.now()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Only matters where the runtime went first, and nothing could wind down.
+        self.jobs.stop();
+    }
+}

@@ -1,0 +1,109 @@
+//! Who signs what the application publishes unsigned.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use nostr_pool_core::{Input, Ticket};
+use nostr_proto::{Event, Keys, PublicKey, UnsignedEvent};
+
+use crate::shared::Shared;
+
+/// Signs events of one author: with a key in memory, a hardware token, a remote signer.
+pub trait Signer: Send + Sync + 'static {
+    /// The author in whose name it signs.
+    fn public_key(&self) -> PublicKey;
+
+    /// Signs an event. Runs in a task of the pool's runtime; the answer is checked like anything from outside: another
+    /// event than the one asked for, or a wrong signature, counts as a refusal. The publish's deadline does not wait
+    /// for it.
+    fn sign(&self, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>>;
+}
+
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn public_key(&self) -> PublicKey {
+        (**self).public_key()
+    }
+
+    fn sign(&self, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>> {
+        (**self).sign(event)
+    }
+}
+
+/// Why a signer did not sign, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignError(String);
+
+impl SignError {
+    /// For these reasons; one line, for people.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SignError {}
+
+/// A signer with its key in memory.
+#[derive(Debug)]
+pub struct KeySigner(Keys);
+
+impl KeySigner {
+    /// Signs with these keys.
+    pub fn new(keys: Keys) -> Self {
+        Self(keys)
+    }
+}
+
+impl Signer for KeySigner {
+    fn public_key(&self) -> PublicKey {
+        self.0.public_key()
+    }
+
+    fn sign(&self, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>> {
+        // Fresh entropy hardens BIP-340 against fault attacks; the signature is sound without.
+        let mut aux = [0; 32];
+        let signed = match getrandom::fill(&mut aux) {
+            Ok(()) => Ok(event.sign(&self.0, aux)),
+            Err(e) => Err(SignError::new(format!("no entropy: {e}"))),
+        };
+        ready(signed).boxed()
+    }
+}
+
+/// Answers the core exactly once, whatever becomes of the signer.
+struct Reply {
+    shared: Arc<Shared>,
+    ticket: Ticket,
+    outcome: Option<Result<Event, SignError>>,
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        let ticket = self.ticket;
+        let outcome = self.outcome.take().unwrap_or_else(|| Err(SignError::new("the signer gave no answer")));
+        let outcome = outcome.map_err(|e| e.0);
+        self.shared.enter_dropping(|state, now| state.core.handle_input(Input::Signed { ticket, outcome }, now));
+    }
+}
+
+/// Has an event signed in a task of its own.
+pub(crate) fn spawn(shared: &Arc<Shared>, ticket: Ticket, event: UnsignedEvent) {
+    let reply = Reply { shared: shared.clone(), ticket, outcome: None };
+    let signer = shared.signer.clone();
+    let task = async move {
+        // The whole of it moves in here, so that it is dropped, and answers, however the task ends.
+        let mut reply = reply;
+        reply.outcome = Some(match signer {
+            Some(signer) => signer.sign(event).await,
+            None => Err(SignError::new("the pool has no signer")),
+        });
+    };
+    shared.engine.spawn(task.boxed());
+}

@@ -1,0 +1,173 @@
+//! A subscription as the application holds it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use nostr_pool_core::{Call, CallError, Item, Mode, SubId, Subscribe, Target};
+use nostr_proto::{Filter, RelayUrl};
+
+use crate::shared::{ItemQueue, Shared};
+
+/// Items that are taken before the core hears that they were, at most.
+const TAKEN_ITEMS: usize = 64;
+/// The same in bytes.
+const TAKEN_BYTES: usize = 1 << 20;
+
+/// How to subscribe. The default: every relay for reading, until unsubscribed, with the configured bounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscribeOptions {
+    /// From whom.
+    pub target: Target,
+    /// Until when.
+    pub mode: Mode,
+    /// How long each relay is waited for before the aggregate EOSE; `None`: [`Config::eose_deadline`], 10 s by
+    /// default. At most [`Config::eose_deadline_max`].
+    ///
+    /// [`Config::eose_deadline`]: crate::Config::eose_deadline
+    /// [`Config::eose_deadline_max`]: crate::Config::eose_deadline_max
+    pub eose_deadline: Option<Duration>,
+    /// Items that may wait to be taken; `None`: [`Config::queue_items`](crate::Config::queue_items), 4,096 by default,
+    /// which is also the most. Full, the next events are skipped, counted and told as a gap.
+    pub queue_items: Option<usize>,
+}
+
+impl SubscribeOptions {
+    /// From these relays.
+    #[must_use]
+    pub fn with_target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// From these relays only. One that is not in the pool is taken in for as long as it is used.
+    #[must_use]
+    pub fn with_relays(mut self, relays: impl IntoIterator<Item = RelayUrl>) -> Self {
+        self.target = Target::Relays(relays.into_iter().collect());
+        self
+    }
+
+    /// Lasting this long.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Waiting this long for each relay's EOSE.
+    #[must_use]
+    pub fn with_eose_deadline(mut self, deadline: Duration) -> Self {
+        self.eose_deadline = Some(deadline);
+        self
+    }
+
+    /// With room for this many items.
+    #[must_use]
+    pub fn with_queue_items(mut self, items: usize) -> Self {
+        self.queue_items = Some(items);
+        self
+    }
+}
+
+/// A running subscription, and the stream of its items. Dropping it ends it: CLOSE goes to its relays.
+///
+/// The last item is always [`Item::End`], and `None` after it.
+#[must_use = "dropping a subscription ends it"]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    id: SubId,
+    items: Arc<ItemQueue>,
+    /// Taken, and the core has not heard of it.
+    taken: usize,
+    taken_bytes: usize,
+    /// When it must hear.
+    tell_after: usize,
+}
+
+impl Subscription {
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        filters: Vec<Filter>,
+        options: SubscribeOptions,
+    ) -> Result<Self, CallError> {
+        let SubscribeOptions { target, mode, eose_deadline, queue_items } = options;
+        let call = Call::Subscribe(Subscribe { filters, target, mode, eose_deadline, queue_items });
+        let (id, items) = shared.enter(|state, now| state.subscribe(call, now))?;
+        // A short queue must not look full because of what was taken and not told.
+        let tell_after = queue_items.map_or(TAKEN_ITEMS, |room| (room / 2).clamp(1, TAKEN_ITEMS));
+        Ok(Self { shared: shared.clone(), id, items, taken: 0, taken_bytes: 0, tell_after })
+    }
+
+    /// Its name in the core; also in [`PendingItem`](crate::PendingItem)s and recordings.
+    pub fn id(&self) -> SubId {
+        self.id
+    }
+
+    /// The next item; `None` after [`Item::End`].
+    pub async fn next(&mut self) -> Option<Item> {
+        poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    /// Replaces the filters: the subscription goes on as its next generation, and what was delivered before is not
+    /// delivered again.
+    ///
+    /// # Errors
+    /// [`CallError::FilterCount`], or [`CallError::UnknownSubscription`] if it has ended.
+    pub fn update(&self, filters: impl Into<Vec<Filter>>) -> Result<(), CallError> {
+        self.shared.call(Call::Update { sub: self.id, filters: filters.into() }).map(drop)
+    }
+
+    /// Ends it, and leaves what waits to be read: the items up to [`Item::End`].
+    ///
+    /// # Errors
+    /// [`CallError::UnknownSubscription`] if it has ended before.
+    pub fn unsubscribe(&self) -> Result<(), CallError> {
+        self.shared.call(Call::Unsubscribe { sub: self.id }).map(drop)
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let item = self.items.poll_pop(cx);
+        match &item {
+            Poll::Ready(Some(item)) => {
+                self.taken += 1;
+                self.taken_bytes += item.bytes();
+                if self.taken >= self.tell_after || self.taken_bytes >= TAKEN_BYTES {
+                    self.tell_taken();
+                }
+            }
+            Poll::Pending if self.taken > 0 => self.tell_taken(),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        item
+    }
+
+    fn tell_taken(&mut self) {
+        let call = Call::Taken { sub: self.id, items: self.taken, bytes: self.taken_bytes };
+        (self.taken, self.taken_bytes) = (0, 0);
+        // The only error is that it ended by itself, and then nobody counts any more.
+        let _ = self.shared.call(call);
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        self.get_mut().poll_item(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.shared.enter_dropping(|state, now| state.unsubscribe(self.id, now));
+    }
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,271 @@
+//! A runtime without a network: threads for tasks, and sockets whose other end is the test.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use futures::future::BoxFuture;
+use futures::io::Cursor;
+use futures::{FutureExt, Sink, Stream};
+use nostr_pool_driver::{Incoming, Outgoing, Runtime, SocketError, Transport, UpgradeRequest};
+
+/// How a dial to an address goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dial {
+    Connects,
+    Refuses,
+    Hangs,
+}
+
+/// The runtime. Clones are the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Mock {
+    pub(crate) inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Inner {
+    /// What the resolver says, and how dialling goes; empty: the host does not resolve.
+    pub(crate) addresses: Vec<(SocketAddr, Dial)>,
+    /// Every address that was dialled.
+    pub(crate) dialled: Vec<SocketAddr>,
+    /// Answer the upgrade with this HTTP status.
+    pub(crate) refuse_upgrade: Option<u16>,
+    /// The sockets that were opened, as their peers.
+    pub(crate) peers: Vec<Peer>,
+}
+
+impl Mock {
+    /// A runtime where every dial to these addresses goes like this.
+    pub(crate) fn with(addresses: &[(&str, Dial)]) -> Self {
+        let mock = Self::default();
+        mock.edit(|inner| {
+            inner.addresses = addresses.iter().map(|(a, dial)| (a.parse().unwrap(), *dial)).collect();
+        });
+        mock
+    }
+
+    /// A runtime with one address that connects.
+    pub(crate) fn simple() -> Self {
+        Self::with(&[("10.0.0.1:1", Dial::Connects)])
+    }
+
+    pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut Inner) -> T) -> T {
+        edit(&mut self.inner.lock().unwrap())
+    }
+
+    /// The other end of the n-th socket, once it is open.
+    pub(crate) fn peer(&self, n: usize) -> Peer {
+        until("the socket is open", || self.edit(|inner| inner.peers.len() > n));
+        self.edit(|inner| inner.peers[n].clone())
+    }
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < patience, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The other end of a socket.
+#[derive(Clone, Default)]
+pub(crate) struct Peer {
+    pipe: Arc<Mutex<Pipe>>,
+    /// The socket was dropped.
+    gone: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Pipe {
+    to_pool: VecDeque<Step>,
+    from_pool: Vec<Outgoing>,
+    /// The sink takes nothing.
+    blocked: bool,
+    waker: Option<Waker>,
+}
+
+enum Step {
+    Frame(Result<Incoming<String>, SocketError>),
+    End,
+    Panic,
+}
+
+impl Peer {
+    fn push(&self, steps: impl IntoIterator<Item = Step>) {
+        let mut pipe = self.pipe.lock().unwrap();
+        pipe.to_pool.extend(steps);
+        let waker = pipe.waker.take();
+        drop(pipe);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Sends text messages, all at once.
+    pub(crate) fn send(&self, texts: impl IntoIterator<Item = String>) {
+        self.push(texts.into_iter().map(|text| Step::Frame(Ok(Incoming::Text(text)))));
+    }
+
+    pub(crate) fn send_frame(&self, frame: Incoming<String>) {
+        self.push([Step::Frame(Ok(frame))]);
+    }
+
+    pub(crate) fn fail(&self, error: SocketError) {
+        self.push([Step::Frame(Err(error))]);
+    }
+
+    pub(crate) fn end(&self) {
+        self.push([Step::End]);
+    }
+
+    /// Makes the socket panic when it is read.
+    pub(crate) fn panic(&self) {
+        self.push([Step::Panic]);
+    }
+
+    pub(crate) fn block(&self) {
+        self.pipe.lock().unwrap().blocked = true;
+    }
+
+    /// What came from the pool so far.
+    pub(crate) fn received(&self) -> Vec<Outgoing> {
+        self.pipe.lock().unwrap().from_pool.clone()
+    }
+
+    /// Frames that the pool has not read.
+    pub(crate) fn unread(&self) -> usize {
+        self.pipe.lock().unwrap().to_pool.len()
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+}
+
+/// A socket.
+pub(crate) struct MockSocket(Peer);
+
+impl Drop for MockSocket {
+    fn drop(&mut self) {
+        self.0.gone.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Stream for MockSocket {
+    type Item = Result<Incoming<String>, SocketError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut pipe = self.0.pipe.lock().unwrap();
+        match pipe.to_pool.pop_front() {
+            Some(Step::Frame(frame)) => Poll::Ready(Some(frame)),
+            Some(Step::End) => Poll::Ready(None),
+            Some(Step::Panic) => {
+                drop(pipe);
+                panic!("the mock was told to panic");
+            }
+            None => {
+                pipe.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Sink<Outgoing> for MockSocket {
+    type Error = SocketError;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        match self.0.pipe.lock().unwrap().blocked {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn start_send(self: Pin<&mut Self>, frame: Outgoing) -> Result<(), SocketError> {
+        self.0.pipe.lock().unwrap().from_pool.push(frame);
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.poll_ready(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Runtime for Mock {
+    type Tcp = Cursor<Vec<u8>>;
+    type Text = String;
+    type Socket = MockSocket;
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        let (done, sleep) = futures::channel::oneshot::channel();
+        thread::spawn(move || {
+            thread::sleep(time);
+            done.send(())
+        });
+        sleep.map(drop).boxed()
+    }
+
+    fn spawn(&self, future: BoxFuture<'static, ()>) {
+        thread::spawn(|| block_on(future));
+    }
+
+    fn resolve(&self, _: String, _: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        let addresses: Vec<_> = self.edit(|inner| inner.addresses.iter().map(|(a, _)| *a).collect());
+        async move {
+            match addresses.is_empty() {
+                true => Err(io::Error::other("no such host")),
+                false => Ok(addresses),
+            }
+        }
+        .boxed()
+    }
+
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Self::Tcp>> {
+        let dial = self.edit(|inner| {
+            inner.dialled.push(address);
+            inner.addresses.iter().find(|(a, _)| *a == address).map(|(_, dial)| *dial)
+        });
+        async move {
+            match dial {
+                Some(Dial::Connects) => Ok(Cursor::new(Vec::new())),
+                Some(Dial::Hangs) => std::future::pending().await,
+                Some(Dial::Refuses) | None => Err(io::ErrorKind::ConnectionRefused.into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn upgrade(
+        &self,
+        _: Transport<Self::Tcp>,
+        _: UpgradeRequest,
+    ) -> BoxFuture<'static, Result<MockSocket, SocketError>> {
+        let upgraded = self.edit(|inner| match inner.refuse_upgrade {
+            Some(status) => Err(SocketError::Upgrade { status }),
+            None => {
+                let peer = Peer::default();
+                inner.peers.push(peer.clone());
+                Ok(MockSocket(peer))
+            }
+        });
+        async move { upgraded }.boxed()
+    }
+}
