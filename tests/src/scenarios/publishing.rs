@@ -1,0 +1,224 @@
+//! Publishing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use nostr_model_relay::{Fault, FaultPlan};
+use nostr_pool_driver::{
+    CallError, Config, Item, KeySigner, PendingOutcome, PublishOptions, PublishStatus, PublishUnsignedError,
+    PublishUpdate, Quorum, RelayOptions, Runtime, SignError, Signer, SubscribeOptions, UnknownCause, Verdict,
+};
+use nostr_proto::{Event, Prefix, PublicKey, UnsignedEvent};
+
+use super::*;
+
+fn all() -> PublishOptions {
+    PublishOptions::default().with_quorum(Quorum::All)
+}
+
+/// The verdict comes when all have accepted, and the progress told how.
+pub async fn reaches_its_quorum<R: Runtime>(runtime: R) {
+    let servers = [relay(), relay(), relay()];
+    let pool = pool(&runtime, &servers);
+    let event = note(1);
+    let publishing = pool.publish(event.clone(), all()).unwrap();
+    assert_eq!(publishing.event_id(), event.id());
+    let id = publishing.id();
+    let (mut verdict, progress) = publishing.split();
+
+    let report = (&mut verdict).await;
+    assert_eq!(report.verdict, Some(Verdict::Reached));
+    assert_eq!((report.publish, report.event, report.needed, report.accepted()), (id, event.id(), 3, 3));
+    assert_eq!(verdict.await, report, "it can be awaited again");
+    for server in &servers {
+        assert!(server.with(|relay| relay.contains(&event.id())));
+    }
+
+    let updates: Vec<PublishUpdate> = progress.collect().await;
+    let mut paths: BTreeMap<RelayUrl, Vec<PublishStatus>> = BTreeMap::new();
+    for update in &updates {
+        if let PublishUpdate::Relay { relay, status, .. } = update {
+            paths.entry(relay.clone()).or_default().push(status.clone());
+        }
+    }
+    for server in &servers {
+        let path = &paths[&url_of(server)];
+        assert!(path.ends_with(&[PublishStatus::InFlight, PublishStatus::Accepted { duplicate: false }]), "{path:?}");
+    }
+    let verdicts = updates.iter().filter(|u| matches!(u, PublishUpdate::Verdict(Verdict::Reached))).count();
+    assert_eq!(verdicts, 1);
+    assert_eq!(updates.last(), Some(&PublishUpdate::Done));
+}
+
+/// A refusal for good settles it at once, long before the deadline.
+pub async fn fails_when_refused<R: Runtime>(runtime: R) {
+    let servers = [relay(), relay()];
+    servers[1].set_faults(Fault::OkFalse { reason: "blocked: not you".into() });
+    let pool = pool(&runtime, &servers);
+    let report = pool.publish(note(1), all()).unwrap().await;
+    assert_eq!(report.verdict, Some(Verdict::Failed));
+    let (_, status) = report.relays.iter().find(|(url, _)| *url == url_of(&servers[1])).unwrap();
+    match status {
+        PublishStatus::Rejected(reason) => {
+            assert_eq!((reason.prefix, reason.message.as_str()), (Some(Prefix::Blocked), "not you"));
+        }
+        other => panic!("blocked is final, not {other:?}"),
+    }
+}
+
+/// Nobody needs to wait for a publish.
+pub async fn dropping_cancels_nothing<R: Runtime>(runtime: R) {
+    let server = relay();
+    let pool = pool(&runtime, [&server]);
+    let event = note(1);
+    drop(pool.publish(event.clone(), all()).unwrap());
+    until(&runtime, "the relay has the event", || server.with(|relay| relay.contains(&event.id()))).await;
+}
+
+/// What is cancelled is indeterminate, at once.
+pub async fn cancels<R: Runtime>(runtime: R) {
+    let server = relay();
+    server.set_faults(Fault::NeverOk);
+    let pool = pool(&runtime, [&server]);
+    let publishing = pool.publish(note(1), all()).unwrap();
+    publishing.cancel().unwrap();
+    let report = publishing.await;
+    assert_eq!(report.verdict, Some(Verdict::Indeterminate));
+    assert_eq!(report.relays[0].1, PublishStatus::Unknown(UnknownCause::Cancelled));
+}
+
+/// What failed can be tried again by its id.
+pub async fn retries<R: Runtime>(runtime: R) {
+    let server = relay();
+    server.set_faults(Fault::OkFalse { reason: "blocked: not now".into() });
+    let pool = pool(&runtime, [&server]);
+    let event = note(1);
+    let failed = pool.publish(event.clone(), all()).unwrap().await;
+    assert_eq!(failed.verdict, Some(Verdict::Failed));
+
+    server.set_faults(FaultPlan::new());
+    let report = pool.retry(event.id(), Some(Duration::from_secs(10))).unwrap().await;
+    assert_eq!(report.verdict, Some(Verdict::Reached));
+    assert!(server.with(|relay| relay.contains(&event.id())));
+    assert!(matches!(pool.retry(note(2).id(), None), Err(CallError::UnknownEvent(_))));
+}
+
+/// A relay that is not in the pool can be published to by naming it.
+pub async fn takes_in_a_named_relay<R: Runtime>(runtime: R) {
+    let (member, other) = (relay(), relay());
+    let pool = pool(&runtime, [&member]);
+    let options = all().with_relays([url_of(&other)]);
+    let report = pool.publish(note(1), options).unwrap().await;
+    assert_eq!(report.verdict, Some(Verdict::Reached));
+    assert_eq!(other.with(|relay| relay.len()), 1);
+    assert_eq!(member.with(|relay| relay.len()), 0);
+    let empty = pool.publish(note(2), all().with_relays([]));
+    assert!(matches!(empty, Err(CallError::NoRelays)), "{empty:?}");
+}
+
+/// A pinned relay gets everything.
+pub async fn stays_pinned<R: Runtime>(runtime: R) {
+    let (pinned, named) = (relay(), relay());
+    let options = RelayOptions { pinned: true, ..RelayOptions::default() };
+    let pool = build(&runtime, builder().relay_with(pinned.url(), options));
+    let report = pool.publish(note(1), all().with_relays([url_of(&named)])).unwrap().await;
+    assert_eq!((report.verdict.clone(), report.relays.len()), (Some(Verdict::Reached), 2));
+    assert_eq!(pinned.with(|relay| relay.len()), 1);
+}
+
+/// Full is an error that hands the event back.
+pub async fn hands_a_full_queue_back<R: Runtime>(runtime: R) {
+    let server = relay();
+    server.set_faults(Fault::NeverOk);
+    let config = Config { max_publishes: 2, ..quick() };
+    let pool = build(&runtime, builder().config(config).relay(server.url()));
+    drop(pool.publish(note(1), all()).unwrap());
+    drop(pool.publish(note(2), all()).unwrap());
+    match pool.publish(note(3), all()) {
+        Err(CallError::PublishQueueFull(event)) => assert_eq!(event, note(3)),
+        other => panic!("there is no room: {other:?}"),
+    }
+}
+
+/// An unsigned event is seen at once, then signed, then published.
+pub async fn publishes_unsigned<R: Runtime>(runtime: R) {
+    let server = relay();
+    let pool = build(&runtime, builder().relay(server.url()).signer(KeySigner::new(keys(1))));
+    let mut mine = pool.subscribe([notes()], SubscribeOptions::default()).unwrap();
+    let publishing = pool.publish_unsigned(template(1), all()).unwrap();
+    let id = publishing.event_id();
+    assert_eq!(id, note(1).id(), "the id is known before the signature");
+
+    let pending = next(&mut mine, |item| match item {
+        Item::Pending(pending) => Some(pending),
+        Item::Event(event) => panic!("echoed before {event:?}"),
+        _ => None,
+    })
+    .await;
+    assert_eq!((pending.event.id(), pending.publish), (id, publishing.id()));
+    let outcome = next(&mut mine, |item| match item {
+        Item::Resolved { event, outcome } => Some((event, outcome)),
+        _ => None,
+    })
+    .await;
+    assert_eq!(outcome, (id, PendingOutcome::Published(Verdict::Reached)));
+    assert_eq!(publishing.await.verdict, Some(Verdict::Reached));
+    assert!(server.with(|relay| relay.contains(&id)));
+}
+
+/// A signer that never wants to.
+struct Unwilling(&'static str);
+
+impl Signer for Unwilling {
+    fn public_key(&self) -> PublicKey {
+        keys(1).public_key()
+    }
+
+    fn sign(&self, _: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>> {
+        let reason = self.0;
+        async move {
+            match reason {
+                "panic" => panic!("a signer that panics"),
+                "forge" => Ok(keys(2).sign(&template(1), [0; 32])),
+                reason => Err(SignError::new(reason)),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A signer that refuses, lies or panics gives a publish that was not signed; in the first case in its own words.
+pub async fn tells_of_an_unwilling_signer<R: Runtime>(runtime: R) {
+    let server = relay();
+    for reason in ["no thanks", "panic", "forge"] {
+        let pool = build(&runtime, builder().relay(server.url()).signer(Unwilling(reason)));
+        let mut mine = pool.subscribe([notes()], SubscribeOptions::default()).unwrap();
+        let report = pool.publish_unsigned(template(1), all()).unwrap().await;
+        assert_ne!(report.verdict, Some(Verdict::Reached), "{reason}");
+        let why = match &report.relays[0].1 {
+            PublishStatus::Unknown(UnknownCause::NotSigned(why)) => why.clone(),
+            other => panic!("{reason}: {other:?}"),
+        };
+        let told = next(&mut mine, |item| match item {
+            Item::Resolved { outcome: PendingOutcome::NotSigned(why), .. } => Some(why),
+            _ => None,
+        })
+        .await;
+        assert_eq!(told, why);
+        assert!(reason != "no thanks" || why == reason, "{why}");
+    }
+    assert_eq!(server.with(|relay| relay.stats().events_in), 0);
+}
+
+/// Without a signer there is nobody to sign.
+pub async fn needs_a_signer<R: Runtime>(runtime: R) {
+    let server = relay();
+    let pool = pool(&runtime, [&server]);
+    let refused = pool.publish_unsigned(template(1), all());
+    assert!(matches!(refused, Err(PublishUnsignedError::NoSigner)), "{refused:?}");
+    pool.shutdown(Duration::ZERO).await;
+    let closed = pool.subscribe([notes()], SubscribeOptions::default());
+    assert!(matches!(closed, Err(CallError::Closed)), "{closed:?}");
+}

@@ -1,0 +1,399 @@
+//! The pool, the relays and what lies between them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use nostr_model_relay::{Config as RelayConfig, ConnId, Fault, FaultPlan, Output, Relay};
+use nostr_pool_core::{
+    Call, CallError, CloseReason, Command, Config, Core, Input, Instant, Item, Now, PoolEvent, Reply, SocketId, SubId,
+};
+use nostr_proto::{Event, EventTemplate, Keys, Kind, RelayUrl, Timestamp};
+
+use super::net::{Arrival, Network};
+use super::oracle::Oracle;
+use super::{Outcome, Trace};
+use crate::corpus::rng::Rng;
+
+/// Virtual unix time at which every run begins.
+const EPOCH: u64 = 1_700_000_000;
+
+/// What happened in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Microseconds of virtual time.
+    pub virtual_micros: u64,
+    /// Things that happened to the core.
+    pub steps: u64,
+    /// Events delivered to subscriptions.
+    pub delivered: u64,
+    /// Copies that the pool dropped.
+    pub duplicates: u64,
+    /// Forged events that it dropped.
+    pub forged: u64,
+    /// Connections that were reset or killed.
+    pub resets: u64,
+    /// Verdicts.
+    pub verdicts: u64,
+}
+
+/// One end of a connection that stands.
+#[derive(Debug)]
+struct Link {
+    relay: usize,
+    conn: ConnId,
+    /// When the last frame to the relay, and to the pool, arrives: TCP keeps the order.
+    to_relay_at: u64,
+    to_pool_at: u64,
+    paused: bool,
+    /// What came while the pool did not read, in order.
+    held: VecDeque<Held>,
+}
+
+/// A frame that waits to be read.
+#[derive(Debug)]
+enum Held {
+    Text(String),
+    Pong,
+}
+
+/// A relay and whether it can be reached.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) url: RelayUrl,
+    pub(super) relay: Relay,
+    pub(super) up: bool,
+    /// Whether it plays by the rules, so that the oracle may rely on what it holds.
+    pub(super) honest: bool,
+}
+
+/// A whole run.
+#[derive(Debug)]
+pub struct World {
+    pub(super) seed: u64,
+    pub(super) rng: Rng,
+    pub(super) core: Core,
+    pub(super) sites: Vec<Site>,
+    pub(super) oracle: Oracle,
+    pub(super) keys: Vec<Keys>,
+    pub(super) totals: Totals,
+    /// Whether dials may be refused and connections reset.
+    pub(super) faulty: bool,
+    links: BTreeMap<SocketId, Link>,
+    net: Network,
+    trace: Trace,
+    micros: u64,
+    notes: u64,
+}
+
+impl World {
+    /// The relays and the pool of a seed, not connected yet.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let sites = (0..rng.between(2, 5)).map(|n| site(n, &mut rng)).collect::<Vec<_>>();
+        let config = Config {
+            max_connections: rng.between(2, 10),
+            send_credits: rng.between(1, 64),
+            max_in_flight: rng.between(8, 256),
+            max_in_flight_per_relay: rng.between(8, 64),
+            ..Config::default()
+        };
+        let oracle = Oracle::new(config.max_connections);
+        let start = Now { mono: Instant::ZERO, unix: Timestamp::new(EPOCH) };
+        let core = Core::new(config, rng.bytes32(), start);
+        let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
+        Self {
+            seed,
+            rng,
+            core,
+            sites,
+            oracle,
+            keys,
+            totals: Totals::default(),
+            faulty: true,
+            links: BTreeMap::new(),
+            net: Network::default(),
+            trace: Trace::default(),
+            micros: 0,
+            notes: 0,
+        }
+    }
+
+    /// The virtual time.
+    pub(super) fn now(&self) -> Now {
+        Now { mono: Instant::from_micros(self.micros), unix: Timestamp::new(EPOCH + self.micros / 1_000_000) }
+    }
+
+    /// A new, signed event of one of the authors.
+    pub(super) fn note(&mut self) -> Event {
+        let keys = self.rng.pick(&self.keys).clone();
+        self.template().unsigned(keys.public_key()).sign(&keys, [0; 32])
+    }
+
+    pub(super) fn template(&mut self) -> EventTemplate {
+        self.notes += 1;
+        let kind = *self.rng.pick(&[Kind::TEXT_NOTE, Kind::TEXT_NOTE, Kind::REACTION, Kind::new(30_000)]);
+        let text = format!("note {} of {}", self.notes, self.seed);
+        let template = EventTemplate::new(kind, text, self.now().unix);
+        if kind.as_u16() == 30_000 { template.tag(["d", &format!("{}", self.notes % 3)]) } else { template }
+    }
+
+    /// A call of the application.
+    pub(super) fn call(&mut self, call: Call) -> Result<Reply, CallError> {
+        let reply = self.core.handle_call(call, self.now());
+        self.settle();
+        reply
+    }
+
+    /// Lets so much virtual time pass.
+    pub(super) fn pass(&mut self, micros: u64) {
+        let end = self.micros + micros;
+        loop {
+            let timer = self.core.poll_timeout().map(|d| d.at.as_micros());
+            let next = [self.net.next(), timer].into_iter().flatten().min().filter(|at| *at <= end);
+            let Some(at) = next else { break };
+            self.micros = self.micros.max(at);
+            if timer.is_some_and(|t| t <= self.micros) {
+                self.core.handle_timeout(self.now());
+                let next = self.core.poll_timeout().map(|d| d.at);
+                self.check(next.is_none_or(|t| t > self.now().mono), "a timer is later than now");
+                self.settle();
+            }
+            while let Some(arrival) = self.net.arrive(self.micros) {
+                self.arrive(arrival);
+            }
+        }
+        self.micros = end;
+    }
+
+    /// Cuts every connection of a relay, without a word.
+    pub(super) fn cut(&mut self, relay: usize) {
+        let cut: Vec<SocketId> = self.links.iter().filter(|(_, l)| l.relay == relay).map(|(&s, _)| s).collect();
+        for socket in cut {
+            self.drop_link(socket);
+            let at = self.micros + self.latency();
+            self.net.depart(at, Arrival::Gone { socket, reason: CloseReason::Error("connection reset".into()) });
+        }
+    }
+
+    /// Puts an event into a relay, as another client would.
+    pub(super) fn store(&mut self, relay: usize, event: Event) {
+        self.sites[relay].relay.store(event);
+        self.drain_relay(relay);
+    }
+
+    /// Ends the run.
+    pub(super) fn finish(mut self) -> Outcome {
+        let stats = self.core.stats();
+        self.totals.virtual_micros = self.micros;
+        self.totals.delivered = stats.delivered;
+        self.totals.duplicates = stats.duplicates;
+        self.totals.forged = stats.forged;
+        self.totals.verdicts = self.oracle.verdicts();
+        Outcome { trace: self.trace.digest(), totals: self.totals }
+    }
+
+    pub(super) fn check(&self, holds: bool, rule: &str) {
+        assert!(holds, "SIM_SEED={} at {} µs: broken: {rule}", self.seed, self.micros);
+    }
+
+    fn latency(&mut self) -> u64 {
+        self.rng.between(500, 80_000) as u64
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.totals.steps += 1;
+        self.core.handle_input(input, self.now());
+        self.settle();
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Dialled { socket, relay } => self.dialled(socket, relay),
+            Arrival::ToRelay { socket, text } => {
+                let Some(link) = self.links.get(&socket) else { return };
+                let (relay, conn, unix) = (link.relay, link.conn, self.now().unix);
+                self.sites[relay].relay.handle(conn, &text, unix);
+                self.drain_relay(relay);
+            }
+            Arrival::ToPool { socket, text } => match self.links.get_mut(&socket) {
+                Some(link) if link.paused || !link.held.is_empty() => {
+                    link.held.push_back(Held::Text(text));
+                }
+                Some(_) => self.input(Input::Text { socket, frame: &text }),
+                None => {}
+            },
+            Arrival::ReadOn { socket } => {
+                while let Some(link) = self.links.get_mut(&socket).filter(|link| !link.paused) {
+                    match link.held.pop_front() {
+                        Some(Held::Text(text)) => self.input(Input::Text { socket, frame: &text }),
+                        Some(Held::Pong) => self.input(Input::Pong { socket }),
+                        None => break,
+                    }
+                }
+            }
+            Arrival::Sent { socket } if self.links.contains_key(&socket) => self.input(Input::Sent { socket }),
+            Arrival::Sent { .. } => {}
+            Arrival::Pong { socket } => match self.links.get_mut(&socket) {
+                Some(link) if link.paused || !link.held.is_empty() => link.held.push_back(Held::Pong),
+                Some(_) => self.input(Input::Pong { socket }),
+                None => {}
+            },
+            Arrival::Gone { socket, reason } => {
+                self.oracle.gone(socket);
+                self.input(Input::Closed { socket, reason });
+            }
+            Arrival::Verified { ticket, outcome } => self.input(Input::Verified { ticket, outcome }),
+            Arrival::Signed { ticket, outcome } => self.input(Input::Signed { ticket, outcome }),
+        }
+    }
+
+    fn dialled(&mut self, socket: SocketId, relay: usize) {
+        if !self.oracle.is_dialling(socket) {
+            return;
+        }
+        if !self.sites[relay].up || (self.faulty && self.rng.one_in(8)) {
+            self.oracle.gone(socket);
+            self.input(Input::OpenFailed { socket, error: "connection refused".into() });
+            return;
+        }
+        let conn = self.sites[relay].relay.connect();
+        let link = Link { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, held: VecDeque::new() };
+        self.links.insert(socket, link);
+        self.input(Input::Opened { socket });
+        self.drain_relay(relay);
+    }
+
+    /// Carries out what the core wants, and shows the oracle everything.
+    fn settle(&mut self) {
+        loop {
+            if let Some(command) = self.core.poll_command() {
+                self.trace.note(&command);
+                self.carry_out(command);
+            } else if let Some(event) = self.core.poll_event() {
+                self.trace.note(&event);
+                self.show(event);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        if let Err(rule) = self.oracle.command(&command) {
+            self.check(false, &format!("{rule}: {command:?}"));
+        }
+        let soon = self.micros + self.latency();
+        match command {
+            Command::Open { socket, url } => {
+                let relay = self.sites.iter().position(|s| s.url == url).expect("the pool dials relays of this world");
+                self.net.depart(soon, Arrival::Dialled { socket, relay });
+            }
+            Command::Send { socket, frame } => {
+                let Some(link) = self.links.get_mut(&socket) else { return };
+                link.to_relay_at = soon.max(link.to_relay_at + 1);
+                let at = link.to_relay_at;
+                self.net.depart(at, Arrival::ToRelay { socket, text: frame.to_string() });
+                self.net.depart(soon, Arrival::Sent { socket });
+            }
+            Command::Ping { socket } => {
+                self.net.depart(soon, Arrival::Sent { socket });
+                let Some(link) = self.links.get_mut(&socket) else { return };
+                // The pong comes after all that the relay had sent before.
+                let at = (soon + 1_000).max(link.to_pool_at + 1);
+                link.to_pool_at = at;
+                self.net.depart(at, Arrival::Pong { socket });
+            }
+            Command::Close { socket, .. } => {
+                self.drop_link(socket);
+                self.net.depart(soon, Arrival::Gone { socket, reason: CloseReason::Local });
+            }
+            Command::PauseRead { socket } => {
+                if let Some(link) = self.links.get_mut(&socket) {
+                    link.paused = true;
+                }
+            }
+            Command::ResumeRead { socket } => {
+                let Some(link) = self.links.get_mut(&socket) else { return };
+                link.paused = false;
+                self.net.depart(self.micros, Arrival::ReadOn { socket });
+            }
+            Command::Verify { ticket, event } => {
+                let outcome = nostr_proto::verify(&event);
+                let at = self.micros + self.rng.between(1, 5_000) as u64;
+                self.net.depart(at, Arrival::Verified { ticket, outcome });
+            }
+            Command::Sign { ticket, event } => {
+                let keys = self.keys.iter().find(|k| k.public_key() == event.pubkey());
+                let outcome = match keys {
+                    Some(keys) if !self.rng.one_in(6) => Ok(event.sign(keys, [0; 32])),
+                    _ => Err("the user said no".to_owned()),
+                };
+                self.net.depart(soon, Arrival::Signed { ticket, outcome });
+            }
+        }
+    }
+
+    fn show(&mut self, event: PoolEvent) {
+        if let Err(rule) = self.oracle.event(&event, self.now()) {
+            self.check(false, &format!("{rule}: {event:?}"));
+        }
+        if let PoolEvent::Item { sub, item } = &event {
+            self.take(*sub, item);
+        }
+    }
+
+    /// The application takes each item at once.
+    fn take(&mut self, sub: SubId, item: &Item) {
+        let taken = Call::Taken { sub, items: 1, bytes: item.bytes() };
+        self.core.handle_call(taken, self.now()).expect("items can always be taken");
+    }
+
+    fn drain_relay(&mut self, relay: usize) {
+        while let Some(output) = self.sites[relay].relay.poll_output() {
+            let (Output::Send { conn, .. } | Output::Close { conn, .. }) = &output;
+            let Some(socket) = self.links.iter().find(|(_, l)| l.relay == relay && l.conn == *conn).map(|(&s, _)| s)
+            else {
+                continue;
+            };
+            let soon = self.micros + self.latency();
+            match output {
+                Output::Send { text, .. } => {
+                    let link = self.links.get_mut(&socket).expect("found above");
+                    link.to_pool_at = soon.max(link.to_pool_at + 1);
+                    let at = link.to_pool_at;
+                    self.net.depart(at, Arrival::ToPool { socket, text });
+                }
+                Output::Close { code, reason, .. } => {
+                    self.drop_link(socket);
+                    self.net.depart(soon, Arrival::Gone { socket, reason: CloseReason::Remote { code, reason } });
+                }
+            }
+        }
+    }
+
+    fn drop_link(&mut self, socket: SocketId) {
+        if let Some(link) = self.links.remove(&socket) {
+            self.sites[link.relay].relay.disconnect(link.conn);
+            self.totals.resets += 1;
+        }
+    }
+}
+
+fn site(n: usize, rng: &mut Rng) -> Site {
+    let mut relay = Relay::new(RelayConfig { max_limit: 5_000, ..RelayConfig::default() });
+    let fault = match rng.below(10) {
+        0 => Some(Fault::ForgeSignature { every: 3 }),
+        1 => Some(Fault::ForgeContent { every: 3 }),
+        2 => Some(Fault::Garbage { every: 4 }),
+        3 => Some(Fault::NeverEose),
+        4 => Some(Fault::OkFalse { reason: "blocked: no".to_owned() }),
+        _ => None,
+    };
+    // The first relay is honest, so that every run has something to hold the pool to.
+    let fault = fault.filter(|_| n > 0);
+    let honest = fault.is_none() || matches!(fault, Some(Fault::Garbage { .. }));
+    if let Some(fault) = fault {
+        relay.set_faults(FaultPlan::new().with(fault));
+    }
+    let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
+    Site { url, relay, up: true, honest }
+}
