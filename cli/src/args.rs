@@ -1,0 +1,231 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use nostr_pool_tokio::Quorum;
+use nostr_proto::{EventId, Filter, Kind, PublicKey, RelayUrl, Timestamp};
+
+use crate::parse::{self, EventTag, FilterTag};
+
+/// Read from, publish to and check Nostr relays, many at once.
+#[derive(Debug, Parser)]
+#[command(name = "nostr-pool", version, arg_required_else_help = true, after_help = MAIN_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const MAIN_HELP: &str = "\
+Examples:
+  nostr-pool demo
+  nostr-pool req --relay wss://relay.example.com --kind 1 --limit 20
+  nostr-pool publish --relay wss://relay.example.com --content 'hello' --key-file ~/.nostr-key
+  nostr-pool verify events.jsonl
+
+Exit codes:
+    0  it went as asked
+    1  it failed
+    2  it is not known whether it went well
+   64  an argument or the input is at fault
+  130  ended by Ctrl-C
+
+Colour is used on terminals only, and not at all where NO_COLOR is set.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch the pool at work: relays on this machine, no network, no set-up.
+    ///
+    /// Starts five small relays on loopback ports, one of which lies. Publishes to them, reads from them, takes one away
+    /// while events flow and brings it back. Ends by itself within 15 seconds, after it has checked that every event
+    /// arrived exactly once.
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
+    /// Read events from relays, as JSON lines on stdout.
+    ///
+    /// Every event is verified and printed once, however many relays have it, in the order of arrival. Reading ends when
+    /// every relay has sent what it had stored, or was given up; with --live it goes on with what is new.
+    ///
+    /// The flags from --kind to --search make one filter together; each --filter adds another. An event is wanted if any
+    /// filter matches. Without any, everything is asked for that the relays are willing to send.
+    #[command(after_help = REQ_HELP)]
+    Req(Box<ReqArgs>),
+    /// Publish events to relays, and say what became of each.
+    ///
+    /// Takes signed events as JSON lines on stdin. Or, with --content, --kind or --tag, signs one event with the key in
+    /// --key-file or in the environment variable NOSTR_SECRET_KEY; a key is never taken from the arguments, where other
+    /// processes can see it.
+    ///
+    /// A verdict is given as soon as it is certain. Connected relays that have not answered by then are waited for
+    /// another two seconds, so that their answer can be shown. At most 64 events are under way at once.
+    #[command(after_help = PUBLISH_HELP)]
+    Publish(PublishArgs),
+    /// Check the ids and signatures of events.
+    ///
+    /// Reads events as JSON lines, from files or from stdin. Prints for each `valid ID`, or `line N: ` and why it is not.
+    /// The counts come last, on stderr. A line may be 1 MiB long; the input has no limit.
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Print plain lines, without waiting for a reader's eye: what happens anyway where stdout is no terminal
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+const DEMO_HELP: &str = "\
+Examples:
+  nostr-pool demo
+  nostr-pool demo --plain
+
+Exit codes: 0 every check passed, 1 one failed, 130 Ctrl-C.";
+
+/// Arguments of `req`.
+#[derive(Debug, Args)]
+pub(crate) struct ReqArgs {
+    /// A relay to ask; give it once per relay
+    #[arg(long = "relay", value_name = "URL", required = true, value_parser = parse::relay)]
+    pub(crate) relays: Vec<RelayUrl>,
+    /// A whole filter, as NIP-01 writes it; may be repeated
+    #[arg(long = "filter", value_name = "JSON", value_parser = parse::filter)]
+    pub(crate) filters: Vec<Filter>,
+    /// Events of this kind; may be repeated
+    #[arg(long = "kind", value_name = "NUMBER", value_parser = parse::kind)]
+    pub(crate) kinds: Vec<Kind>,
+    /// Events by this author, in hex or as npub; may be repeated
+    #[arg(long = "author", value_name = "KEY", value_parser = parse::author)]
+    pub(crate) authors: Vec<PublicKey>,
+    /// The event with this id; may be repeated
+    #[arg(long = "id", value_name = "ID", value_parser = parse::id)]
+    pub(crate) ids: Vec<EventId>,
+    /// Events with this tag, such as t=nostr; repeat a letter for either value, another letter for both tags
+    #[arg(long = "tag", value_name = "LETTER=VALUE", value_parser = parse::filter_tag)]
+    pub(crate) tags: Vec<FilterTag>,
+    /// Events created at this unix time or later
+    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp)]
+    pub(crate) since: Option<Timestamp>,
+    /// Events created at this unix time or earlier
+    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp)]
+    pub(crate) until: Option<Timestamp>,
+    /// The newest N stored events of each relay
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u32>,
+    /// Events that match these words (relays with NIP-50 only)
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) search: Option<String>,
+    /// Go on with new events until Ctrl-C
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Wait at most this long for stored events [default: 10 s after the last event, 60 s in all]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// When done, say on stderr what each relay answered, and the CPU and wall time
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// Read and verify, but print no events
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const REQ_HELP: &str = "\
+Examples:
+  nostr-pool req --relay wss://a.example --relay wss://b.example --kind 1 --limit 20
+  nostr-pool req --relay wss://a.example --author npub1… --kind 0 --kind 10002
+  nostr-pool req --relay wss://a.example --tag t=nostr --live
+  nostr-pool req --relay wss://a.example --filter '{\"kinds\":[1]}' --filter '{\"kinds\":[6],\"limit\":5}'
+  nostr-pool req --relay wss://a.example --kind 1 --stats --quiet
+
+Everything but events goes to stderr: relays that did not answer in full are named there.
+
+Exit codes:
+    0  at least one relay sent all it had (or the reader of stdout went away)
+    1  no relay could be asked: none was reached, or all refused
+    2  a relay was asked, but none sent all it had in time: events may be missing
+   64  an argument is at fault
+  130  ended by Ctrl-C (--stats are printed first)";
+
+/// Arguments of `publish`.
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// A relay to publish to; give it once per relay
+    #[arg(long = "relay", value_name = "URL", required = true, value_parser = parse::relay)]
+    pub(crate) relays: Vec<RelayUrl>,
+    /// How many relays must accept an event: a number, `all` or `majority`
+    #[arg(long, value_name = "N|all|majority", default_value = "1", value_parser = parse::quorum)]
+    pub(crate) quorum: Quorum,
+    /// Without a verdict by then, an event's verdict is `indeterminate`
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse::seconds)]
+    pub(crate) timeout: Duration,
+    /// The content of an event to sign and publish [default with --kind or --tag: empty]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) content: Option<String>,
+    /// Its kind [default: 1]
+    #[arg(long, value_name = "NUMBER", value_parser = parse::kind)]
+    pub(crate) kind: Option<Kind>,
+    /// A tag for it: NAME=VALUE or a JSON array of strings; may be repeated
+    #[arg(long = "tag", value_name = "TAG", value_parser = parse::event_tag)]
+    pub(crate) tags: Vec<EventTag>,
+    /// A file that holds the secret key, in hex or as nsec; goes before NOSTR_SECRET_KEY
+    #[arg(long, value_name = "PATH")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Print one JSON object per event
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl PublishArgs {
+    /// Whether an event is to be signed, rather than read from stdin.
+    pub(crate) fn signs(&self) -> bool {
+        self.content.is_some() || self.kind.is_some() || !self.tags.is_empty()
+    }
+}
+
+const PUBLISH_HELP: &str = "\
+Examples:
+  nostr-pool publish --relay wss://a.example --relay wss://b.example --quorum 2 < events.jsonl
+  nostr-pool publish --relay wss://a.example --content 'hello' --key-file ~/.nostr-key
+  nostr-pool publish --relay wss://a.example --content '+' --kind 7 --tag e=ID --tag p=KEY --json
+
+Lines that hold no valid event are named on stderr; the others are published all the same.
+
+An object of --json:
+  id, line         the event, and where it was read (null: signed here)
+  verdict          reached, failed or indeterminate
+  accepted, needed numbers of relays
+  relays           of each: relay, status (accepted, rejected, unknown, queued or sent),
+                   duplicate where accepted, reason where rejected or unknown
+
+Exit codes, the worst of all events:
+    0  every event reached its quorum (or the reader of stdout went away)
+    1  a quorum is out of reach
+    2  a verdict is indeterminate: neither was certain in time
+   64  an argument or a line of input is at fault
+  130  ended by Ctrl-C";
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Files to read; `-` or none: stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print only what is not valid
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const VERIFY_HELP: &str = "\
+Examples:
+  nostr-pool verify < events.jsonl
+  nostr-pool verify --quiet january.jsonl february.jsonl
+  nostr-pool req --relay wss://a.example --kind 1 | nostr-pool verify
+
+Exit codes:
+    0  every event is valid (or the reader of stdout went away)
+    1  at least one is not
+   64  an argument is at fault, or a file cannot be read
+  130  ended by Ctrl-C";

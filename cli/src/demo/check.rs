@@ -1,0 +1,170 @@
+//! The reckoning: what the relays hold against what was delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nostr_proto::{Event, EventId, verify_event};
+
+use crate::exit::Stop;
+use crate::output::{self, BAD, GOOD, count, styled};
+
+use super::board::Board;
+use super::cast::{Cast, LIAR, LOST};
+use super::stage::Stage;
+
+/// A thing that must hold, and whether it does.
+struct Check {
+    passed: bool,
+    text: String,
+}
+
+/// Compares, prints the result, and says whether all is well.
+pub(crate) async fn reckon(stage: &mut Stage) -> Result<bool, Stop> {
+    stage.refresh();
+    stage.screen.close_panel();
+    let screen = &stage.screen;
+    screen.act(5, "The reckoning", "What the relays hold, against what the subscription delivered.");
+    let (table, checks, summary) = {
+        let board = stage.board.lock();
+        (table(&stage.cast, &board), checks(&stage.cast, &board), summary(&board))
+    };
+    screen.line("");
+    for row in table {
+        screen.line(&format!("    {row}"));
+    }
+    screen.line("");
+    for check in &checks {
+        let mark = if check.passed { styled(GOOD, "✓") } else { styled(BAD, "✗") };
+        screen.line(&format!("    {mark} {}", check.text));
+    }
+    let failed = checks.iter().filter(|check| !check.passed).count();
+    let seconds = screen.elapsed().as_secs_f64();
+    screen.line("");
+    if failed > 0 {
+        let word = styled(BAD.bold(), "FAIL");
+        screen.line(&format!(" {word}  {failed} of {}, after {seconds:.1} s", count(checks.len(), "check")));
+    } else {
+        screen.line(&format!(" {}  {summary}, in {seconds:.1} s", styled(GOOD.bold(), "PASS")));
+        screen.line("");
+        screen.line("    Now on real relays:");
+        screen.line("    nostr-pool req --relay wss://RELAY --relay wss://ANOTHER --kind 1 --limit 5 --stats");
+    }
+    screen.check()?;
+    Ok(failed == 0)
+}
+
+fn table(cast: &Cast, board: &Board) -> Vec<String> {
+    let heading = ["relay", "holds", "sent us", "copies", "forged", "dials", "gaps closed"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    for (relay, row) in cast.relays.iter().zip(&board.rows) {
+        let holds = relay.server.with(|relay| relay.len());
+        let c = &row.counters;
+        let gaps = if row.gaps.0 == 0 { "none".to_owned() } else { format!("{} of {}", row.gaps.1, row.gaps.0) };
+        let numbers = [c.events, c.duplicates, c.forged, row.dials].map(|n| n.to_string());
+        let [events, copies, forged, dials] = numbers;
+        rows.push([row.name.to_owned(), holds.to_string(), events, copies, forged, dials, gaps]);
+    }
+    output::table(&rows, &[1, 2, 3, 4, 5, 6])
+}
+
+fn summary(board: &Board) -> String {
+    let (copies, forged) = board.dropped();
+    let events = count(board.delivered.len(), "event");
+    format!("{events} delivered, each exactly once; {copies} copies and {forged} forgeries dropped")
+}
+
+fn checks(cast: &Cast, board: &Board) -> Vec<Check> {
+    let held: BTreeSet<EventId> = cast
+        .relays
+        .iter()
+        .flat_map(|relay| relay.server.with(|relay| relay.events().map(Event::id).collect::<Vec<_>>()))
+        .collect();
+    vec![
+        complete(&held, board),
+        once(board),
+        genuine(cast, &held, board),
+        verdicts(board),
+        everywhere(cast, board),
+        gap(cast, board),
+    ]
+}
+
+fn complete(held: &BTreeSet<EventId>, board: &Board) -> Check {
+    let missing = held.iter().filter(|id| !board.delivered.contains_key(id)).count();
+    let passed = missing == 0 && !held.is_empty();
+    let text = if passed {
+        format!("every one of the {} that some relay holds was delivered", count(held.len(), "event"))
+    } else {
+        format!("{missing} of the {} that some relay holds were not delivered", count(held.len(), "event"))
+    };
+    Check { passed, text }
+}
+
+fn once(board: &Board) -> Check {
+    let twice = board.delivered.values().filter(|times| **times != 1).count();
+    let in_order = board.items.iter().zip(0..).all(|(item, seq)| item.seq == seq);
+    let text = match (twice, in_order) {
+        (0, true) => "each came exactly once, numbered without a hole".to_owned(),
+        (0, false) => "each came exactly once, but the numbers have holes".to_owned(),
+        (n, _) => format!("{n} came more than once"),
+    };
+    Check { passed: twice == 0 && in_order, text }
+}
+
+fn genuine(cast: &Cast, held: &BTreeSet<EventId>, board: &Board) -> Check {
+    let written: BTreeMap<EventId, &Event> = cast.written().iter().map(|event| (event.id(), event)).collect();
+    let is_genuine = |event: &Event| {
+        let original = written.get(&event.id()).is_some_and(|original| **original == *event);
+        original && held.contains(&event.id()) && verify_event(event.clone()).is_ok()
+    };
+    let false_ones = board.items.iter().filter(|item| !is_genuine(&item.event)).count();
+    let forged = board.rows[LIAR].counters.forged;
+    let text = match (false_ones, forged) {
+        (0, 0) => "mallory's forgeries were not noticed".to_owned(),
+        (0, n) => format!("each is word for word as written: none of mallory's {n} forgeries got through"),
+        (n, _) => format!("{n} delivered events are not as they were written"),
+    };
+    Check { passed: false_ones == 0 && forged > 0, text }
+}
+
+fn verdicts(board: &Board) -> Check {
+    let (reached, not) = board.verdicts;
+    let text = match not {
+        0 => format!("all {reached} publishes reached their quorum, with a relay down too"),
+        n => format!("{n} of {} publishes did not reach their quorum", reached + n),
+    };
+    Check { passed: not == 0 && reached > 0, text }
+}
+
+fn everywhere(cast: &Cast, board: &Board) -> Check {
+    let mut missing = 0;
+    let mut published = 0;
+    for event in cast.written().iter().filter(|event| event.pubkey() == cast.ada()) {
+        published += 1;
+        let lacks = |relay: &&super::cast::Relay| relay.server.with(|relay| !relay.contains(&event.id()));
+        missing += cast.relays.iter().filter(lacks).count();
+    }
+    let all = published == board.verdicts.0 + board.verdicts.1;
+    let text = match (missing, all) {
+        (0, true) => "past the quorum they were delivered to all five, charlie too once it was back".to_owned(),
+        (0, false) => format!("{published} were published, but there are not as many verdicts"),
+        (n, _) => format!("{n} deliveries did not come to pass"),
+    };
+    Check { passed: missing == 0 && all, text }
+}
+
+fn gap(cast: &Cast, board: &Board) -> Check {
+    let (opened, closed) = board.rows[LOST].gaps;
+    let only_there = |event: &&Event| {
+        let holders = cast.relays.iter().filter(|relay| relay.server.with(|relay| relay.contains(&event.id()))).count();
+        holders == 1 && cast.relays[LOST].server.with(|relay| relay.contains(&event.id()))
+    };
+    let rare: Vec<_> = cast.written().iter().filter(only_there).collect();
+    let seen = rare.iter().filter(|event| board.delivered.contains_key(&event.id())).count();
+    let passed = opened > 0 && opened == closed && seen == rare.len();
+    let text = if passed {
+        format!("charlie's gap was closed: all {seen} notes that only charlie has are here")
+    } else {
+        format!("charlie: {closed} of {opened} gaps closed, {seen} of its own {} notes are here", rare.len())
+    };
+    Check { passed, text }
+}

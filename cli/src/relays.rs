@@ -1,0 +1,93 @@
+//! The pool as the commands use it, and its answers in words.
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nostr_pool_tokio::{Config, GapCause, LegOutcome, Pool, PublishStatus, RelayRecord, Tokio, UnknownCause, Verdict};
+use nostr_proto::{RelayUrl, Timestamp};
+
+use crate::exit::Stop;
+
+/// Relays named more than once count once.
+pub(crate) fn distinct(relays: &[RelayUrl]) -> Vec<RelayUrl> {
+    relays.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// A pool of these relays, each with a connection of its own.
+pub(crate) fn open(relays: &[RelayUrl], config: Config) -> Result<Pool, Stop> {
+    let connections = config.max_connections.max(relays.len());
+    let mut builder = Pool::builder().config(Config { max_connections: connections, ..config });
+    for relay in relays {
+        builder = builder.relay(relay.clone());
+    }
+    builder.build(Tokio::current()).map_err(|e| Stop::usage(format!("--relay: {e}")))
+}
+
+/// How a relay's answer to a request ended.
+pub(crate) fn answer(outcome: &LegOutcome, record: Option<&RelayRecord>) -> String {
+    match outcome {
+        LegOutcome::Eose { complete: Some(false) } => "sent what it would, and says there is more".to_owned(),
+        LegOutcome::Eose { .. } => "sent all it had".to_owned(),
+        LegOutcome::TimedOut => "did not come to an end in time".to_owned(),
+        LegOutcome::Closed(reason) => format!("refused: {reason}"),
+        LegOutcome::Disconnected => with_error("connection lost", record),
+        LegOutcome::NotConnected => with_error("not connected", record),
+    }
+}
+
+fn with_error(what: &str, record: Option<&RelayRecord>) -> String {
+    match record.and_then(|r| r.last_error.as_deref()) {
+        Some(error) => format!("{what}: {error}"),
+        None => what.to_owned(),
+    }
+}
+
+/// What may be missing, and why.
+pub(crate) fn gap(cause: &GapCause) -> String {
+    match cause {
+        GapCause::Disconnected => "connection lost; what it gets meanwhile is fetched when it is back".to_owned(),
+        GapCause::CaughtUp { events, complete: Some(false) } => {
+            format!("back, with {events} events to catch up with, and says there is more")
+        }
+        GapCause::CaughtUp { events, .. } => format!("back, and caught up with ({events} events)"),
+        GapCause::QueueFull { skipped } => format!("{skipped} events skipped: they came faster than they were printed"),
+        GapCause::Flooded { dropped } => {
+            format!("{dropped} events dropped: they came faster than they can be verified")
+        }
+    }
+}
+
+/// A relay's part in a publish: one word for machines, and more for people.
+pub(crate) fn status(status: &PublishStatus) -> (&'static str, Option<String>) {
+    match status {
+        PublishStatus::Queued => ("queued", None),
+        PublishStatus::InFlight => ("sent", None),
+        PublishStatus::Accepted { .. } => ("accepted", None),
+        PublishStatus::Rejected(reason) => ("rejected", Some(reason.to_string())),
+        PublishStatus::Unknown(cause) => ("unknown", Some(unknown(cause))),
+    }
+}
+
+fn unknown(cause: &UnknownCause) -> String {
+    match cause {
+        UnknownCause::NoAnswer => "no answer".to_owned(),
+        UnknownCause::NoConnection => "no connection".to_owned(),
+        UnknownCause::Cancelled => "given up".to_owned(),
+        UnknownCause::Refused(reason) => format!("asked to try again later: {reason}"),
+        UnknownCause::NotSigned(why) => format!("not signed: {why}"),
+    }
+}
+
+/// A verdict in one word.
+pub(crate) fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Reached => "reached",
+        Verdict::Failed => "failed",
+        Verdict::Indeterminate => "indeterminate",
+    }
+}
+
+/// The wall clock. One that is set before 1970 reads as 1970.
+pub(crate) fn unix_now() -> Timestamp {
+    Timestamp::new(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}

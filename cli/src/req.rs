@@ -1,0 +1,260 @@
+//! `nostr-pool req`: events from relays to stdout.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+use futures::{FutureExt as _, StreamExt as _};
+use indicatif::ProgressBar;
+use nostr_pool_tokio::{
+    Config, Coverage, GapCause, Item, LegOutcome, LegState, Mode, Pool, RelayUpdate, SubscribeOptions, Subscription,
+};
+use nostr_proto::{Filter, RelayUrl};
+
+use crate::args::ReqArgs;
+use crate::exit::{Exit, Stop};
+use crate::interrupt::interrupted;
+use crate::output::{self, Lines};
+use crate::relays;
+
+/// Items taken in a row before Ctrl-C and the relays' news get a look.
+const ROW: u64 = 256;
+
+/// How long the goodbye to the relays may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Runs the command.
+pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
+    let started = (Instant::now(), ProcessTime::now());
+    let filters = filters(args)?;
+    let urls = relays::distinct(&args.relays);
+    let pool = relays::open(&urls, config(args))?;
+    let mut options = SubscribeOptions::default().with_mode(if args.live { Mode::Live } else { Mode::UntilEose });
+    options.eose_deadline = args.timeout;
+    // The relays are named by now, so only the filters can be at fault.
+    let mut subscription = pool.subscribe(filters, options).map_err(|e| Stop::usage(format!("--filter: {e}")))?;
+    let mut reading = Reading::new(args, &pool);
+    let end = reading.run(&mut subscription).await;
+    reading.bar.finish_and_clear();
+    drop(subscription);
+    let exit = match end {
+        Ok(End::Settled) => reading.conclude(),
+        Ok(End::Interrupted) => Exit::Interrupted,
+        Err(stop) => {
+            pool.shutdown(GOODBYE).await;
+            return Err(stop);
+        }
+    };
+    if args.stats {
+        reading.print_stats(&urls, started);
+    }
+    pool.shutdown(GOODBYE).await;
+    Ok(exit)
+}
+
+fn config(args: &ReqArgs) -> Config {
+    let config = Config::default();
+    // A timeout counts from the start: progress does not lengthen it.
+    let longest = args.timeout.unwrap_or(config.eose_deadline_max);
+    Config { eose_deadline_max: longest, dial_deadline: config.dial_deadline.min(longest), ..config }
+}
+
+/// The filters that the arguments ask for.
+fn filters(args: &ReqArgs) -> Result<Vec<Filter>, Stop> {
+    if let (Some(since), Some(until)) = (args.since, args.until)
+        && since > until
+    {
+        return Err(Stop::usage("--since: later than --until, so nothing can match"));
+    }
+    let mut flags = Filter::new();
+    for id in &args.ids {
+        flags = flags.id(*id);
+    }
+    for author in &args.authors {
+        flags = flags.author(*author);
+    }
+    for kind in &args.kinds {
+        flags = flags.kind(*kind);
+    }
+    for tag in &args.tags {
+        flags = flags.tag(tag.letter, tag.value.clone());
+    }
+    flags.since = args.since;
+    flags.until = args.until;
+    flags.limit = args.limit;
+    flags.search = args.search.clone();
+    let mut filters = args.filters.clone();
+    if filters.is_empty() || flags != Filter::new() {
+        filters.push(flags);
+    }
+    Ok(filters)
+}
+
+enum End {
+    /// Every relay has answered or was given up.
+    Settled,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+struct Reading<'a> {
+    args: &'a ReqArgs,
+    pool: &'a Pool,
+    lines: Lines,
+    bar: ProgressBar,
+    coverage: Option<Coverage>,
+    /// How each relay's request stands, for the time before the coverage is known.
+    legs: BTreeMap<RelayUrl, LegState>,
+    events: u64,
+}
+
+impl<'a> Reading<'a> {
+    fn new(args: &'a ReqArgs, pool: &'a Pool) -> Self {
+        let bar = if output::may_draw(!args.quiet) { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { args, pool, lines: Lines::stdout(), bar, coverage: None, legs: BTreeMap::new(), events: 0 }
+    }
+
+    async fn run(&mut self, subscription: &mut Subscription) -> Result<End, Stop> {
+        let mut news = self.pool.status();
+        let mut interrupt = Box::pin(interrupted());
+        let mut taken = 0_u64;
+        loop {
+            taken += 1;
+            let at_hand = if taken.is_multiple_of(ROW) { None } else { subscription.next().now_or_never() };
+            let item = match at_hand {
+                Some(item) => item,
+                None => {
+                    self.lines.flush()?;
+                    self.show_progress();
+                    tokio::select! {
+                        biased;
+                        () = &mut interrupt => return Ok(End::Interrupted),
+                        Some(news) = news.next() => {
+                            self.relay_news(&news.relay, &news.update);
+                            continue;
+                        }
+                        item = subscription.next() => item,
+                    }
+                }
+            };
+            let Some(item) = item else {
+                self.lines.flush()?;
+                return Ok(End::Settled);
+            };
+            self.take(item)?;
+        }
+    }
+
+    fn take(&mut self, item: Item) -> Result<(), Stop> {
+        match item {
+            Item::Event(found) => {
+                self.events += 1;
+                if !self.args.quiet {
+                    self.lines.line(&found.event.to_json())?;
+                }
+            }
+            Item::Eose(coverage) => {
+                if self.args.live {
+                    self.print_incomplete(&coverage);
+                }
+                self.coverage = Some(coverage);
+            }
+            Item::Leg { relay, state } => {
+                if self.args.live && matches!(state, LegState::Live) {
+                    self.say(&relay, "live");
+                } else if let (true, LegState::Closed(reason)) = (self.args.live, &state) {
+                    self.say(&relay, &format!("refused: {reason}"));
+                }
+                self.legs.insert(relay, state);
+            }
+            Item::Gap(gap) => {
+                let lossy = matches!(gap.cause, GapCause::QueueFull { .. } | GapCause::Flooded { .. });
+                if lossy || self.args.live {
+                    let what = relays::gap(&gap.cause);
+                    match &gap.relay {
+                        Some(relay) => self.say(relay, &what),
+                        None => self.note(&what),
+                    }
+                }
+            }
+            // Nothing is published here, and the end shows as the end of the stream.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn relay_news(&self, relay: &RelayUrl, update: &RelayUpdate) {
+        if let RelayUpdate::Notice(text) = update {
+            self.say(relay, &format!("says: {text}"));
+        }
+    }
+
+    fn say(&self, relay: &RelayUrl, what: &str) {
+        self.note(&format!("{relay}: {what}"));
+    }
+
+    fn note(&self, text: &str) {
+        self.bar.suspend(|| output::note(&output::one_line(text)));
+    }
+
+    fn show_progress(&self) {
+        if !self.bar.is_hidden() {
+            let done = self.legs.values().filter(|s| matches!(s, LegState::Live | LegState::Closed(_))).count();
+            let relays = output::count(self.pool.relays().len(), "relay");
+            self.bar.set_message(format!("{} · {done} of {relays} done", output::count(self.events, "event")));
+        }
+    }
+
+    /// The exit code for what the relays answered; those that did not answer in full are named.
+    fn conclude(&self) -> Exit {
+        let Some(coverage) = &self.coverage else { return Exit::Failed };
+        self.print_incomplete(coverage);
+        let any = |pick: fn(&LegOutcome) -> bool| coverage.legs.iter().any(|leg| pick(&leg.outcome));
+        if any(|o| matches!(o, LegOutcome::Eose { .. })) {
+            Exit::Ok
+        } else if any(|o| matches!(o, LegOutcome::TimedOut | LegOutcome::Disconnected)) {
+            Exit::Indeterminate
+        } else {
+            Exit::Failed
+        }
+    }
+
+    fn print_incomplete(&self, coverage: &Coverage) {
+        for leg in &coverage.legs {
+            if !matches!(leg.outcome, LegOutcome::Eose { .. }) {
+                let record = self.pool.relay(&leg.relay);
+                self.say(&leg.relay, &relays::answer(&leg.outcome, record.as_ref()));
+            }
+        }
+    }
+
+    fn print_stats(&self, urls: &[RelayUrl], (wall, cpu): (Instant, ProcessTime)) {
+        let mut table = vec![["relay", "events", "copies", "forged", "faults", "bytes", "answer"].map(str::to_owned)];
+        for url in urls {
+            let record = self.pool.relay(url);
+            let c = record.as_ref().map(|r| r.counters).unwrap_or_default();
+            let leg = self.coverage.iter().flat_map(|c| &c.legs).find(|leg| leg.relay == *url);
+            let answer = match leg {
+                Some(leg) => relays::answer(&leg.outcome, record.as_ref()),
+                None => "had not come to an end".to_owned(),
+            };
+            let faults = c.unmatched + c.garbage + c.unsolicited + c.dropped;
+            let numbers = [c.events, c.duplicates, c.forged, faults, c.bytes].map(|n| n.to_string());
+            let [events, copies, forged, faults, bytes] = numbers;
+            table.push([url.to_string(), events, copies, forged, faults, bytes, output::one_line(&answer)]);
+        }
+        for row in output::table(&table, &[1, 2, 3, 4, 5]) {
+            output::note(&row);
+        }
+        let stats = self.pool.stats();
+        let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
+        output::note(&format!(
+            "{} delivered once each; {} verified, {} copies dropped, {} forged; {wall:.3} s wall, {cpu:.3} s CPU",
+            output::count(self.events, "event"),
+            stats.verified,
+            stats.duplicates,
+            stats.forged,
+        ));
+    }
+}

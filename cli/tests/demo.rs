@@ -1,0 +1,42 @@
+//! `nostr-pool demo`: it ends by itself, in time, and with every check passed.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{command, finish, run};
+
+#[test]
+fn the_demo_passes_and_tells_what_happens() {
+    let begun = Instant::now();
+    let run = run(&["demo"]).exits(0);
+    assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+    assert_eq!(run.stderr, "");
+    let told = [
+        "5 of 5 relays connected",
+        "QUORUM REACHED",
+        "EOSE: it has sent all it had",
+        "copies and",
+        "forgeries dropped",
+        "charlie is down",
+        "GAP OPEN",
+        "connection open again",
+        "GAP CLOSED",
+        "PASS",
+    ];
+    let mut rest = run.stdout.as_str();
+    for part in told {
+        let Some(at) = rest.find(part) else { panic!("{part:?} is not told, or out of order: {run:?}") };
+        rest = &rest[at..];
+    }
+    assert_eq!(run.stdout.matches("    ✓ ").count(), 6, "{}", run.stdout);
+    assert!(!run.stdout.contains('✗') && !run.stdout.contains('\u{1b}'), "{}", run.stdout);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let mut child = command(&["demo"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let run = finish(child).exits(0);
+    assert_eq!(run.stderr, "");
+}

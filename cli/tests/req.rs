@@ -1,0 +1,261 @@
+//! `nostr-pool req` against relays on loopback.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use common::{command, finish, nobody, notes, relay, relay_with, run, tagged};
+use nostr_model_relay::{Fault, FaultPlan, Server};
+use nostr_proto::{Event, EventId};
+
+/// The ids of the events printed, each of which must parse.
+fn ids(stdout: &str) -> Vec<EventId> {
+    stdout.lines().map(|line| Event::from_json(line).unwrap().id()).collect()
+}
+
+fn set(events: &[Event]) -> BTreeSet<EventId> {
+    events.iter().map(Event::id).collect()
+}
+
+fn args<'a>(urls: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+    let relays = urls.iter().flat_map(|url| ["--relay", url.as_str()]);
+    ["req"].into_iter().chain(relays).chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn events_of_all_relays_are_printed_once() {
+    let events = notes(300);
+    let relays = [relay_with(&events[..200]), relay_with(&events[100..]), relay_with(&events)];
+    let urls = relays.each_ref().map(Server::url);
+    let run = run(&args(&urls, &["--kind", "1"])).exits(0);
+    let printed = ids(&run.stdout);
+    assert_eq!(printed.len(), 300);
+    assert_eq!(printed.into_iter().collect::<BTreeSet<_>>(), set(&events));
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_relay_named_twice_is_asked_once() {
+    let relay = relay_with(&notes(3));
+    let same = [relay.url(), format!("{}/", relay.url())];
+    let run = run(&args(&same, &["--stats"])).exits(0);
+    assert_eq!(run.lines().len(), 3);
+    assert_eq!(relay.with(|relay| relay.stats().reqs), 1);
+    assert_eq!(run.stderr.matches("ws://").count(), 1, "{run:?}");
+}
+
+#[test]
+fn flags_make_one_filter_and_each_filter_adds_another() {
+    let events = notes(20);
+    let tagged_one = tagged(7, ["t", "a"]);
+    let relay = relay_with(&[&events[..], std::slice::from_ref(&tagged_one)].concat());
+    let url = [relay.url()];
+    let ids_of = |more: &[&str]| ids(&run(&args(&url, more)).exits(0).stdout).into_iter().collect::<BTreeSet<_>>();
+    let author = events[0].pubkey().to_string();
+    let id = events[4].id().to_string();
+
+    assert_eq!(ids_of(&[]).len(), 21);
+    assert_eq!(ids_of(&["--limit", "5", "--kind", "1"]), set(&events[15..]));
+    assert_eq!(ids_of(&["--id", &id]), set(&events[4..5]));
+    assert_eq!(ids_of(&["--author", &author]), set(&events));
+    assert_eq!(ids_of(&["--author", &events[0].pubkey().to_npub(), "--kind", "7"]), set(&[]));
+    assert_eq!(ids_of(&["--since", "1700000003", "--until", "1700000005"]), set(&events[3..6]));
+    assert_eq!(ids_of(&["--tag", "t=a", "--tag", "t=b"]), set(std::slice::from_ref(&tagged_one)));
+    assert_eq!(ids_of(&["--tag", "t=a", "--tag", "r=b"]), set(&[]));
+    let both = format!(r#"{{"ids":["{id}"]}}"#);
+    assert_eq!(ids_of(&["--filter", &both, "--filter", r#"{"kinds":[7]}"#]).len(), 2);
+    assert_eq!(ids_of(&["--filter", &both, "--kind", "7"]).len(), 2);
+    assert_eq!(ids_of(&["--filter", &both]), set(&events[4..5]));
+}
+
+#[test]
+fn liars_change_nothing_and_are_counted() {
+    let events = notes(100);
+    let (honest, liar, babbler) = (relay_with(&events), relay_with(&events), relay_with(&events));
+    let lies = FaultPlan::new()
+        .with(Fault::DuplicateEvents { copies: 2 })
+        .with(Fault::ForgeContent { every: 3 })
+        .with(Fault::ForgeSignature { every: 4 });
+    liar.set_faults(lies);
+    babbler.set_faults(Fault::Garbage { every: 2 });
+    // The liar is heard first: a false copy of what is known already is a copy like any other.
+    honest.set_delay(Duration::from_millis(400));
+    babbler.set_delay(Duration::from_millis(400));
+    let urls = [honest.url(), liar.url(), babbler.url()];
+    let run = run(&args(&urls, &["--kind", "1", "--stats"])).exits(0);
+    let printed = ids(&run.stdout);
+    assert_eq!(printed.len(), 100);
+    assert_eq!(printed.into_iter().collect::<BTreeSet<_>>(), set(&events));
+    for line in run.stdout.lines() {
+        assert!(events.contains(&Event::from_json(line).unwrap()), "not as it was written: {line}");
+    }
+    let row = |url: &str| {
+        let row = run.stderr.lines().find(|line| line.starts_with(&format!("{url} "))).unwrap();
+        row.split_whitespace().skip(1).take(4).map(|n| n.parse::<u64>().unwrap()).collect::<Vec<_>>()
+    };
+    let [_, _, honest_forged, honest_faults] = row(&urls[0])[..] else { panic!("{run:?}") };
+    assert_eq!((honest_forged, honest_faults), (0, 0), "{run:?}");
+    assert!(row(&urls[1])[2] > 50, "{run:?}");
+    assert!(row(&urls[2])[3] >= 49, "{run:?}");
+}
+
+#[test]
+fn an_oversized_event_costs_the_relay_its_connection_and_nobody_else_anything() {
+    let events = notes(10);
+    let (honest, big) = (relay_with(&events), relay_with(&events));
+    big.set_faults(Fault::OversizeEvent { bytes: 5 << 20 });
+    let urls = [honest.url(), big.url()];
+    let run = run(&args(&urls, &["--timeout", "2"])).exits(0);
+    assert_eq!(run.lines().len(), 10);
+    assert!(run.stderr.contains(&urls[1]), "{run:?}");
+}
+
+#[test]
+fn quiet_prints_no_events_and_stats_count_them() {
+    let relay = relay_with(&notes(50));
+    let run = run(&args(&[relay.url()], &["--quiet", "--stats"])).exits(0);
+    assert_eq!(run.stdout, "");
+    let last = run.stderr.lines().last().unwrap();
+    assert!(last.starts_with("50 events delivered once each; 50 verified, 0 copies dropped, 0 forged; "), "{run:?}");
+    assert!(last.contains(" s wall, ") && last.ends_with(" s CPU"), "{run:?}");
+    assert!(run.stderr.lines().nth(1).unwrap().ends_with("sent all it had"), "{run:?}");
+}
+
+#[test]
+fn nobody_there_is_a_failure_that_is_named() {
+    let url = nobody();
+    let run = run(&args(std::slice::from_ref(&url), &[])).exits(1);
+    assert!(run.fault().starts_with(&format!("{url}: not connected")), "{run:?}");
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn one_relay_that_answers_is_enough_and_the_other_is_named() {
+    let relay = relay_with(&notes(5));
+    let urls = [nobody(), relay.url()];
+    let run = run(&args(&urls, &[])).exits(0);
+    assert_eq!(run.lines().len(), 5);
+    assert!(run.fault().starts_with(&format!("{}: not connected", urls[0])), "{run:?}");
+}
+
+#[test]
+fn a_refusal_is_a_failure_with_the_relays_words() {
+    let relay = relay_with(&notes(5));
+    relay.set_faults(Fault::RefuseReq { reason: "blocked: not you\u{1b}[31m".to_owned() });
+    let run = run(&args(&[relay.url()], &[])).exits(1);
+    assert!(run.fault().contains("refused: blocked: not you"), "{run:?}");
+    assert!(!run.fault().contains('\u{1b}'), "{run:?}");
+}
+
+#[test]
+fn no_end_in_time_leaves_it_open_whether_all_came() {
+    let relay = relay_with(&notes(5));
+    relay.set_faults(Fault::NeverEose);
+    let begun = Instant::now();
+    let run = run(&args(&[relay.url()], &["--timeout", "0.5"])).exits(2);
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    assert_eq!(run.lines().len(), 5);
+    assert!(run.fault().contains("did not come to an end in time"), "{run:?}");
+}
+
+/// Starts a live read and waits until it has printed so many lines.
+fn live(urls: &[String], more: &[&str], lines: usize) -> (Child, BufReader<std::process::ChildStdout>, Vec<String>) {
+    let mut child = command(&args(urls, &[&["--live"], more].concat())).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let printed = (0..lines).map(|_| next_line(&mut stdout)).collect();
+    (child, stdout, printed)
+}
+
+fn next_line(stdout: &mut BufReader<std::process::ChildStdout>) -> String {
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    line
+}
+
+fn interrupt(child: &Child) {
+    // The process is a child of ours that has not been waited for, so the id is still its own.
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn live_prints_new_events_at_once_and_ends_in_good_order_on_ctrl_c() {
+    let events = notes(12);
+    let relays = [relay_with(&events[..10]), relay_with(&events[..10])];
+    let urls = relays.each_ref().map(Server::url);
+    let (child, mut stdout, _) = live(&urls, &["--stats"], 10);
+    for event in &events[10..] {
+        for relay in &relays {
+            relay.with(|relay| relay.store(event.clone()));
+        }
+        assert_eq!(Event::from_json(next_line(&mut stdout).trim_end()).unwrap(), *event);
+    }
+    interrupt(&child);
+    let begun = Instant::now();
+    let run = finish(child).exits(130);
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    assert!(run.stderr.contains("12 events delivered once each"), "{run:?}");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    for relay in &relays {
+        assert_eq!(relay.with(|relay| relay.stats().closes), 1, "no CLOSE was sent");
+    }
+}
+
+#[test]
+fn live_catches_up_with_a_relay_that_was_away() {
+    let events = notes(3);
+    let relay = relay_with(&events[..1]);
+    let (child, mut stdout, _) = live(&[relay.url()], &[], 1);
+    relay.kill();
+    std::thread::sleep(Duration::from_millis(100));
+    let keys = nostr_proto::Keys::from_entropy([3; 32]).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let template = nostr_proto::EventTemplate::text_note("meanwhile", nostr_proto::Timestamp::new(now));
+    let missed = keys.sign(&template, [0; 32]);
+    relay.with(|relay| relay.store(missed.clone()));
+    relay.revive().unwrap();
+    assert_eq!(Event::from_json(next_line(&mut stdout).trim_end()).unwrap(), missed);
+    interrupt(&child);
+    let run = finish(child).exits(130);
+    assert!(run.stderr.contains("connection lost") && run.stderr.contains("caught up"), "{run:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let relay = relay_with(&notes(500));
+    let mut child = command(&args(&[relay.url()], &["--live"])).spawn().unwrap();
+    drop(child.stdout.take());
+    let run = finish(child).exits(0);
+    assert!(!run.stderr.contains("error"), "{run:?}");
+}
+
+#[test]
+fn there_is_no_colour_where_no_terminal_is_or_none_is_wanted() {
+    let relay = relay_with(&notes(1));
+    let url = [relay.url()];
+    let plain = run(&args(&url, &["--stats"])).exits(0);
+    assert!(!format!("{}{}", plain.stdout, plain.stderr).contains('\u{1b}'), "{plain:?}");
+    let spawn = |no_colour: bool| {
+        let mut command = command(&args(&url, &["--stats"]));
+        command.env("CLICOLOR_FORCE", "1");
+        if no_colour {
+            command.env("NO_COLOR", "1");
+        }
+        finish(command.spawn().unwrap()).exits(0)
+    };
+    let forced = spawn(false);
+    assert!(forced.stderr.contains('\u{1b}') && !forced.stdout.contains('\u{1b}'), "{forced:?}");
+    assert!(!spawn(true).stderr.contains('\u{1b}'));
+}
+
+#[test]
+fn an_empty_relay_is_an_answer() {
+    let relay = relay();
+    let run = run(&args(&[relay.url()], &[])).exits(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+}
