@@ -145,7 +145,8 @@ Everything but events goes to stderr: relays that did not answer in full are nam
 Exit codes:
     0  at least one relay sent all it had (or the reader of stdout went away)
     1  no relay could be asked: none was reached, or all refused
-    2  a relay was asked, but none sent all it had in time: events may be missing
+    2  relays were asked, but none sent all it had in time, or events were skipped because
+       they were read too slowly: events may be missing
    64  an argument is at fault
   130  ended by Ctrl-C (--stats are printed first)";
 

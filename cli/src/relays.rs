@@ -14,9 +14,9 @@ pub(crate) fn distinct(relays: &[RelayUrl]) -> Vec<RelayUrl> {
 }
 
 /// A pool of these relays, each with a connection of its own.
-pub(crate) fn open(relays: &[RelayUrl], config: Config) -> Result<Pool, Stop> {
+pub(crate) fn open(relays: &[RelayUrl], config: &Config) -> Result<Pool, Stop> {
     let connections = config.max_connections.max(relays.len());
-    let mut builder = Pool::builder().config(Config { max_connections: connections, ..config });
+    let mut builder = Pool::builder().config(Config { max_connections: connections, ..config.clone() });
     for relay in relays {
         builder = builder.relay(relay.clone());
     }

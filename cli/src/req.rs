@@ -20,6 +20,13 @@ use crate::relays;
 /// Items taken in a row before Ctrl-C and the relays' news get a look.
 const ROW: u64 = 256;
 
+/// Events that wait for a slow reader of stdout: as many as relays send to one request, many times over. Beyond it
+/// events are skipped, which is said and shows in the exit code.
+const QUEUE_ITEMS: usize = 100_000;
+
+/// The same in bytes.
+const QUEUE_BYTES: usize = 256 << 20;
+
 /// How long the goodbye to the relays may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -28,7 +35,7 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let started = (Instant::now(), ProcessTime::now());
     let filters = filters(args)?;
     let urls = relays::distinct(&args.relays);
-    let pool = relays::open(&urls, config(args))?;
+    let pool = relays::open(&urls, &config(args))?;
     let mut options = SubscribeOptions::default().with_mode(if args.live { Mode::Live } else { Mode::UntilEose });
     options.eose_deadline = args.timeout;
     // The relays are named by now, so only the filters can be at fault.
@@ -56,7 +63,13 @@ fn config(args: &ReqArgs) -> Config {
     let config = Config::default();
     // A timeout counts from the start: progress does not lengthen it.
     let longest = args.timeout.unwrap_or(config.eose_deadline_max);
-    Config { eose_deadline_max: longest, dial_deadline: config.dial_deadline.min(longest), ..config }
+    Config {
+        eose_deadline_max: longest,
+        dial_deadline: config.dial_deadline.min(longest),
+        queue_items: QUEUE_ITEMS,
+        queue_bytes: QUEUE_BYTES,
+        ..config
+    }
 }
 
 /// The filters that the arguments ask for.
@@ -106,13 +119,15 @@ struct Reading<'a> {
     /// How each relay's request stands, for the time before the coverage is known.
     legs: BTreeMap<RelayUrl, LegState>,
     events: u64,
+    /// Events were dropped here, not by a relay.
+    lost: bool,
 }
 
 impl<'a> Reading<'a> {
     fn new(args: &'a ReqArgs, pool: &'a Pool) -> Self {
         let bar = if output::may_draw(!args.quiet) { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { args, pool, lines: Lines::stdout(), bar, coverage: None, legs: BTreeMap::new(), events: 0 }
+        Self { args, pool, lines: Lines::stdout(), bar, coverage: None, legs: BTreeMap::new(), events: 0, lost: false }
     }
 
     async fn run(&mut self, subscription: &mut Subscription) -> Result<End, Stop> {
@@ -170,6 +185,7 @@ impl<'a> Reading<'a> {
             }
             Item::Gap(gap) => {
                 let lossy = matches!(gap.cause, GapCause::QueueFull { .. } | GapCause::Flooded { .. });
+                self.lost |= lossy;
                 if lossy || self.args.live {
                     let what = relays::gap(&gap.cause);
                     match &gap.relay {
@@ -210,14 +226,7 @@ impl<'a> Reading<'a> {
     fn conclude(&self) -> Exit {
         let Some(coverage) = &self.coverage else { return Exit::Failed };
         self.print_incomplete(coverage);
-        let any = |pick: fn(&LegOutcome) -> bool| coverage.legs.iter().any(|leg| pick(&leg.outcome));
-        if any(|o| matches!(o, LegOutcome::Eose { .. })) {
-            Exit::Ok
-        } else if any(|o| matches!(o, LegOutcome::TimedOut | LegOutcome::Disconnected)) {
-            Exit::Indeterminate
-        } else {
-            Exit::Failed
-        }
+        exit(coverage.legs.iter().map(|leg| &leg.outcome), self.lost)
     }
 
     fn print_incomplete(&self, coverage: &Coverage) {
@@ -250,11 +259,51 @@ impl<'a> Reading<'a> {
         let stats = self.pool.stats();
         let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
         output::note(&format!(
-            "{} delivered once each; {} verified, {} copies dropped, {} forged; {wall:.3} s wall, {cpu:.3} s CPU",
+            "{}, each once; {} verified, {} copies dropped, {} forged",
             output::count(self.events, "event"),
             stats.verified,
             stats.duplicates,
             stats.forged,
         ));
+        output::note(&format!("{wall:.3} s wall, {cpu:.3} s CPU"));
+    }
+}
+
+/// One relay that sent all it had is enough; where none did, it matters whether one was asked.
+fn exit<'a>(outcomes: impl Iterator<Item = &'a LegOutcome>, lost: bool) -> Exit {
+    let mut exit = Exit::Failed;
+    for outcome in outcomes {
+        match outcome {
+            LegOutcome::Eose { .. } if !lost => return Exit::Ok,
+            LegOutcome::Eose { .. } | LegOutcome::TimedOut | LegOutcome::Disconnected => exit = Exit::Indeterminate,
+            LegOutcome::Closed(_) | LegOutcome::NotConnected => {}
+        }
+    }
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use nostr_proto::Reason;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_how_much_is_known() {
+        let eose = LegOutcome::Eose { complete: None };
+        let closed = LegOutcome::Closed(Reason::parse("blocked: no"));
+        let (late, cut, down) = (LegOutcome::TimedOut, LegOutcome::Disconnected, LegOutcome::NotConnected);
+        let table: &[(&[&LegOutcome], Exit)] = &[
+            (&[&eose], Exit::Ok),
+            (&[&down, &closed, &late, &eose], Exit::Ok),
+            (&[&closed, &down], Exit::Failed),
+            (&[&closed, &late], Exit::Indeterminate),
+            (&[&cut, &down], Exit::Indeterminate),
+            (&[], Exit::Failed),
+        ];
+        for (outcomes, expected) in table {
+            assert_eq!(exit(outcomes.iter().copied(), false), *expected, "{outcomes:?}");
+        }
+        assert_eq!(exit([&eose].into_iter(), true), Exit::Indeterminate);
     }
 }

@@ -40,3 +40,14 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let run = finish(child).exits(0);
     assert_eq!(run.stderr, "");
 }
+
+#[test]
+fn ctrl_c_ends_it_at_once() {
+    let child = command(&["demo"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    let begun = Instant::now();
+    finish(child).exits(130);
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+}

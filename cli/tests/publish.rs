@@ -8,10 +8,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{
-    PUBLIC_HEX, SECRET_HEX, SECRET_NSEC, command, finish, json_lines, nobody, notes, relay, run, run_on, temp_file,
+    PUBLIC_HEX, SECRET_HEX, SECRET_NSEC, command, finish, held, json_lines, nobody, notes, relay, run, run_on,
+    temp_file,
 };
 use nostr_model_relay::{Fault, Server};
-use nostr_proto::{Event, verify_event};
+use nostr_proto::verify_event;
 use serde_json::Value;
 
 fn args<'a>(urls: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
@@ -21,14 +22,6 @@ fn args<'a>(urls: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
 
 fn urls(relays: &[Server]) -> Vec<String> {
     relays.iter().map(Server::url).collect()
-}
-
-/// The one event that a relay holds.
-fn held(relay: &Server) -> Event {
-    relay.with(|relay| {
-        assert_eq!(relay.len(), 1);
-        relay.events().next().unwrap().clone()
-    })
 }
 
 #[test]

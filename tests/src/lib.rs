@@ -3,3 +3,8 @@
 pub mod corpus;
 pub mod scenarios;
 pub mod sim;
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -26,7 +26,7 @@ use self::source::{Job, Source};
 const MAX_UNDER_WAY: usize = 64;
 
 /// How long the first event waits for the relays to be dialled.
-const DIAL: Duration = Duration::from_secs(10);
+const DIAL: Duration = Duration::from_secs(3);
 
 /// How long the goodbye to the relays may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: PublishArgs) -> Result<Exit, Stop> {
     } else {
         Source::stdin()
     };
-    let pool = relays::open(&urls, config(&args))?;
+    let pool = relays::open(&urls, &config(&args))?;
     let mut publisher = Publisher::new(&args, &pool, urls);
     let end = tokio::select! {
         end = publisher.work(source) => end.map(|()| None),
@@ -124,10 +124,10 @@ impl<'a> Publisher<'a> {
 
     /// Waits until every relay was dialled once, so that a first verdict does not pass over a relay still dialling.
     async fn connect(&self) {
-        let report = match self.pool.connect(DIAL.min(self.args.timeout), Connect::Lenient).await {
-            Ok(report) | Err(ConnectError::Incomplete(report)) => report,
+        let connected = self.pool.connect(DIAL.min(self.args.timeout), Connect::Lenient).await;
+        let (Ok(report) | Err(ConnectError::Incomplete(report))) = connected else {
             // Only a pool that is being shut down refuses; then nothing else works either.
-            Err(_) => return,
+            return;
         };
         for (relay, outcome) in &report.relays {
             match outcome {

@@ -1,6 +1,7 @@
 //! What the tests share: the command as a process, relays on loopback, and events.
 
 #![allow(dead_code)] // Each test file uses its own part.
+#![allow(clippy::unwrap_used, clippy::panic)] // This is test code, though outside of the tests' own functions.
 
 use std::io::{Read, Write as _};
 use std::path::PathBuf;
@@ -121,6 +122,14 @@ pub(crate) fn relay_with(events: &[Event]) -> Server {
         server.with(|relay| relay.store(event.clone()));
     }
     server
+}
+
+/// The one event that a relay holds.
+pub(crate) fn held(relay: &Server) -> Event {
+    relay.with(|relay| {
+        assert_eq!(relay.len(), 1);
+        relay.events().next().unwrap().clone()
+    })
 }
 
 /// The URL of a port where nothing listens.
