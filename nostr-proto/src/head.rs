@@ -1,6 +1,6 @@
 //! A first look at a relay's frame: enough to recognise a duplicate without parsing it.
 
-use crate::EventId;
+use crate::{EventId, Signature};
 use memchr::memchr2;
 
 /// What a frame's head says.
@@ -24,6 +24,19 @@ pub enum Head<'a> {
 /// and nothing before it is validated: a head is good for recognising a known id, no more.
 #[must_use]
 pub fn scan_head(frame: &str) -> Option<Head<'_>> {
+    let (subscription, id) = scan_event(frame, "id")?;
+    Some(Head::Event { subscription, id: id.parse().ok()? })
+}
+
+/// Looks for the signature of an EVENT frame's event, as [`scan_head`] does for its id and with the same promises: to
+/// tell whether a copy of an event, whose content is known by its id, brings another signature.
+#[must_use]
+pub fn scan_signature(frame: &str) -> Option<Signature> {
+    scan_event(frame, "sig")?.1.parse().ok()
+}
+
+/// The subscription of an EVENT frame, and the first member of its event with this name, which is a plain string.
+fn scan_event<'a>(frame: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let mut scan = Scan { frame, at: 0 };
     scan.eat(b'[')?;
     if scan.plain_string()? != "EVENT" {
@@ -36,9 +49,8 @@ pub fn scan_head(frame: &str) -> Option<Head<'_>> {
     loop {
         let key = scan.plain_string()?;
         scan.eat(b':')?;
-        if key == "id" {
-            let id = scan.plain_string()?.parse().ok()?;
-            return Some(Head::Event { subscription, id });
+        if key == name {
+            return Some((subscription, scan.plain_string()?));
         }
         scan.skip_value()?;
         scan.eat(b',')?;

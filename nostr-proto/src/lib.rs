@@ -61,7 +61,7 @@ pub use event::{
     TagValues, Tags, UnsignedEvent, VerifiedEvent, verify, verify_event,
 };
 pub use filter::{Filter, SortedSet};
-pub use head::{Head, scan_head};
+pub use head::{Head, scan_head, scan_signature};
 pub use hex::HexError;
 pub use ids::{EventId, PublicKey, Signature};
 pub use keys::{KeyError, Keys, SecretKey};

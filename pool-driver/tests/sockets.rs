@@ -1,4 +1,5 @@
 //! The socket task, against sockets that misbehave on demand.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "panicking is how tests fail, their helpers too")]
 
 mod mock;
 

@@ -100,6 +100,12 @@ impl HashedEvent {
     }
 }
 
+impl From<HashedEvent> for Event {
+    fn from(event: HashedEvent) -> Event {
+        event.into_event()
+    }
+}
+
 impl Deref for HashedEvent {
     type Target = Event;
 

@@ -89,6 +89,12 @@ impl VerifiedEvent {
     }
 }
 
+impl From<VerifiedEvent> for Event {
+    fn from(event: VerifiedEvent) -> Event {
+        event.into_event()
+    }
+}
+
 impl Deref for VerifiedEvent {
     type Target = Event;
 

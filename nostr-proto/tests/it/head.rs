@@ -1,7 +1,7 @@
 //! The head scan: the same answer as the parser, for every spelling.
 
 use crate::support::{Choices, HEX64, Liberties, fields, signed, spell, spell_event, string};
-use nostr_proto::{Head, RelayMessage, scan_head};
+use nostr_proto::{Head, RelayMessage, scan_head, scan_signature};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -11,6 +11,9 @@ fn assert_agrees(frame: &str) {
         Ok(RelayMessage::Event { subscription: parsed, event }) => {
             assert_eq!(parsed, subscription, "{frame}");
             assert_eq!(event.id(), id, "{frame}");
+            if let Some(signature) = scan_signature(frame) {
+                assert_eq!(event.signature(), signature, "{frame}");
+            }
         }
         Ok(other) => panic!("{frame} is {other:?}"),
         // A head of a frame that is refused means nothing.
@@ -35,16 +38,17 @@ proptest! {
         let plain = subscription.chars().all(|c| c >= ' ' && !matches!(c, '"' | '\\'));
         if plain && !escapes {
             prop_assert!(scan_head(&frame).is_some(), "{}", frame);
+            prop_assert!(scan_signature(&frame).is_some(), "{}", frame);
         }
     }
 
     #[test]
     fn never_panics_and_never_contradicts(text in string(), at in 0_usize..900, remove in 0_usize..9) {
-        let _ = scan_head(&text);
+        let _ = (scan_head(&text), scan_signature(&text));
         let frame = format!("[\"EVENT\",\"s\",{}]", signed("x").to_json());
         let start = frame.floor_char_boundary(at.min(frame.len()));
         let end = frame.floor_char_boundary((at + remove).min(frame.len()));
-        let _ = scan_head(&frame[..start]);
+        let _ = (scan_head(&frame[..start]), scan_signature(&frame[..start]));
         assert_agrees(&format!("{}{text}{}", &frame[..start], &frame[end..]));
     }
 }

@@ -118,9 +118,7 @@ impl Dedup {
     /// The flag says whether the leg was not waiting for this very event before.
     pub(crate) fn admit(&mut self, event: HashedEvent, waiter: Waiter) -> (Admission, bool) {
         let id = event.id();
-        if let Some(flight) = self.flights.get_mut(&id) {
-            let new = flight.wait(waiter);
-            note_copy(flight, waiter.relay, event.signature(), self.max_parked);
+        if let Some(new) = self.join(&id, event.signature(), waiter, |_| true) {
             return (Admission::Joined, new);
         }
         if self.flights.len() >= self.max_in_flight || self.flights.of(waiter.relay) >= self.max_per_relay {
@@ -135,6 +133,21 @@ impl Dedup {
         };
         self.flights.start(id, flight);
         (Admission::Verify(event), true)
+    }
+
+    /// Takes another copy of an event in flight, of which only the signature matters. `None`: it is not in flight, or
+    /// `matches` says that it is not what the waiter's request asked for.
+    pub(crate) fn join(
+        &mut self,
+        id: &EventId,
+        signature: Signature,
+        waiter: Waiter,
+        matches: impl FnOnce(&HashedEvent) -> bool,
+    ) -> Option<bool> {
+        let flight = self.flights.get_mut(id).filter(|flight| matches(&flight.event))?;
+        let new = flight.wait(waiter);
+        note_copy(flight, waiter.relay, signature, self.max_parked);
+        Some(new)
     }
 
     /// The verifier answered for an event in flight.

@@ -1,7 +1,7 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
 //! parse, filter match, hash, room, signature, delivery.
 
-use nostr_proto::{Event, EventId, Head, RelayMessage, scan_head};
+use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, scan_head, scan_signature};
 
 use crate::command::Command;
 use crate::dedup::{Admission, Known, Waiter};
@@ -41,11 +41,34 @@ impl Core {
                 let mark = self.mark(sub, ix);
                 self.deliver_one(sub, mark, &event);
             }
-            Known::Unknown | Known::Forgotten | Known::InFlight => match RelayMessage::parse(frame) {
-                Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, wire, sub, event),
-                _ => self.note_garbage(ix),
+            Known::InFlight => match scan_signature(frame) {
+                Some(signature) => self.on_copy_in_flight(ix, wire, sub, &id, signature),
+                None => self.on_new_copy(ix, wire, sub, frame),
             },
+            Known::Unknown | Known::Forgotten => self.on_new_copy(ix, wire, sub, frame),
         }
+    }
+
+    fn on_new_copy(&mut self, ix: RelayIx, wire: WireId, sub: SubId, frame: &str) {
+        match RelayMessage::parse(frame) {
+            Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, wire, sub, event),
+            _ => self.note_garbage(ix),
+        }
+    }
+
+    /// The content of an event in flight is known by its id: of another copy, only the signature is looked at.
+    fn on_copy_in_flight(&mut self, ix: RelayIx, wire: WireId, id: SubId, event: &EventId, signature: Signature) {
+        let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        let Some(new) = self.dedup.join(event, signature, waiter, |held| sub.matches(held)) else {
+            self.count(ix, |c| &mut c.unmatched);
+            return;
+        };
+        if new && let Some(leg) = sub.leg(ix) {
+            leg.hold();
+        }
+        self.note_event(ix, id);
+        self.note_duplicate(ix);
     }
 
     fn on_message(&mut self, ix: RelayIx, frame: &str) {
