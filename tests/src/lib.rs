@@ -1,5 +1,7 @@
 //! Simulator, oracles, corpus, conformance and interop tests of nostr-pool. Never published.
 
+#![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
+
 pub mod corpus;
 pub mod scenarios;
 pub mod sim;

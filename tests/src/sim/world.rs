@@ -270,7 +270,7 @@ impl World {
                 self.carry_out(command);
             } else if let Some(event) = self.core.poll_event() {
                 self.trace.note(&event);
-                self.show(event);
+                self.show(&event);
             } else {
                 return;
             }
@@ -332,11 +332,11 @@ impl World {
         }
     }
 
-    fn show(&mut self, event: PoolEvent) {
-        if let Err(rule) = self.oracle.event(&event, self.now()) {
+    fn show(&mut self, event: &PoolEvent) {
+        if let Err(rule) = self.oracle.event(event, self.now()) {
             self.check(false, &format!("{rule}: {event:?}"));
         }
-        if let PoolEvent::Item { sub, item } = &event {
+        if let PoolEvent::Item { sub, item } = event {
             self.take(*sub, item);
         }
     }

@@ -67,7 +67,7 @@ const RELAYS: [&str; 10] = [
 ];
 
 pub(super) fn word(rng: &mut Rng) -> &'static str {
-    *rng.pick(&WORDS)
+    rng.pick::<&'static str>(&WORDS)
 }
 
 pub(super) fn relay(rng: &mut Rng) -> String {
