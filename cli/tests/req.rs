@@ -229,10 +229,8 @@ fn live_catches_up_with_a_relay_that_was_away() {
 
 #[test]
 fn a_slow_reader_misses_nothing() {
-    let events = notes(12_000);
-    let mut config = Config::default();
-    config.max_limit = events.len();
-    let relay = Server::start(config).unwrap();
+    let events = notes(6_000);
+    let relay = Server::start(Config { max_limit: events.len(), ..Config::default() }).unwrap();
     for event in &events {
         relay.with(|relay| relay.store(event.clone()));
     }

@@ -133,17 +133,17 @@ pub(crate) async fn lose_a_relay(stage: &mut Stage) -> Result<(), Stop> {
     let back = |board: &Board| board.rows[LOST].gaps.1 > 0;
     let mut n = NOTES;
     write(stage, &mut n, 4).await?;
+    stage.screen.say("charlie goes down now. The quorum stays in reach: four relays are left.");
     stage.cast.relays[LOST].server.kill();
-    stage.screen.say("charlie is down. The quorum is still in reach: four relays are left.");
     stage.until(LONG, lost).await?;
     write(stage, &mut n, AWAY).await?;
     stage.screen.tell(&format!("{AWAY} more notes were published to the four that are left"));
     for n in 1..=UNSEEN {
         stage.cast.note_elsewhere(LOST, format!("Note {n} by Ben that only charlie got."));
     }
+    stage.screen.say("charlie comes back now, with three notes that nobody else has.");
     let revived = stage.cast.relays[LOST].server.revive();
     revived.map_err(|e| Stop::failed(format!("cannot bring charlie back: {e}")))?;
-    stage.screen.say("charlie is up again, with three notes that nobody else has.");
     let deadline = Instant::now() + LONG;
     while !back(&stage.board.lock()) && Instant::now() < deadline {
         write(stage, &mut n, 1).await?;

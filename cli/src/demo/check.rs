@@ -53,15 +53,15 @@ pub(crate) async fn reckon(stage: &mut Stage) -> Result<bool, Stop> {
 }
 
 fn table(cast: &Cast, board: &Board) -> Vec<String> {
-    let heading = ["relay", "holds", "sent us", "copies", "forged", "dials", "gaps closed"];
+    let heading = ["relay", "holds", "sent", "copies", "forged", "dials", "gaps closed"];
     let mut rows = vec![heading.map(str::to_owned)];
     for (relay, row) in cast.relays.iter().zip(&board.rows) {
-        let holds = relay.server.with(|relay| relay.len());
+        let (holds, sent) = relay.server.with(|relay| (relay.len(), relay.stats().events_out));
         let c = &row.counters;
         let gaps = if row.gaps.0 == 0 { "none".to_owned() } else { format!("{} of {}", row.gaps.1, row.gaps.0) };
-        let numbers = [c.events, c.duplicates, c.forged, row.dials].map(|n| n.to_string());
-        let [events, copies, forged, dials] = numbers;
-        rows.push([row.name.to_owned(), holds.to_string(), events, copies, forged, dials, gaps]);
+        let numbers = [sent, c.duplicates, c.forged, row.dials].map(|n| n.to_string());
+        let [sent, copies, forged, dials] = numbers;
+        rows.push([row.name.to_owned(), holds.to_string(), sent, copies, forged, dials, gaps]);
     }
     output::table(&rows, &[1, 2, 3, 4, 5, 6])
 }
@@ -167,4 +167,71 @@ fn gap(cast: &Cast, board: &Board) -> Check {
         format!("charlie: {closed} of {opened} gaps closed, {seen} of its own {} notes are here", rare.len())
     };
     Check { passed, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use nostr_pool_tokio::{EventItem, Mark};
+
+    use super::*;
+
+    /// A demo that went well: two notes everywhere, one on the lost relay only, all delivered.
+    fn all_is_well() -> (Cast, Board) {
+        let mut cast = Cast::assemble().unwrap();
+        for n in 0..2 {
+            let note = cast.note(format!("note {n}"));
+            for relay in &cast.relays {
+                relay.server.with(|relay| relay.store(note.clone()));
+            }
+        }
+        cast.note_elsewhere(LOST, "unseen");
+        let mut board = Board::new(&cast);
+        for event in cast.written() {
+            deliver(&mut board, event.clone());
+        }
+        board.verdicts = (2, 0);
+        board.rows[LOST].gaps = (1, 1);
+        board.rows[LIAR].counters.forged = 1;
+        (cast, board)
+    }
+
+    fn deliver(board: &mut Board, event: Event) {
+        let seq = board.items.len() as u64;
+        let event = verify_event(event).unwrap();
+        board.deliver(EventItem { event, mark: Mark::Stored, relays: Vec::new(), seq });
+    }
+
+    /// Which checks fail after something was done to the board and the cast.
+    fn failing(spoil: impl FnOnce(&mut Cast, &mut Board)) -> Vec<usize> {
+        let (mut cast, mut board) = all_is_well();
+        spoil(&mut cast, &mut board);
+        let checks = checks(&cast, &board);
+        (0..checks.len()).filter(|i| !checks[*i].passed).collect()
+    }
+
+    #[test]
+    fn every_fault_fails_its_check() {
+        const COMPLETE: usize = 0;
+        const ONCE: usize = 1;
+        const GENUINE: usize = 2;
+        const VERDICTS: usize = 3;
+        const EVERYWHERE: usize = 4;
+        const GAP: usize = 5;
+        assert!(failing(|_, _| {}).is_empty());
+        let lose = |n: usize| {
+            move |_: &mut Cast, board: &mut Board| {
+                board.delivered.remove(&board.items[n].event.id()).unwrap();
+            }
+        };
+        assert_eq!(failing(lose(0)), [COMPLETE]);
+        assert_eq!(failing(lose(2)), [COMPLETE, GAP]);
+        assert_eq!(failing(|cast, board| deliver(board, cast.written()[0].clone())), [ONCE]);
+        assert_eq!(failing(|_, board| board.items[1].seq = 5), [ONCE]);
+        assert_eq!(failing(|cast, board| deliver(board, cast.note("held by nobody"))), [GENUINE, EVERYWHERE]);
+        assert_eq!(failing(|_, board| board.rows[LIAR].counters.forged = 0), [GENUINE]);
+        assert_eq!(failing(|_, board| board.verdicts = (1, 1)), [VERDICTS]);
+        assert_eq!(failing(|_, board| board.verdicts = (1, 0)), [EVERYWHERE]);
+        assert_eq!(failing(|_, board| board.rows[LOST].gaps = (1, 0)), [GAP]);
+        assert_eq!(failing(|_, board| board.rows[LOST].gaps = (0, 0)), [GAP]);
+    }
 }

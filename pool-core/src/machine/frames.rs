@@ -32,11 +32,11 @@ impl Core {
         let Some((wire, sub)) = self.request(ix, subscription) else { return };
         match self.dedup.look_up(&id, ix, sub) {
             Known::Delivered => {
-                self.note_event(ix, sub);
+                self.note_received(ix, sub);
                 self.note_duplicate(ix);
             }
             Known::Held(event) => {
-                self.note_event(ix, sub);
+                self.note_received(ix, sub);
                 self.note_duplicate(ix);
                 let mark = self.mark(sub, ix);
                 self.deliver_one(sub, mark, &event);
@@ -67,7 +67,7 @@ impl Core {
         if new && let Some(leg) = sub.leg(ix) {
             leg.hold();
         }
-        self.note_event(ix, id);
+        self.note_received(ix, id);
         self.note_duplicate(ix);
     }
 
@@ -100,7 +100,7 @@ impl Core {
             self.note_forged(ix);
             return;
         };
-        self.note_event(ix, id);
+        self.note_received(ix, id);
         let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
         let (admission, new) = self.dedup.admit(hashed, waiter);
         if new && let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix)) {
@@ -145,6 +145,7 @@ impl Core {
         if let Some(wire) = wire
             && let Some(&sub) = self.wires.get(&(ix, wire))
         {
+            self.count(ix, |c| &mut c.events);
             return Some((wire, sub));
         }
         self.count(ix, |c| &mut c.unsolicited);
@@ -164,9 +165,9 @@ impl Core {
         if live { Mark::Live } else { Mark::Stored }
     }
 
-    fn note_event(&mut self, ix: RelayIx, sub: SubId) {
+    /// A matching event of a running request came, a copy of a known one perhaps.
+    fn note_received(&mut self, ix: RelayIx, sub: SubId) {
         let now = self.now.mono;
-        self.count(ix, |c| &mut c.events);
         if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
             leg.received(now);
         }

@@ -1,0 +1,46 @@
+//! nostr-pool, on either runtime.
+
+use std::error::Error;
+use std::time::Duration;
+
+use nostr_pool_tokio::{Connect, FrameLimits, Item, Pool, PoolBuilder, Runtime, SubscribeOptions};
+use nostr_proto::Filter;
+
+use crate::args::Args;
+use crate::measure::{Clock, Outcome};
+
+pub(crate) async fn run(runtime: impl Runtime, urls: &[String], args: &Args) -> Result<Outcome, Box<dyn Error>> {
+    let pool = builder(urls, args).build(runtime)?;
+    pool.connect(Duration::from_secs(10), Connect::Strict).await?;
+    let clock = Clock::start();
+    let mut subscription = pool.subscribe([Filter::new()], SubscribeOptions::default())?;
+    let mut unique = 0;
+    while let Some(item) = subscription.next().await {
+        match item {
+            Item::Event(_) => unique += 1,
+            Item::Eose(coverage) if coverage.is_complete() => {
+                let spent = clock.stop();
+                let frames: u64 = coverage.legs.iter().map(|leg| leg.events).sum();
+                if frames != (urls.len() * args.events) as u64 {
+                    return Err(format!("the relays sent {frames} events").into());
+                }
+                return Ok(Outcome { spent, unique });
+            }
+            Item::Eose(coverage) => return Err(format!("a relay sent no EOSE: {coverage:?}").into()),
+            Item::Gap(gap) => return Err(format!("events are missing: {gap:?}").into()),
+            _ => {}
+        }
+    }
+    Err("the subscription ended before EOSE".into())
+}
+
+fn builder(urls: &[String], args: &Args) -> PoolBuilder {
+    let mut builder = urls.iter().fold(Pool::builder(), |builder, url| builder.relay(url.as_str()));
+    if let Some(threads) = args.threads {
+        builder = builder.verifier_threads(threads);
+    }
+    if let Some(read_buffer) = args.read_buffer {
+        builder = builder.frame_limits(FrameLimits { read_buffer, ..FrameLimits::default() });
+    }
+    builder
+}
