@@ -189,6 +189,8 @@ pub enum LegState {
     Live,
     /// It refused, and will not be asked again on this connection, or at all if the reason is final.
     Closed(Reason),
+    /// It was taken out of the pool, or is no longer read from.
+    Removed,
 }
 
 /// What a leg waits for.
@@ -267,7 +269,8 @@ pub enum PublishUpdate {
     },
     /// The verdict. Exactly once.
     Verdict(Verdict),
-    /// Nothing will change any more.
+    /// Nothing will change any more, but for the status of a relay that answers late: see
+    /// [`Core::publish_report`](crate::Core::publish_report).
     Done,
 }
 

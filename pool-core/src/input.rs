@@ -33,7 +33,12 @@ pub enum Input<'a> {
         /// Where.
         socket: SocketId,
     },
-    /// A ping or pong arrived. The driver's WebSocket answers pings by itself.
+    /// A ping arrived, which the driver's WebSocket answers by itself: the relay is alive, but it answers nothing of ours.
+    Ping {
+        /// Where.
+        socket: SocketId,
+    },
+    /// A pong arrived.
     Pong {
         /// Where.
         socket: SocketId,

@@ -67,7 +67,8 @@ pub struct RelayCounters {
     pub bytes: u64,
     /// EVENT messages for a running request.
     pub events: u64,
-    /// Of those, copies of events that were known or in flight already.
+    /// Of those, further copies of events that were known or in flight. Each of `events` that is neither the first good
+    /// copy nor unreadable counts in exactly one of `duplicates`, `forged`, `unmatched` and `dropped`.
     pub duplicates: u64,
     /// Events whose id is not the hash of their content, or whose signature is wrong.
     pub forged: u64,
@@ -79,7 +80,7 @@ pub struct RelayCounters {
     pub unknown: u64,
     /// Messages that answer nothing: of a request or publish that is over or never was.
     pub unsolicited: u64,
-    /// Events dropped unverified because too many were being verified.
+    /// Events dropped unverified because too many were being verified, or too many copies of one.
     pub dropped: u64,
     /// NOTICE messages.
     pub notices: u64,

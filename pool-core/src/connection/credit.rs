@@ -14,7 +14,13 @@ pub(crate) struct Credit {
 impl Credit {
     /// Whether another frame may go. The byte bound may be passed by one frame.
     pub(crate) fn available(&self, config: &Config) -> bool {
-        self.outstanding.len() < config.send_credits && self.bytes < config.send_bytes
+        self.outstanding.len() < config.send_credits.max(1) && self.bytes < config.send_bytes.max(1)
+    }
+
+    /// Whether a ping may go: it is not held up by frames, but a sink that takes nothing is not sent pings for ever.
+    pub(crate) fn available_to_ping(&self, config: &Config) -> bool {
+        const PINGS: usize = 8;
+        self.outstanding.len() < config.send_credits.max(1) + PINGS
     }
 
     pub(crate) fn spend(&mut self, bytes: usize) {

@@ -6,12 +6,12 @@
 //! | `WaitingForSlot` | dial¹ | – | – | – | – | `Disabled` | dial¹ | dial¹ |
 //! | `Dialing` | – | `Open` | `Backoff`² | `Backoff`² | `Closing`→`Backoff` | `Closing`→`Disabled` | `Closing`→dial | – |
 //! | `Open` | – | – | – | `Backoff`²³ | ping; two silent ones or idle: `Closing` | `Closing`→`Disabled` | `Closing`→dial | ping |
-//! | `Closing` | – | close again | then | then | then | then:=`Disabled` | then:=dial | then:=dial, if it was `Backoff` |
+//! | `Closing` | –⁴ | close again | then | then | then | then:=`Disabled` | then:=dial | then:=dial, if it was `Backoff` |
 //! | `Backoff` | – | – | – | – | dial¹ | `Disabled` | dial¹ | dial¹, jittered |
 //! | `Disabled` | – | – | – | – | – | – | dial¹ | – |
 //!
 //! ¹ `WaitingForSlot` if the pool has as many sockets as it may. ² `Disabled` if the relay's options say not to dial
-//! again. ³ `Idle` if nobody needs the relay any more. An input that names another socket than the current one is stale:
+//! again. ³ `Idle` if nobody needs the relay any more. ⁴ What is needed when it has closed is dialled. An input that names another socket than the current one is stale:
 //! it changes nothing and is counted.
 //!
 //! Never reads a clock, never dials without a slot, never dials twice at once; the count of failures in a row starts
@@ -46,7 +46,7 @@ pub(crate) use step::{Change, Context};
 #[derive(Debug)]
 enum State {
     Idle,
-    WaitingForSlot,
+    WaitingForSlot { promised: bool },
     Dialing { socket: SocketId, deadline: Instant },
     Open(Open),
     Closing { socket: SocketId, deadline: Instant, then: Then },
@@ -71,6 +71,7 @@ pub(crate) struct Connection {
     state: State,
     pub(crate) backoff: Backoff,
     generation: u32,
+    silent: bool,
     pub(crate) dials: u64,
     pub(crate) opened: u64,
     pub(crate) last_connected: Option<Timestamp>,
@@ -89,6 +90,7 @@ impl Connection {
             state: State::Idle,
             backoff: Backoff::new(rng),
             generation: 0,
+            silent: false,
             dials: 0,
             opened: 0,
             last_connected: None,
@@ -101,7 +103,7 @@ impl Connection {
     pub(crate) fn state(&self) -> ConnectionState {
         match &self.state {
             State::Idle => ConnectionState::Idle,
-            State::WaitingForSlot => ConnectionState::WaitingForSlot,
+            State::WaitingForSlot { .. } => ConnectionState::WaitingForSlot,
             State::Dialing { .. } => ConnectionState::Dialing,
             State::Open(_) => ConnectionState::Open,
             State::Closing { .. } => ConnectionState::Closing,
@@ -125,8 +127,12 @@ impl Connection {
 
     /// Whether the relay could be asked now or, as things go, in a moment.
     pub(crate) fn is_promising(&self) -> bool {
-        matches!(self.state, State::Dialing { .. } | State::Open(_))
-            || matches!(self.state, State::Closing { then: Then::Dial, .. })
+        match self.state {
+            State::Dialing { .. } | State::Open(_) | State::WaitingForSlot { promised: true } => true,
+            // If it is needed when it has closed, it is dialled.
+            State::Closing { then, .. } => matches!(then, Then::Dial | Then::Idle),
+            State::Idle | State::WaitingForSlot { promised: false } | State::Backoff { .. } | State::Disabled => false,
+        }
     }
 
     /// Whether this socket is the current one and open or on its way.
@@ -149,7 +155,7 @@ impl Connection {
         }
     }
 
-    /// A ping or pong came. Frames are processed in order, so everything the relay sent before it has been, too.
+    /// A pong came. Frames are processed in order, so everything the relay sent before it has been, too.
     pub(crate) fn ponged(&mut self, socket: SocketId, now: Now) -> bool {
         if !self.heard(socket, now) {
             return false;
@@ -180,9 +186,22 @@ impl Connection {
         }
     }
 
-    /// Whether it is open and nobody has needed it for a while.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.idle_since.is_some())
+    /// Since when nobody has needed it, if it is open.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open(open) => open.idle_since,
+            _ => None,
+        }
+    }
+
+    /// Whether its socket is going, and another relay may have the slot.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Closing { then, .. } if then != Then::Dial)
+    }
+
+    /// From here on, no change of state is news: the relay was taken out of the pool.
+    pub(crate) fn silence(&mut self) {
+        self.silent = true;
     }
 
     /// A frame of this size was handed to the open socket.
@@ -214,13 +233,9 @@ impl Connection {
     /// Someone needs the relay, or a slot became free.
     pub(crate) fn want(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
         match &mut self.state {
-            State::Idle | State::WaitingForSlot => self.dial(cx, fx),
+            State::Idle | State::WaitingForSlot { .. } => self.dial(cx, fx),
             State::Open(open) => {
                 open.idle_since = None;
-                Change::None
-            }
-            State::Closing { then: then @ Then::Idle, .. } => {
-                *then = Then::Dial;
                 Change::None
             }
             _ => Change::None,
@@ -234,7 +249,7 @@ impl Connection {
                 open.idle_since = Some(cx.now.mono);
                 Change::None
             }
-            State::WaitingForSlot => self.enter(State::Idle, Change::Unavailable, fx),
+            State::WaitingForSlot { .. } => self.enter(State::Idle, Change::Unavailable, fx),
             _ => Change::None,
         }
     }
@@ -328,7 +343,7 @@ impl Connection {
             State::Backoff { .. } if cx.wanted => self.dial(cx, fx),
             State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
             State::Open(_) => self.open_timeout(cx, fx),
-            State::Idle | State::WaitingForSlot | State::Disabled => Change::None,
+            State::Idle | State::WaitingForSlot { .. } | State::Disabled => Change::None,
         }
     }
 
@@ -353,7 +368,7 @@ impl Connection {
                 Change::None
             }
             State::Dialing { .. } | State::Open(_) => self.close(Then::Disabled, code, reason, cx, fx),
-            State::Idle | State::WaitingForSlot | State::Backoff { .. } => {
+            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } => {
                 self.enter(State::Disabled, Change::Unavailable, fx)
             }
         }
@@ -362,13 +377,13 @@ impl Connection {
     /// The application wants it closed, for now: it is dialled again when it is needed.
     pub(crate) fn release(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
         match &mut self.state {
-            State::Idle | State::Disabled => Change::None,
+            State::Idle | State::Disabled | State::Closing { then: Then::Disabled, .. } => Change::None,
             State::Closing { then, .. } => {
                 *then = Then::Idle;
                 Change::None
             }
             State::Dialing { .. } | State::Open(_) => self.close(Then::Idle, 1000, "", cx, fx),
-            State::WaitingForSlot | State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
+            State::WaitingForSlot { .. } | State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
         }
     }
 
@@ -381,7 +396,7 @@ impl Connection {
                 *then = Then::Dial;
                 Change::None
             }
-            State::Idle | State::WaitingForSlot | State::Backoff { .. } | State::Disabled => self.dial(cx, fx),
+            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } | State::Disabled => self.dial(cx, fx),
         }
     }
 
@@ -393,13 +408,13 @@ impl Connection {
                 let until = soon.min(*until);
                 self.enter(State::Backoff { until }, Change::None, fx)
             }
-            State::WaitingForSlot => self.dial(cx, fx),
+            State::WaitingForSlot { .. } => self.dial(cx, fx),
             State::Closing { then: then @ Then::Backoff, .. } => {
                 *then = Then::Dial;
                 Change::None
             }
             State::Open(open) => {
-                open.probe(cx.now, fx);
+                open.probe(cx.config, cx.now, fx);
                 Change::None
             }
             _ => Change::None,
@@ -409,7 +424,7 @@ impl Connection {
     /// When [`Connection::timeout`] wants to be called. Frames do not move it, so they need not touch the timer queue.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         match &self.state {
-            State::Idle | State::WaitingForSlot | State::Disabled => None,
+            State::Idle | State::WaitingForSlot { .. } | State::Disabled => None,
             State::Dialing { deadline, .. } | State::Closing { deadline, .. } => Some(*deadline),
             State::Backoff { until } => Some(*until),
             State::Open(open) => Some(open.deadline(config)),
@@ -418,7 +433,11 @@ impl Connection {
 
     fn dial(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
         if !cx.slot_free {
-            return self.enter(State::WaitingForSlot, Change::Unavailable, fx);
+            let (promised, change) = match cx.slot_coming {
+                true => (true, Change::None),
+                false => (false, Change::Unavailable),
+            };
+            return self.enter(State::WaitingForSlot { promised }, change, fx);
         }
         self.generation = self.generation.wrapping_add(1);
         self.dials += 1;
@@ -485,7 +504,7 @@ impl Connection {
     fn enter(&mut self, state: State, change: Change, fx: &mut Effects) -> Change {
         let before = self.state();
         self.state = state;
-        if self.state() != before {
+        if self.state() != before && !self.silent {
             fx.relay(&self.url, RelayUpdate::State(self.state()));
         }
         change

@@ -67,9 +67,9 @@ impl Open {
     }
 
     /// Sends a ping now, unless one is out.
-    pub(super) fn probe(&mut self, now: Now, fx: &mut Effects) {
+    pub(super) fn probe(&mut self, config: &Config, now: Now, fx: &mut Effects) {
         if self.unanswered.is_none() {
-            self.ping(Unanswered { oldest: now.unix, silent: false }, now, fx);
+            self.ping(Unanswered { oldest: now.unix, silent: false }, config, now, fx);
         }
     }
 
@@ -85,9 +85,13 @@ impl Open {
         // While we do not read, silence says nothing.
         let heard = self.paused || self.heard > self.last_ping;
         match self.unanswered {
-            None => self.ping(Unanswered { oldest: now.unix, silent: false }, now, fx),
-            Some(Unanswered { oldest, .. }) if heard => self.ping(Unanswered { oldest, silent: false }, now, fx),
-            Some(Unanswered { oldest, silent: false }) => self.ping(Unanswered { oldest, silent: true }, now, fx),
+            None => self.ping(Unanswered { oldest: now.unix, silent: false }, config, now, fx),
+            Some(Unanswered { oldest, .. }) if heard => {
+                self.ping(Unanswered { oldest, silent: false }, config, now, fx)
+            }
+            Some(Unanswered { oldest, silent: false }) => {
+                self.ping(Unanswered { oldest, silent: true }, config, now, fx)
+            }
             Some(Unanswered { silent: true, .. }) => return Due::Silent,
         }
         Due::Nothing
@@ -99,10 +103,12 @@ impl Open {
         self.idle_since.map_or(ping, |t| ping.min(t + config.idle_close))
     }
 
-    fn ping(&mut self, unanswered: Unanswered, now: Now, fx: &mut Effects) {
-        self.unanswered = Some(unanswered);
+    fn ping(&mut self, unanswered: Unanswered, config: &Config, now: Now, fx: &mut Effects) {
         self.last_ping = now.mono;
-        self.credit.spend(0);
-        fx.command(Command::Ping { socket: self.socket });
+        self.unanswered = Some(unanswered);
+        if self.credit.available_to_ping(config) {
+            self.credit.spend(0);
+            fx.command(Command::Ping { socket: self.socket });
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) options: RelayOptions,
     /// Whether another socket may be opened.
     pub(crate) slot_free: bool,
+    /// Whether one will be soon: an idle socket can go, or one is going that nobody waits for yet.
+    pub(crate) slot_coming: bool,
     /// Whether a request, a publish or the user needs this relay.
     pub(crate) wanted: bool,
     pub(crate) now: Now,

@@ -42,6 +42,7 @@ impl Bench {
             config: &self.config,
             options: self.options,
             slot_free: self.slot_free,
+            slot_coming: self.slot_free,
             wanted: self.wanted,
             now: self.now,
         };

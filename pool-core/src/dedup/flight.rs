@@ -27,6 +27,8 @@ pub(crate) struct Flight {
     pub(crate) relays: Vec<RelayIx>,
     /// Other signatures for the same content, at most one per relay, for the case that this one is forged.
     pub(crate) parked: VecDeque<(RelayIx, Signature)>,
+    /// Whether another signature came that there was no room for.
+    pub(crate) crowded_out: bool,
     /// Whom the decision concerns; at most one entry per leg.
     pub(crate) waiters: Vec<Waiter>,
 }
@@ -74,21 +76,22 @@ impl Flights {
         Some(flight)
     }
 
-    /// The first copy was forged: the next parked signature is to be checked instead. `None`: there is none.
-    pub(crate) fn next_copy(&mut self, id: &EventId) -> Option<HashedEvent> {
+    /// The first copy was forged: the next parked signature is to be checked instead, which `same` brought, too. `None`:
+    /// there is none.
+    pub(crate) fn next_copy(&mut self, id: &EventId) -> Option<(HashedEvent, Vec<RelayIx>)> {
         let flight = self.by_id.get_mut(id)?;
         let (relay, signature) = flight.parked.pop_front()?;
         flight.event = flight.event.clone().with_signature(signature);
         flight.relays = alloc::vec![relay];
         // Others that parked the very same signature have the event, too, if it is good.
-        let same = flight.parked.iter().filter(|(_, s)| *s == signature).map(|(r, _)| *r);
-        flight.relays.extend(same);
+        let same: Vec<_> = flight.parked.iter().filter(|(_, s)| *s == signature).map(|(r, _)| *r).collect();
+        flight.relays.extend(&same);
         flight.parked.retain(|(_, s)| *s != signature);
         let (old, event) = (flight.source, flight.event.clone());
         flight.source = relay;
         self.unshare(old);
         *self.per_relay.entry(relay).or_default() += 1;
-        Some(event)
+        Some((event, same))
     }
 
     fn unshare(&mut self, relay: RelayIx) {

@@ -53,20 +53,32 @@ pub(crate) enum Admission {
     /// Verify it.
     Verify(HashedEvent),
     /// It waits for a copy that is being verified.
-    Joined,
+    Joined(Copy),
     /// There is no room for it.
     Full,
+}
+
+/// What became of another copy of an event in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copy {
+    /// It has the signature that is being checked, or is parked by this relay already: it stands or falls with that.
+    Same,
+    /// It is kept for the case that the first one is forged.
+    Parked,
+    /// There was no room to keep it.
+    CrowdedOut,
 }
 
 /// What an answer of the verifier meant.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decision {
-    /// The event is good: deliver it, and let the waiters go on.
-    Good(VerifiedEvent, Vec<Waiter>),
-    /// This copy was forged by `culprit`; another copy is to be verified.
-    TryNext { culprit: RelayIx, event: HashedEvent },
-    /// Every copy was forged, the last one by `culprit`: let the waiters go on.
-    Bad { culprit: RelayIx, waiters: Vec<Waiter> },
+    /// The event is good: deliver it, and let the waiters go on. The copies that `spare` had parked are not needed.
+    Good { event: VerifiedEvent, waiters: Vec<Waiter>, spare: Vec<RelayIx> },
+    /// This copy was forged by `culprit`; another copy is to be verified, which `same` had parked, too.
+    TryNext { culprit: RelayIx, event: HashedEvent, same: Vec<RelayIx> },
+    /// Every copy that was checked was forged, the last one by `culprit`: let the waiters go on. `crowded_out`: others
+    /// had come that there was no room to park.
+    Bad { culprit: RelayIx, waiters: Vec<Waiter>, crowded_out: bool },
     /// Nobody waits for it.
     Unknown,
 }
@@ -118,8 +130,8 @@ impl Dedup {
     /// The flag says whether the leg was not waiting for this very event before.
     pub(crate) fn admit(&mut self, event: HashedEvent, waiter: Waiter) -> (Admission, bool) {
         let id = event.id();
-        if let Some(new) = self.join(&id, event.signature(), waiter, |_| true) {
-            return (Admission::Joined, new);
+        if let Some((copy, new)) = self.join(&id, event.signature(), waiter, |_| true) {
+            return (Admission::Joined(copy), new);
         }
         if self.flights.len() >= self.max_in_flight || self.flights.of(waiter.relay) >= self.max_per_relay {
             return (Admission::Full, false);
@@ -130,6 +142,7 @@ impl Dedup {
             relays: alloc::vec![waiter.relay],
             parked: alloc::collections::VecDeque::new(),
             waiters: alloc::vec![waiter],
+            crowded_out: false,
         };
         self.flights.start(id, flight);
         (Admission::Verify(event), true)
@@ -143,11 +156,10 @@ impl Dedup {
         signature: Signature,
         waiter: Waiter,
         matches: impl FnOnce(&HashedEvent) -> bool,
-    ) -> Option<bool> {
+    ) -> Option<(Copy, bool)> {
         let flight = self.flights.get_mut(id).filter(|flight| matches(&flight.event))?;
         let new = flight.wait(waiter);
-        note_copy(flight, waiter.relay, signature, self.max_parked);
-        Some(new)
+        Some((note_copy(flight, waiter.relay, signature, self.max_parked), new))
     }
 
     /// The verifier answered for an event in flight.
@@ -156,16 +168,17 @@ impl Dedup {
         let culprit = flight.source;
         let verified = outcome.ok().and_then(|proof| VerifiedEvent::new(flight.event.clone(), proof).ok());
         let Some(event) = verified else {
-            if let Some(event) = self.flights.next_copy(id) {
-                return Decision::TryNext { culprit, event };
+            if let Some((event, same)) = self.flights.next_copy(id) {
+                return Decision::TryNext { culprit, event, same };
             }
-            let waiters = self.flights.finish(id).map_or_else(Vec::new, |f| f.waiters);
-            return Decision::Bad { culprit, waiters };
+            let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
+            return Decision::Bad { culprit, waiters: flight.waiters, crowded_out: flight.crowded_out };
         };
         let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
         self.seen.insert(*id, flight.relays);
         self.held.insert(event.clone());
-        Decision::Good(event, flight.waiters)
+        let spare = flight.parked.iter().map(|(relay, _)| *relay).collect();
+        Decision::Good { event, waiters: flight.waiters, spare }
     }
 
     /// Notes a delivery. False: this subscription got the event before.
@@ -194,12 +207,19 @@ impl Dedup {
     }
 }
 
-fn note_copy(flight: &mut Flight, relay: RelayIx, signature: Signature, max_parked: usize) {
+fn note_copy(flight: &mut Flight, relay: RelayIx, signature: Signature, max_parked: usize) -> Copy {
     if flight.event.signature() == signature {
         if !flight.relays.contains(&relay) {
             flight.relays.push(relay);
         }
+        Copy::Same
     } else if flight.parked.len() < max_parked && !flight.parked.iter().any(|(r, _)| *r == relay) {
         flight.parked.push_back((relay, signature));
+        Copy::Parked
+    } else if flight.parked.contains(&(relay, signature)) {
+        Copy::Same
+    } else {
+        flight.crowded_out = true;
+        Copy::CrowdedOut
     }
 }

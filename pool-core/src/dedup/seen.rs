@@ -14,9 +14,7 @@ const MAX_RELAYS: usize = 32;
 
 #[derive(Debug)]
 struct Entry {
-    /// Who brought it first: it counts against this relay's share.
-    owner: RelayIx,
-    /// Who has it, the first one first.
+    /// Who has it, the first one first: it counts against that one's share.
     relays: Vec<RelayIx>,
     /// Which subscriptions got it, in order.
     delivered: Vec<SubId>,
@@ -45,15 +43,14 @@ impl Seen {
     }
 
     /// Remembers a verified id. Does nothing for one that is remembered.
-    pub(crate) fn insert(&mut self, id: EventId, relays: Vec<RelayIx>) {
+    pub(crate) fn insert(&mut self, id: EventId, mut relays: Vec<RelayIx>) {
         let Some(&owner) = relays.first() else { return };
         if self.entries.contains(&id) {
             return;
         }
-        while self.entries.len() >= self.max_ids {
-            self.evict();
-        }
-        self.entries.insert(id, Entry { owner, relays, delivered: Vec::new() });
+        while self.entries.len() >= self.max_ids && self.evict(None) {}
+        relays.truncate(MAX_RELAYS);
+        self.entries.insert(id, Entry { relays, delivered: Vec::new() });
         self.by_owner.entry(owner).or_default().push_back(id);
     }
 
@@ -76,9 +73,7 @@ impl Seen {
         let Err(at) = entry.delivered.binary_search(&sub) else { return false };
         entry.delivered.insert(at, sub);
         self.deliveries += 1;
-        while self.deliveries > self.max_deliveries && self.entries.len() > 1 {
-            self.evict();
-        }
+        while self.deliveries > self.max_deliveries && self.evict(Some(id)) {}
         true
     }
 
@@ -97,18 +92,18 @@ impl Seen {
         self.entries.len()
     }
 
-    fn evict(&mut self) {
-        let largest = self.by_owner.iter().max_by_key(|(_, ids)| ids.len()).map(|(&relay, _)| relay);
-        let Some(relay) = largest else { return };
-        let Some(ids) = self.by_owner.get_mut(&relay) else { return };
-        if let Some(id) = ids.pop_front()
-            && let Some(entry) = self.entries.remove(&id)
-        {
-            debug_assert_eq!(entry.owner, relay, "an entry counts against its owner");
-            self.deliveries -= entry.delivered.len();
-        }
+    /// Forgets the oldest entry of the relay that holds the most, but never `keep`. False: there is no other.
+    fn evict(&mut self, keep: Option<&EventId>) -> bool {
+        let others = self.by_owner.iter_mut().filter(|(_, ids)| ids.iter().take(2).any(|id| Some(id) != keep));
+        // Of equals, the one that has been in the pool for longer.
+        let largest = others.max_by_key(|(relay, ids)| (ids.len(), core::cmp::Reverse(**relay)));
+        let Some((&relay, ids)) = largest else { return false };
+        let oldest = ids.iter().take(2).position(|id| Some(id) != keep).and_then(|at| ids.remove(at));
         if ids.is_empty() {
             self.by_owner.remove(&relay);
         }
+        let Some(entry) = oldest.and_then(|id| self.entries.remove(&id)) else { return false };
+        self.deliveries -= entry.delivered.len();
+        true
     }
 }

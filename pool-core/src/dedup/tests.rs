@@ -42,11 +42,11 @@ fn a_forged_copy_delays_the_real_one_by_a_check_and_never_suppresses_it() {
     let id = EVENTS[0].id();
     let (first, _) = d.admit(copy(0, 1), waiter(1));
     assert!(matches!(first, Admission::Verify(_)));
-    assert_eq!(d.admit(copy(0, 0), waiter(2)), (Admission::Joined, true));
+    assert_eq!(d.admit(copy(0, 0), waiter(2)), (Admission::Joined(Copy::Parked), true));
     let forged = verify(&copy(0, 1));
-    let Decision::TryNext { culprit, event } = d.decide(&id, forged) else { panic!("the parked copy is next") };
+    let Decision::TryNext { culprit, event, .. } = d.decide(&id, forged) else { panic!("the parked copy is next") };
     assert_eq!((culprit, event.clone()), (RelayIx(1), copy(0, 0)));
-    let Decision::Good(_, waiters) = d.decide(&id, verify(&event)) else { panic!("the real one is good") };
+    let Decision::Good { waiters, .. } = d.decide(&id, verify(&event)) else { panic!("the real one is good") };
     assert_eq!(waiters.len(), 2);
     assert_eq!(d.relays(&id), [RelayIx(2)], "the forger does not have it");
     assert_eq!(
@@ -60,7 +60,10 @@ fn nothing_is_remembered_of_an_id_whose_copies_were_all_forged() {
     let mut d = dedup(&Config::default());
     let id = EVENTS[0].id();
     let _ = d.admit(copy(0, 1), waiter(1));
-    assert!(matches!(d.decide(&id, verify(&copy(0, 1))), Decision::Bad { culprit: RelayIx(1), .. }));
+    assert!(matches!(
+        d.decide(&id, verify(&copy(0, 1))),
+        Decision::Bad { culprit: RelayIx(1), crowded_out: false, .. }
+    ));
     assert_eq!(d.look_up(&id, RelayIx(2), SubId(1)), Known::Unknown);
     assert!(matches!(d.admit(copy(0, 0), waiter(2)).0, Admission::Verify(_)));
 }
@@ -149,7 +152,7 @@ proptest! {
                     prop_assert_eq!(new, waiting.entry(id).or_default().insert(RelayIx(relay)));
                     match admission {
                         Admission::Verify(event) => checks.push(event),
-                        Admission::Joined => {}
+                        Admission::Joined(_) => {}
                         Admission::Full => prop_assert!(false, "there is room"),
                     }
                 }
@@ -157,7 +160,7 @@ proptest! {
                     let event = checks.remove(nth % checks.len());
                     let id = event.id();
                     match d.decide(&id, verify(&event)) {
-                        Decision::Good(event, waiters) => {
+                        Decision::Good { event, waiters, .. } => {
                             prop_assert!(verify(&event.into_event().check_id().unwrap()).is_ok());
                             prop_assert!(good.insert(id), "decided once");
                             let released: BTreeSet<RelayIx> = waiters.iter().map(|w| w.relay).collect();

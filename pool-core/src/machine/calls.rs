@@ -6,7 +6,7 @@ use crate::call::{Call, CallError, RelayOptions, Reply};
 use crate::connection::Connection;
 use crate::dedup::Dedup;
 use crate::event::EndReason;
-use crate::ids::{RelayIx, SubId};
+use crate::ids::{PublishId, RelayIx, SubId};
 use crate::map::Map;
 use crate::record::{RelayCounters, Stats};
 
@@ -72,7 +72,8 @@ impl Core {
     fn connect(&mut self, relays: &[RelayIx]) {
         for &ix in relays {
             if let Some(relay) = self.relays.get_mut(&ix) {
-                relay.keep = true;
+                // One that nobody added goes when nobody needs it any more.
+                relay.keep = relay.added;
             }
             self.drive(ix, |conn, cx, fx| conn.reconnect(true, cx, fx));
             self.review(ix);
@@ -81,7 +82,9 @@ impl Core {
 
     fn start_clean(&mut self) {
         self.end_all(EndReason::StartedClean);
-        self.forget_publishes();
+        self.cancel_all();
+        // Not before the application has had a chance to read what became of them.
+        self.forget_before = Some(PublishId(self.next_publish));
         for ix in self.all_relays() {
             if let Some(relay) = self.relays.get_mut(&ix) {
                 relay.keep = false;
@@ -111,10 +114,10 @@ impl Core {
         }
     }
 
-    fn forget_publishes(&mut self) {
-        self.cancel_all();
-        let all: Vec<_> = self.publishes.values().map(|p| (p.id, p.event_id())).collect();
-        for (id, event) in all {
+    /// Forgets the publishes before this one, which have all ended.
+    pub(super) fn forget_publishes(&mut self, before: PublishId) {
+        let old: Vec<_> = self.publishes.range(..before).map(|(&id, p)| (id, p.event_id())).collect();
+        for (id, event) in old {
             self.forget_publish(id, &event);
         }
     }

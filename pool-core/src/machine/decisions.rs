@@ -28,18 +28,23 @@ impl Core {
 
     fn on_decision(&mut self, decision: Decision) {
         match decision {
-            Decision::Good(event, waiters) => {
+            Decision::Good { event, waiters, spare } => {
                 self.stats.verified += 1;
+                spare.into_iter().for_each(|relay| self.note_duplicate(relay));
                 self.deliver(&event, &waiters);
                 self.release(waiters);
             }
-            Decision::TryNext { culprit, event } => {
+            Decision::TryNext { culprit, event, same } => {
                 self.note_forged(culprit);
+                same.into_iter().for_each(|relay| self.note_duplicate(relay));
                 let ticket = self.ticket(Job::Copy(event.id()));
                 self.fx.command(Command::Verify { ticket, event });
             }
-            Decision::Bad { culprit, waiters } => {
+            Decision::Bad { culprit, waiters, crowded_out } => {
                 self.note_forged(culprit);
+                if crowded_out {
+                    self.tell_crowded_out(&waiters);
+                }
                 self.release(waiters);
             }
             Decision::Unknown => self.stats.unknown_tickets += 1,
@@ -85,13 +90,28 @@ impl Core {
         }
     }
 
+    /// A copy that was never looked at may have been the real one: that is a gap.
+    fn tell_crowded_out(&mut self, waiters: &[Waiter]) {
+        for Waiter { sub, relay, .. } in waiters {
+            let Some(sub) = self.subs.get_mut(sub) else { continue };
+            if let Some(leg) = sub.leg(*relay) {
+                leg.flooded += 1;
+            }
+            sub.tell_flooded(*relay, &mut self.fx);
+        }
+    }
+
     /// Requests whose EOSE or CLOSED waited for this decision may go on.
     fn release(&mut self, waiters: Vec<Waiter>) {
         for Waiter { sub, relay, wire, .. } in waiters {
-            let end = self.subs.get_mut(&sub).and_then(|s| s.leg(relay)).and_then(|leg| leg.release(wire));
-            if let Some(end) = end {
+            let now = self.now.mono;
+            let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(relay)) else { continue };
+            let ends = leg.release(wire, now);
+            for end in ends {
                 self.apply_ending(sub, relay, wire, end);
             }
+            // Its EOSE may be due earlier, now that nothing of it is undecided.
+            self.sync_sub(sub);
         }
     }
 

@@ -4,7 +4,7 @@
 use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, scan_head, scan_signature};
 
 use crate::command::Command;
-use crate::dedup::{Admission, Known, Waiter};
+use crate::dedup::{Admission, Copy, Known, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::subscription::leg::Ending;
@@ -60,7 +60,7 @@ impl Core {
     fn on_copy_in_flight(&mut self, ix: RelayIx, wire: WireId, id: SubId, event: &EventId, signature: Signature) {
         let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        let Some(new) = self.dedup.join(event, signature, waiter, |held| sub.matches(held)) else {
+        let Some((copy, new)) = self.dedup.join(event, signature, waiter, |held| sub.matches(held)) else {
             self.count(ix, |c| &mut c.unmatched);
             return;
         };
@@ -68,7 +68,16 @@ impl Core {
             leg.hold();
         }
         self.note_received(ix, id);
-        self.note_duplicate(ix);
+        self.note_joined(ix, copy);
+    }
+
+    /// A copy of an event in flight is counted once: now, or when it is known what became of it.
+    fn note_joined(&mut self, ix: RelayIx, copy: Copy) {
+        match copy {
+            Copy::Same => self.note_duplicate(ix),
+            Copy::Parked => {}
+            Copy::CrowdedOut => self.count(ix, |c| &mut c.dropped),
+        }
     }
 
     fn on_message(&mut self, ix: RelayIx, frame: &str) {
@@ -112,7 +121,7 @@ impl Core {
                 self.fx.command(Command::Verify { ticket, event });
                 self.pause_if_loaded(ix);
             }
-            Admission::Joined => self.note_duplicate(ix),
+            Admission::Joined(copy) => self.note_joined(ix, copy),
             Admission::Full => {
                 self.count(ix, |c| &mut c.dropped);
                 if let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix)) {
@@ -134,7 +143,7 @@ impl Core {
         s.tell_flooded(ix, &mut self.fx);
         let Some(leg) = s.leg(ix) else { return };
         leg.progress = now;
-        if let Some(end) = leg.ending(end) {
+        for end in leg.ending(end) {
             self.apply_ending(sub, ix, wire, end);
         }
     }
@@ -173,7 +182,7 @@ impl Core {
         }
     }
 
-    fn note_duplicate(&mut self, ix: RelayIx) {
+    pub(super) fn note_duplicate(&mut self, ix: RelayIx) {
         self.stats.duplicates += 1;
         self.count(ix, |c| &mut c.duplicates);
     }

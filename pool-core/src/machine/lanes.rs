@@ -54,7 +54,8 @@ impl Lanes {
     /// An event came for a request that was closed: CLOSE is said once more, but not for every straggler.
     pub(crate) fn close_stray(&mut self, wire: WireId, now: Instant) {
         const BETWEEN: Duration = Duration::from_secs(1);
-        if self.last_stray.is_none_or(|at| at + BETWEEN <= now) {
+        const MOST: usize = 64;
+        if self.closes.len() < MOST && self.last_stray.is_none_or(|at| at + BETWEEN <= now) {
             self.last_stray = Some(now);
             self.closes.push_back(wire);
         }

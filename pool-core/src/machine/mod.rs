@@ -71,8 +71,9 @@ pub struct Core {
     by_url: BTreeMap<RelayUrl, RelayIx>,
     /// Sockets being dialled, open or closing.
     sockets: usize,
-    /// Relays that wait for a socket.
-    waiting: BTreeSet<RelayIx>,
+    /// Relays that wait for a socket, the longest first.
+    waiting: BTreeMap<u64, RelayIx>,
+    next_place: u64,
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
@@ -84,6 +85,10 @@ pub struct Core {
     /// Which subscriptions saw which unsigned event.
     echoes: BTreeMap<PublishId, Vec<SubId>>,
     jobs: Map<Ticket, Job>,
+    /// Questions to the user's signer that are open.
+    signing: BTreeMap<PublishId, Ticket>,
+    /// Publishes before this one are forgotten at the next step.
+    forget_before: Option<PublishId>,
     stats: Stats,
     seed: [u8; 32],
     next_relay: u32,
@@ -120,12 +125,15 @@ impl Core {
             relays: BTreeMap::new(),
             by_url: BTreeMap::new(),
             sockets: 0,
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            next_place: 0,
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
             echoes: BTreeMap::new(),
+            signing: BTreeMap::new(),
+            forget_before: None,
             stats: Stats::default(),
             seed,
             next_relay: 0,
@@ -145,6 +153,7 @@ impl Core {
             Input::OpenFailed { socket, error } => self.on_open_failed(socket, &error),
             Input::Text { socket, frame } => self.on_text(socket, frame),
             Input::Binary { socket } => self.on_binary(socket),
+            Input::Ping { socket } => self.on_ping(socket),
             Input::Pong { socket } => self.on_pong(socket),
             Input::Sent { socket } => self.on_sent(socket),
             Input::Closed { socket, reason } => self.on_closed(socket, &reason),
@@ -239,7 +248,12 @@ impl Core {
         if now.mono < self.now.mono {
             self.stats.clock_backwards += 1;
         }
-        self.now = Now { mono: now.mono.max(self.now.mono), unix: now.unix };
+        // The end of time is never now: there is always a later instant to arm a timer for.
+        let last = Instant::from_micros(u64::MAX - 1);
+        self.now = Now { mono: now.mono.max(self.now.mono).min(last), unix: now.unix };
+        if let Some(before) = self.forget_before.take() {
+            self.forget_publishes(before);
+        }
     }
 
     /// Arms a timer, always later than now: handling what is due ends, whatever the configured delays.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{BadSignature, Event, EventId, HashedEvent, Proof, Reason, RelayUrl, VerifiedEvent};
+use nostr_proto::{BadSignature, Event, EventId, HashedEvent, Proof, Reason, RelayUrl, UnsignedEvent, VerifiedEvent};
 
 use crate::call::{CallError, Publish, PublishUnsigned, Quorum, Reply, Target};
 use crate::command::Command;
@@ -24,58 +24,72 @@ impl Core {
     pub(super) fn publish(&mut self, request: Publish) -> Result<Reply, CallError> {
         let Publish { event, target, quorum, deadline } = request;
         let size = 2 * event.size();
-        if !self.make_publish_room(size) {
+        if !self.has_publish_room(size) {
             return Err(CallError::PublishQueueFull(event));
         }
         let relays = self.publish_target(&target)?;
-        let rule = self.rule(&quorum, &relays)?;
-        Ok(self.start_publish(Body::signed(event), relays, rule, deadline, None))
+        let rule = self.rule(quorum, &relays)?;
+        self.make_publish_room(size);
+        let reply = self.start_publish(Body::signed(event), relays, rule, deadline);
+        if let Reply::Publishing(id, _) = reply {
+            self.deliver_publish(id);
+        }
+        Ok(reply)
     }
 
     pub(super) fn publish_unsigned(&mut self, request: PublishUnsigned) -> Result<Reply, CallError> {
         let PublishUnsigned { event, target, quorum, deadline } = request;
-        if !self.make_publish_room(3 * event.heap_bytes()) {
+        // Signed, it holds its message beside itself.
+        let size = 3 * event.heap_bytes();
+        if !self.has_publish_room(size) {
             return Err(CallError::UnsignedQueueFull(event));
         }
         let relays = self.publish_target(&target)?;
-        let rule = self.rule(&quorum, &relays)?;
-        let reply = self.start_publish(Body::Unsigned(event.clone()), relays, rule, deadline, None);
+        let rule = self.rule(quorum, &relays)?;
+        self.make_publish_room(size);
+        let reply = self.start_publish(Body::Unsigned(event.clone()), relays, rule, deadline);
         if let Reply::Publishing(id, _) = reply {
             self.echo(id);
-            let ticket = self.ticket(Job::Sign(id));
-            self.fx.command(Command::Sign { ticket, event });
+            self.sign(id, event);
+            self.deliver_publish(id);
         }
         Ok(reply)
+    }
+
+    fn sign(&mut self, id: PublishId, event: UnsignedEvent) {
+        let ticket = self.ticket(Job::Sign(id));
+        self.signing.insert(id, ticket);
+        self.fx.command(Command::Sign { ticket, event });
     }
 
     /// Publishes a remembered event once more, where it was not accepted.
     pub(super) fn retry(&mut self, event: &EventId, deadline: Option<Duration>) -> Result<Reply, CallError> {
         let earlier = self.by_event.get(event).and_then(|ids| self.publishes.get(ids.last()?));
         let Some(earlier) = earlier else { return Err(CallError::UnknownEvent(*event)) };
-        let (old, body, rule) = (earlier.id, earlier.body.clone(), earlier.rule().clone());
-        let named: Vec<RelayUrl> = earlier.relays().map(|(_, url)| url.clone()).collect();
-        let size = earlier.bytes();
+        let (old, body, quorum) = (earlier.id, earlier.body.clone(), earlier.quorum().clone());
+        let (urls, size) = (earlier.remaining_urls(), earlier.bytes());
         if !self.has_publish_room(size) {
             return Err(match body {
                 Body::Signed { event, .. } => CallError::PublishQueueFull(event),
                 Body::Unsigned(event) => CallError::UnsignedQueueFull(event),
             });
         }
-        let relays = self.target(&Target::Relays(named), |_| true)?;
-        // A relay may have been taken out and in again in between, under another number: the rule is made anew then.
-        let rule = if relays.iter().all(|(ix, _)| self.publishes[&old].relays().any(|(r, _)| r == *ix)) {
-            rule
-        } else {
-            self.rule(&Quorum::AtLeast(rule.needed), &relays)?
-        };
+        let relays = self.target(&Target::Relays(urls), |_| true)?;
+        let rule = self.rule(quorum, &relays)?;
         let unsigned = match &body {
             Body::Unsigned(event) => Some(event.clone()),
             Body::Signed { .. } => None,
         };
-        let reply = self.start_publish(body, relays, rule, deadline, Some(old));
-        if let (Reply::Publishing(id, _), Some(event)) = (reply, unsigned) {
-            let ticket = self.ticket(Job::Sign(id));
-            self.fx.command(Command::Sign { ticket, event });
+        let reply = self.start_publish(body, relays, rule, deadline);
+        if let Reply::Publishing(id, _) = reply {
+            if let Some(earlier) = self.publishes.remove(&old) {
+                self.on_publish(id, |p, _, _, fx| p.carry_over(&earlier, fx));
+                self.publishes.insert(old, earlier);
+            }
+            if let Some(event) = unsigned {
+                self.sign(id, event);
+            }
+            self.deliver_publish(id);
         }
         self.make_publish_room(0);
         Ok(reply)
@@ -103,8 +117,12 @@ impl Core {
             Some(why) => PendingOutcome::NotSigned(why),
             None => PendingOutcome::Published(verdict.clone()),
         });
-        let event = publication.event_id();
+        let (event, done) = (publication.event_id(), publication.is_done());
         self.arm(TimerKey::Publish(id), deadline);
+        if done && let Some(ticket) = self.signing.remove(&id) {
+            // The signer's answer would come too late.
+            self.jobs.remove(&ticket);
+        }
         for (ix, open) in relays {
             let Some(relay) = self.relays.get_mut(&ix) else { continue };
             if open {
@@ -157,6 +175,7 @@ impl Core {
         };
         let id = *id;
         self.jobs.remove(&ticket);
+        self.signing.remove(&id);
         let Some(publication) = self.publishes.get(&id) else { return };
         let expected = publication.event_id();
         let hashed = outcome.and_then(|event| {
@@ -201,9 +220,8 @@ impl Core {
         &mut self,
         body: Body,
         relays: Vec<(RelayIx, RelayUrl)>,
-        rule: Rule,
+        rule: (Quorum, Rule),
         deadline: Option<Duration>,
-        earlier: Option<PublishId>,
     ) -> Reply {
         let id = PublishId(self.next_publish);
         self.next_publish += 1;
@@ -212,18 +230,16 @@ impl Core {
         let event = publication.event_id();
         self.publishes.insert(id, publication);
         self.by_event.entry(event).or_default().push(id);
-        if let Some(old) = earlier
-            && let Some(old) = self.publishes.remove(&old)
-        {
-            self.on_publish(id, |p, _, _, fx| p.carry_over(&old, fx));
-            self.publishes.insert(old.id, old);
-        }
         self.on_publish(id, |_, _, _, _| ());
-        for ix in self.publishes[&id].open_relays() {
+        Reply::Publishing(id, event)
+    }
+
+    /// Sees to it that the relays of a publish are connected, and that it is sent to those that are.
+    fn deliver_publish(&mut self, id: PublishId) {
+        for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
             self.review(ix);
             self.enqueue_event(ix, id);
         }
-        Reply::Publishing(id, event)
     }
 
     /// The relays of a publish: those named, and the pinned ones.
@@ -238,16 +254,16 @@ impl Core {
         Ok(relays.into_iter().collect())
     }
 
-    fn rule(&mut self, quorum: &Quorum, relays: &[(RelayIx, RelayUrl)]) -> Result<Rule, CallError> {
-        let rule =
-            Rule::new(quorum, relays.len(), |url| relays.iter().find(|(_, known)| known == url).map(|(ix, _)| *ix));
+    fn rule(&mut self, quorum: Quorum, relays: &[(RelayIx, RelayUrl)]) -> Result<(Quorum, Rule), CallError> {
+        let find = |url: &RelayUrl| relays.iter().find(|(_, known)| known == url).map(|(ix, _)| *ix);
+        let rule = Rule::new(&quorum, relays.len(), find);
         if rule.is_err() {
             // Relays that were taken in for this call only go again.
             for (ix, _) in relays {
                 self.review(*ix);
             }
         }
-        rule
+        rule.map(|rule| (quorum, rule))
     }
 
     fn has_publish_room(&self, bytes: usize) -> bool {
@@ -256,11 +272,8 @@ impl Core {
         count < self.config.max_publishes && (count == 0 || held + bytes <= self.config.max_publish_bytes)
     }
 
-    /// Forgets finished publishes, oldest first, until another of this size fits. False: it can't.
-    fn make_publish_room(&mut self, bytes: usize) -> bool {
-        if !self.has_publish_room(bytes) {
-            return false;
-        }
+    /// Forgets finished publishes, oldest first, until another of this size fits.
+    fn make_publish_room(&mut self, bytes: usize) {
         let mut held: usize = self.publishes.values().map(Publication::bytes).sum();
         while self.publishes.len() >= self.config.max_publishes || held + bytes > self.config.max_publish_bytes {
             let Some(oldest) = self.publishes.values().find(|p| p.is_done()) else { break };
@@ -268,7 +281,6 @@ impl Core {
             let (id, event) = (oldest.id, oldest.event_id());
             self.forget_publish(id, &event);
         }
-        true
     }
 
     pub(super) fn forget_publish(&mut self, id: PublishId, event: &EventId) {

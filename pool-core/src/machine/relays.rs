@@ -30,6 +30,8 @@ pub(super) struct Relay {
     pub(super) keep: bool,
     /// It goes as soon as its socket is gone.
     pub(super) removed: bool,
+    /// Its place in the queue for a socket.
+    pub(super) place: Option<u64>,
     pub(super) conn: Connection,
     pub(super) lanes: Lanes,
     /// Subscriptions with a leg here.
@@ -78,6 +80,7 @@ impl Core {
             added: false,
             keep: false,
             removed: false,
+            place: None,
             conn: Connection::new(ix, url.clone(), rng),
             lanes: Lanes::default(),
             legs: BTreeSet::new(),
@@ -125,14 +128,11 @@ impl Core {
         R: Into<Option<Change>> + Copy,
     {
         let wanted = self.is_wanted(ix);
+        let slot_free = self.sockets < self.config.max_connections;
+        let slot_coming = slot_free || self.slots_coming() > self.waiting.len();
         let relay = self.relays.get_mut(&ix)?;
-        let cx = Context {
-            config: &self.config,
-            options: relay.options,
-            slot_free: self.sockets < self.config.max_connections,
-            wanted,
-            now: self.now,
-        };
+        let cx =
+            Context { config: &self.config, options: relay.options, slot_free, slot_coming, wanted, now: self.now };
         let (had, proven) = (relay.conn.has_socket(), relay.conn.proven());
         let result = step(&mut relay.conn, &cx, &mut self.fx);
         match (had, relay.conn.has_socket()) {
@@ -140,10 +140,17 @@ impl Core {
             (true, false) => self.sockets -= 1,
             _ => {}
         }
-        if relay.conn.state() == ConnectionState::WaitingForSlot {
-            self.waiting.insert(ix);
-        } else {
-            self.waiting.remove(&ix);
+        match (relay.conn.state() == ConnectionState::WaitingForSlot, relay.place) {
+            (true, None) => {
+                relay.place = Some(self.next_place);
+                self.waiting.insert(self.next_place, ix);
+                self.next_place += 1;
+            }
+            (false, Some(place)) => {
+                relay.place = None;
+                self.waiting.remove(&place);
+            }
+            _ => {}
         }
         let deadline = relay.conn.deadline(&self.config);
         self.arm(TimerKey::Connection(ix), deadline);
@@ -170,25 +177,29 @@ impl Core {
     /// Gives free sockets to the relays that wait for one; where there is none, an idle connection makes room.
     fn fill_slots(&mut self) {
         while self.sockets < self.config.max_connections {
-            let Some(ix) = self.waiting.pop_first() else { return };
+            let Some((_, &ix)) = self.waiting.first_key_value() else { return };
             if self.is_wanted(ix) {
                 self.drive(ix, Connection::want);
             } else {
                 self.drive(ix, Connection::unwant);
             }
         }
-        if self.waiting.is_empty() {
-            return;
-        }
-        let closing = |r: &Relay| r.conn.state() == ConnectionState::Closing;
-        let leaving = self.relays.values().filter(|r| closing(r)).count();
+        let leaving = self.relays.values().filter(|r| r.conn.is_leaving()).count();
         if leaving >= self.waiting.len() {
             return;
         }
-        let idle: Vec<RelayIx> = self.relays.iter().filter(|(_, r)| r.conn.is_idle()).map(|(&ix, _)| ix).collect();
-        if let Some(ix) = idle.into_iter().find(|&ix| !self.is_wanted(ix)) {
+        let idle = self.relays.iter().filter_map(|(&ix, r)| Some((r.conn.idle_since()?, ix)));
+        if let Some((_, ix)) = idle.filter(|(_, ix)| !self.is_wanted(*ix)).min() {
             self.drive(ix, Connection::yield_slot);
         }
+    }
+
+    /// Sockets that are going, or can go because nobody needs them.
+    fn slots_coming(&self) -> usize {
+        let can_go = |(ix, r): &(&RelayIx, &Relay)| {
+            r.conn.is_leaving() || (r.conn.idle_since().is_some() && !self.is_wanted(**ix))
+        };
+        self.relays.iter().filter(can_go).count()
     }
 
     /// Drops a relay that is to go, or that nobody added and nobody needs, once it has no socket.
@@ -220,19 +231,18 @@ impl Core {
         let ix = *self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
         let Some(relay) = self.relays.get_mut(&ix) else { return Ok(()) };
         relay.keep = false;
+        relay.removed = true;
+        relay.conn.silence();
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
+        self.by_url.remove(url);
         for sub in legs {
             self.drop_leg(sub, ix);
         }
         for publish in publishes {
             self.on_publish(publish, |p, _, _, fx| p.relay_removed(ix, fx));
         }
-        self.by_url.remove(url);
         self.fx.relay(url, RelayUpdate::Removed);
-        if let Some(relay) = self.relays.get_mut(&ix) {
-            relay.removed = true;
-        }
         self.drive(ix, |conn, cx, fx| conn.disconnect(1000, "", cx, fx));
         Ok(())
     }
@@ -246,7 +256,8 @@ impl Core {
 
     pub(super) fn reconnect(&mut self, ix: RelayIx, keep_open: bool, keep_backoff: bool) {
         if let Some(relay) = self.relays.get_mut(&ix) {
-            relay.keep = true;
+            // One that nobody added goes when nobody needs it any more.
+            relay.keep = relay.added;
             if !keep_backoff {
                 relay.conn.backoff.reset();
             }
@@ -282,6 +293,12 @@ impl Core {
     pub(super) fn on_pong(&mut self, socket: SocketId) {
         let now = self.now;
         let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.ponged(socket, now));
+        self.stats.stale_sockets += u64::from(!known);
+    }
+
+    pub(super) fn on_ping(&mut self, socket: SocketId) {
+        let now = self.now;
+        let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.heard(socket, now));
         self.stats.stale_sockets += u64::from(!known);
     }
 

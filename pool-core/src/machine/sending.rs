@@ -109,6 +109,11 @@ impl Core {
     pub(super) fn on_up(&mut self, ix: RelayIx) {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.asks = relay.legs.clone();
+        for sub in &relay.legs {
+            if let Some(sub) = self.subs.get_mut(sub) {
+                sub.reconnected(ix, &mut self.fx);
+            }
+        }
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for publish in publishes {
             self.enqueue_event(ix, publish);

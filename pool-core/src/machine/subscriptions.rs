@@ -1,5 +1,6 @@
 //! Subscriptions: starting, changing and ending them across the relays.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use nostr_proto::{Filter, RelayUrl};
@@ -36,20 +37,16 @@ impl Core {
             return Err(CallError::UnknownSubscription(id));
         }
         self.check_filters(&filters)?;
-        let promising: Vec<RelayIx> =
-            self.relays.iter().filter(|(_, r)| r.conn.is_promising()).map(|(&ix, _)| ix).collect();
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
-        let available = |ix: RelayIx| promising.binary_search(&ix).is_ok();
-        let running = sub.replace(filters, available, self.now, &mut self.fx);
+        let running = sub.replace(filters, self.now);
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
         for (ix, wire) in running {
             self.close_wire(ix, wire);
         }
         for ix in legs {
-            self.review(ix);
-            self.enqueue_ask(ix, id);
+            self.engage_leg(id, ix);
         }
-        self.sync_sub(id);
+        self.settle_sub(id);
         Ok(())
     }
 
@@ -61,7 +58,8 @@ impl Core {
         Ok(())
     }
 
-    /// A relay was added or changed: subscriptions to all relays take it in, or leave it out.
+    /// A relay was added or changed: subscriptions to all relays take it in, or leave it out; those that name it, and lost
+    /// it when it was removed, have it back.
     pub(super) fn spread_legs(&mut self, ix: RelayIx) {
         let Some(relay) = self.relays.get(&ix) else { return };
         let (reads, url) = (relay.added && relay.options.read, relay.url.clone());
@@ -86,6 +84,11 @@ impl Core {
         relay.legs.insert(id);
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.add_leg(ix, url, self.now);
+        self.engage_leg(id, ix);
+    }
+
+    /// Has a waiting leg asked as soon as may be, or settled if there is nothing to wait for.
+    fn engage_leg(&mut self, id: SubId, ix: RelayIx) {
         self.drive(ix, Connection::want);
         if !self.is_promising(ix)
             && let Some(sub) = self.subs.get_mut(&id)
@@ -98,7 +101,7 @@ impl Core {
 
     pub(super) fn drop_leg(&mut self, id: SubId, ix: RelayIx) {
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        if let Next::Close(wire) = sub.remove_leg(ix) {
+        if let Next::Close(wire) = sub.remove_leg(ix, &mut self.fx) {
             self.close_wire(ix, wire);
         }
         self.leave_relay(id, ix);
@@ -167,6 +170,10 @@ impl Core {
                 self.wires.remove(&(ix, wire));
                 sub.refused(ix, reason, &self.config, self.now, &mut self.fx)
             }
+            Ending::Lost => {
+                sub.drained(ix, &mut self.fx);
+                Next::Nothing
+            }
         };
         match next {
             Next::Nothing => {}
@@ -189,7 +196,7 @@ impl Core {
                 all.filter(|(_, _, r)| r.added && takes(&r.options)).map(|(url, &ix, _)| (ix, url.clone())).collect()
             }
             Target::Relays(urls) => {
-                let new = urls.iter().filter(|url| !self.by_url.contains_key(*url)).count();
+                let new = urls.iter().filter(|url| !self.by_url.contains_key(*url)).collect::<BTreeSet<_>>().len();
                 if self.by_url.len() + new > self.config.max_relays {
                     return Err(CallError::TooManyRelays(self.config.max_relays));
                 }

@@ -31,6 +31,7 @@ use core::time::Duration;
 
 use nostr_proto::{Event, EventId, Prefix, Reason, RelayUrl, UnsignedEvent, encode};
 
+use crate::call::Quorum;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{PublishReport, PublishStatus, PublishUpdate, UnknownCause, Verdict};
@@ -84,6 +85,8 @@ struct Part {
     url: RelayUrl,
     state: State,
     sends: u32,
+    /// The relay was taken out of the pool meanwhile.
+    removed: bool,
 }
 
 /// See the module's table.
@@ -92,6 +95,7 @@ pub(crate) struct Publication {
     pub(crate) id: PublishId,
     pub(crate) body: Body,
     parts: BTreeMap<RelayIx, Part>,
+    quorum: Quorum,
     rule: Rule,
     deadline: Instant,
     /// When delivery is given up.
@@ -117,17 +121,21 @@ impl Publication {
         id: PublishId,
         body: Body,
         relays: impl IntoIterator<Item = (RelayIx, RelayUrl)>,
-        rule: Rule,
+        (quorum, rule): (Quorum, Rule),
         patience: Duration,
         config: &Config,
         now: Now,
     ) -> Self {
-        let parts = relays.into_iter().map(|(ix, url)| (ix, Part { url, state: State::Queued, sends: 0 })).collect();
+        let parts = relays
+            .into_iter()
+            .map(|(ix, url)| (ix, Part { url, state: State::Queued, sends: 0, removed: false }))
+            .collect();
         let deadline = now.mono + patience;
         Self {
             id,
             body,
             parts,
+            quorum,
             rule,
             deadline,
             expires: (now.mono + config.publish_lifetime).max(deadline),
@@ -249,7 +257,11 @@ impl Publication {
                 State::Retry { said: Some(reason), .. } if self.expires <= now.mono => {
                     State::Unknown(UnknownCause::Refused(reason.clone()))
                 }
-                _ if self.expires <= now.mono => State::Unknown(UnknownCause::NoConnection),
+                _ if self.expires <= now.mono => State::Unknown(match &self.body {
+                    Body::Unsigned(_) => UnknownCause::NotSigned(String::from("the signer did not answer")),
+                    Body::Signed { .. } if part.sends > 0 => UnknownCause::NoAnswer,
+                    Body::Signed { .. } => UnknownCause::NoConnection,
+                }),
                 State::InFlight { until } if *until <= now.mono => after_silence(part.sends, config),
                 State::Retry { at, .. } if *at <= now.mono => State::Queued,
                 _ => continue,
@@ -308,19 +320,20 @@ impl Publication {
 
     /// A relay was taken out of the pool.
     pub(crate) fn relay_removed(&mut self, relay: RelayIx, fx: &mut Effects) {
-        if let Some(part) = self.parts.get_mut(&relay)
-            && !part.state.is_final()
-        {
+        let Some(part) = self.parts.get_mut(&relay) else { return };
+        part.removed = true;
+        if !part.state.is_final() {
             part.state = State::Unknown(UnknownCause::Cancelled);
             self.tell(relay, fx);
             self.tell_done(fx);
         }
     }
 
-    /// The parts of a new publish of the same event: who accepted this one need not be asked again.
+    /// For a new publish of the same event: who accepted the earlier one need not be asked again.
     pub(crate) fn carry_over(&mut self, earlier: &Self, fx: &mut Effects) {
-        for (relay, part) in &mut self.parts {
-            if let Some(State::Accepted { duplicate }) = earlier.parts.get(relay).map(|p| &p.state) {
+        for part in self.parts.values_mut() {
+            let before = earlier.parts.values().find(|p| p.url == part.url).map(|p| &p.state);
+            if let Some(State::Accepted { duplicate }) = before {
                 part.state = State::Accepted { duplicate: *duplicate };
                 part.sends = 1;
             }
@@ -328,9 +341,14 @@ impl Publication {
         self.judge(fx);
     }
 
-    /// The rule that it is judged by.
-    pub(crate) fn rule(&self) -> &Rule {
-        &self.rule
+    /// The quorum as it was asked for.
+    pub(crate) fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// The relays that it goes to, without those that were taken out of the pool.
+    pub(crate) fn remaining_urls(&self) -> Vec<RelayUrl> {
+        self.parts.values().filter(|p| !p.removed).map(|p| p.url.clone()).collect()
     }
 
     pub(crate) fn report(&self) -> PublishReport {

@@ -37,10 +37,12 @@ impl Rule {
             Quorum::Majority => relays / 2 + 1,
             Quorum::All => relays,
             Quorum::Named(urls) => {
-                for url in urls {
-                    named.insert(find(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?);
+                named.extend(urls.iter().filter_map(&mut find));
+                let needed = urls.iter().collect::<BTreeSet<_>>().len();
+                if named.len() < needed {
+                    return Err(CallError::ImpossibleQuorum { needed, relays: named.len() });
                 }
-                named.len().max(1)
+                needed.max(1)
             }
         };
         if needed > relays {

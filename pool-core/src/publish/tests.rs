@@ -18,7 +18,8 @@ fn publication(relays: u32, quorum: &Quorum, config: &Config) -> Publication {
     let event = EventTemplate::text_note("hello", Timestamp::new(1)).unsigned(keys.public_key()).sign(&keys, [0; 32]);
     let named = (0..relays).map(|n| (RelayIx(n), RelayUrl::parse(&std::format!("wss://r{n}.example.com")).unwrap()));
     let rule = Rule::new(quorum, relays as usize, |_| None).unwrap();
-    Publication::new(PublishId(1), Body::signed(event), named, rule, config.publish_deadline, config, now(0))
+    let quorum = (quorum.clone(), rule);
+    Publication::new(PublishId(1), Body::signed(event), named, quorum, config.publish_deadline, config, now(0))
 }
 
 fn updates(fx: &mut Effects) -> Vec<PublishUpdate> {

@@ -1,5 +1,6 @@
 //! One relay's part in a subscription.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use nostr_proto::{EoseHints, Reason, Timestamp};
@@ -35,8 +36,19 @@ pub(crate) struct Request {
     pub(crate) undecided: u32,
     /// Matching events so far.
     pub(crate) received: u64,
-    /// EOSE or CLOSED came and waits for the undecided.
-    pub(crate) ending: Option<Ending>,
+    /// EOSE came and waits for the undecided.
+    pub(crate) eose: Option<EoseHints>,
+    /// CLOSED came and waits for the undecided, and for an EOSE before it.
+    pub(crate) closed: Option<Reason>,
+}
+
+impl Request {
+    /// What takes effect now that everything is decided, in order.
+    fn endings(&mut self) -> Vec<Ending> {
+        let eose = self.eose.take().map(Ending::Eose);
+        let closed = self.closed.take().map(Ending::Closed);
+        eose.into_iter().chain(closed).collect()
+    }
 }
 
 /// What ends a request.
@@ -44,6 +56,8 @@ pub(crate) struct Request {
 pub(crate) enum Ending {
     Eose(EoseHints),
     Closed(Reason),
+    /// The connection went before; everything that had come by then is decided now.
+    Lost,
 }
 
 /// A leg: its state on this connection, and what outlives connections.
@@ -63,6 +77,8 @@ pub(crate) struct Leg {
     pub(crate) refusals: u32,
     /// When a refused request may be repeated.
     pub(crate) retry_at: Option<Instant>,
+    /// The request that was running when the connection was lost, as long as events of it are undecided.
+    pub(crate) draining: Option<Request>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
 }
@@ -77,6 +93,7 @@ impl Leg {
             progress: now,
             refusals: 0,
             retry_at: None,
+            draining: None,
             flooded: 0,
         }
     }
@@ -129,71 +146,88 @@ impl Leg {
         }
     }
 
-    /// An event of the request `wire` is decided. Tells what may take effect now.
-    pub(crate) fn release(&mut self, wire: WireId) -> Option<Ending> {
+    /// An event of the request `wire` is decided. Tells what takes effect now, in order.
+    pub(crate) fn release(&mut self, wire: WireId, now: Instant) -> Vec<Ending> {
+        self.progress = self.progress.max(now);
         match &mut self.state {
             State::Requested(request) if request.wire == wire => {
                 request.undecided = request.undecided.saturating_sub(1);
-                if request.undecided == 0 { request.ending.take() } else { None }
+                return if request.undecided == 0 { request.endings() } else { Vec::new() };
             }
             State::Live { wire: w, undecided, closing } if *w == wire => {
                 *undecided = undecided.saturating_sub(1);
-                if *undecided == 0 { closing.take().map(Ending::Closed) } else { None }
+                let closed = if *undecided == 0 { closing.take() } else { None };
+                return closed.map(Ending::Closed).into_iter().collect();
             }
-            _ => None,
+            _ => {}
+        }
+        let Some(request) = self.draining.as_mut().filter(|r| r.wire == wire) else { return Vec::new() };
+        request.undecided = request.undecided.saturating_sub(1);
+        if request.undecided == 0 { alloc::vec![Ending::Lost] } else { Vec::new() }
+    }
+
+    /// EOSE or CLOSED came. Tells what takes effect now; otherwise it waits for the undecided events. A second EOSE, and
+    /// whatever comes after CLOSED, changes nothing.
+    pub(crate) fn ending(&mut self, end: Ending) -> Vec<Ending> {
+        match (&mut self.state, end) {
+            (State::Requested(request), end) if request.closed.is_none() => {
+                match end {
+                    Ending::Eose(hints) => request.eose = request.eose.or(Some(hints)),
+                    Ending::Closed(reason) => request.closed = Some(reason),
+                    Ending::Lost => {}
+                }
+                if request.undecided == 0 { request.endings() } else { Vec::new() }
+            }
+            (State::Live { undecided: 0, .. }, end @ Ending::Closed(_)) => alloc::vec![end],
+            (State::Live { closing, .. }, Ending::Closed(reason)) => {
+                closing.get_or_insert(reason);
+                Vec::new()
+            }
+            _ => Vec::new(),
         }
     }
 
-    /// EOSE or CLOSED came. Tells whether it takes effect now; otherwise it waits for the undecided events. A second
-    /// EOSE changes nothing; a CLOSED after it does.
-    pub(crate) fn ending(&mut self, end: Ending) -> Option<Ending> {
-        match &mut self.state {
-            State::Requested(request) => {
-                let replaces =
-                    matches!((&request.ending, &end), (None, _) | (Some(Ending::Eose(_)), Ending::Closed(_)));
-                if !replaces {
-                    return None;
-                }
-                if request.undecided == 0 {
-                    return Some(end);
-                }
-                request.ending = Some(end);
-                None
-            }
-            State::Live { undecided, closing, .. } => match end {
-                Ending::Eose(_) => None,
-                Ending::Closed(_) if *undecided == 0 => Some(end),
-                Ending::Closed(reason) => {
-                    closing.get_or_insert(reason);
-                    None
-                }
-            },
-            State::Waiting(_) | State::Closed(_) | State::Done => None,
-        }
+    /// Events that it waits for, of the running request or of the one before.
+    fn is_undecided(&self) -> bool {
+        let running = matches!(&self.state, State::Requested(request) if request.undecided > 0);
+        running || self.draining.is_some()
     }
 
-    /// When its EOSE is overdue: `patience` after its last progress, `most` after the generation began.
+    /// When its EOSE is overdue: `patience` after its last progress, `most` after the generation began. While events of
+    /// it are being verified it is us who is slow, and only `most` counts.
     pub(crate) fn overdue(&self, started: Instant, patience: Duration, most: Duration) -> Instant {
-        (self.progress.max(started) + patience).min(started + most)
+        let last = started + most;
+        if self.is_undecided() { last } else { (self.progress.max(started) + patience).min(last) }
     }
 
     /// The connection is gone. `proven` is how long it was shown to be alive.
     pub(crate) fn lose(&mut self, proven: Option<Timestamp>) -> Lost {
-        let lost = match &self.state {
-            State::Requested(_) => Lost::Asked,
+        let lost = match &mut self.state {
+            State::Requested(request) => {
+                let undecided = request.undecided > 0;
+                self.draining = undecided.then(|| request.clone());
+                Lost::Asked
+            }
             State::Live { .. } => {
                 self.alive_until = self.alive_until.max(proven);
                 Lost::Live
             }
-            // A refusal is the connection's: a new one may be treated differently. A final one is not asked again.
-            State::Closed(reason) if !is_final(reason) => Lost::Idle,
             State::Waiting(_) => Lost::Idle,
+            // What was refused does not make the relay needed: see `reopen`.
             State::Closed(_) | State::Done => return Lost::Idle,
         };
         self.refusals = 0;
         self.retry_at = None;
         self.state = State::Waiting(Why::Connection);
         lost
+    }
+
+    /// There is a new connection. A refusal was the old one's, unless it was final: the relay is asked again.
+    pub(crate) fn reopen(&mut self) {
+        if matches!(&self.state, State::Closed(reason) if !is_final(reason)) {
+            self.refusals = 0;
+            self.state = State::Waiting(Why::Connection);
+        }
     }
 
     /// A new generation of filters: everything about the old request is void.
@@ -204,6 +238,7 @@ impl Leg {
         self.alive_until = None;
         self.refusals = 0;
         self.retry_at = None;
+        self.draining = None;
         self.progress = now.mono;
     }
 }

@@ -7,10 +7,11 @@
 //! | `Waiting` | `Requested` | – | – | `Waiting` | `Waiting` | settles |
 //! | `Requested` | – | `Live` (or `Done`)| `Waiting` or `Closed`² | `Waiting` | `Waiting` | settles |
 //! | `Live` | – | – | `Waiting` or `Closed`² | `Waiting`, gap | `Waiting` | – |
-//! | `Closed` | – | – | – | `Waiting`, unless final | `Waiting` | – |
+//! | `Closed` | – | – | – | – ³ | `Waiting` | – |
 //! | `Done` | – | – | – | – | `Waiting` | – |
 //!
-//! ¹ They take effect when every event that came before them is decided. ² By the reason: see [`Subscription::refused`].
+//! ¹ They take effect when every event that came before them is decided, also if the connection is lost meanwhile.
+//! ² By the reason: see [`Subscription::refused`]. ³ `Waiting` on the next connection, unless the refusal was final.
 //!
 //! A timeout or a lost connection *settles* a leg for the aggregate EOSE and nothing more: a late EOSE still makes it
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
@@ -32,7 +33,7 @@ use nostr_proto::{EoseHints, Event, Filter, Prefix, Reason, RelayUrl, Timestamp,
 use crate::call::{Mode, Subscribe, Target};
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::event::{Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, Mark, Why};
+use crate::event::{Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, Why};
 use crate::ids::{RelayIx, SubId, WireId};
 use crate::time::{Instant, Now};
 
@@ -62,7 +63,7 @@ pub(crate) struct Subscription {
     /// When this generation began.
     started: Instant,
     patience: Duration,
-    /// Whether the first legs are all in.
+    /// Whether this generation has begun: see `start`.
     all_in: bool,
     eose_told: bool,
     pub(crate) legs: BTreeMap<RelayIx, (RelayUrl, Leg)>,
@@ -105,14 +106,19 @@ impl Subscription {
         self.legs.insert(relay, (url, Leg::new(now.mono)));
     }
 
-    /// All its first legs are in: from here on, the aggregate EOSE may be told.
+    /// All its relays have been looked at: from here on, the aggregate EOSE may be told.
     pub(crate) fn start(&mut self, fx: &mut Effects) {
         self.all_in = true;
         self.settle(fx);
     }
 
     /// Takes a relay out; its running request is to be closed.
-    pub(crate) fn remove_leg(&mut self, relay: RelayIx) -> Next {
+    pub(crate) fn remove_leg(&mut self, relay: RelayIx, fx: &mut Effects) -> Next {
+        self.tell_flooded(relay, fx);
+        if let Some((url, _)) = self.legs.get(&relay) {
+            let item = Item::Leg { relay: url.clone(), state: LegState::Removed };
+            self.tell(item, fx);
+        }
         match self.legs.remove(&relay).and_then(|(_, leg)| leg.wire()) {
             Some(wire) => Next::Close(wire),
             None => Next::Nothing,
@@ -132,7 +138,8 @@ impl Subscription {
         if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() {
             return None;
         }
-        let alive_until = leg.alive_until;
+        // A wall clock that was ahead and has been set right must not make us ask from the future on.
+        let alive_until = leg.alive_until.map(|at| at.min(now.unix));
         leg.progress = leg.progress.max(now.mono);
         leg.state = State::Requested(Request {
             wire,
@@ -140,7 +147,8 @@ impl Subscription {
             catch_up: alive_until.is_some(),
             undecided: 0,
             received: 0,
-            ending: None,
+            eose: None,
+            closed: None,
         });
         self.tell_leg(relay, fx);
         Some(match alive_until {
@@ -164,7 +172,7 @@ impl Subscription {
         let ends = self.mode == Mode::UntilEose;
         let Some((url, leg)) = self.legs.get_mut(&relay) else { return Next::Nothing };
         let State::Requested(request) = &leg.state else { return Next::Nothing };
-        let Request { wire, sent, catch_up, received, undecided, .. } = *request;
+        let &Request { wire, sent, catch_up, received, undecided, .. } = request;
         let since = leg.alive_until;
         leg.alive_until = leg.alive_until.max(Some(sent));
         leg.refusals = 0;
@@ -227,7 +235,7 @@ impl Subscription {
         let before = leg.public_state();
         let lost = leg.lose(proven);
         let since = leg.alive_until;
-        if !promising && leg.needs_connection() {
+        if !promising && leg.needs_connection() && leg.draining.is_none() {
             let outcome = if lost == Lost::Idle { LegOutcome::NotConnected } else { LegOutcome::Disconnected };
             leg.settled.get_or_insert(outcome);
         }
@@ -240,10 +248,34 @@ impl Subscription {
         self.settle(fx);
     }
 
+    /// The events of a request whose connection was lost are decided. If its EOSE had come, it counts.
+    pub(crate) fn drained(&mut self, relay: RelayIx, fx: &mut Effects) {
+        let Some(leg) = self.leg(relay) else { return };
+        let Some(request) = leg.draining.take() else { return };
+        if let Some(hints) = request.eose {
+            leg.alive_until = leg.alive_until.max(Some(request.sent));
+            leg.settled.get_or_insert(LegOutcome::Eose { complete: complete(hints) });
+        } else if matches!(leg.state, State::Waiting(Why::Connection)) {
+            leg.settled.get_or_insert(LegOutcome::Disconnected);
+        }
+        self.settle(fx);
+    }
+
+    /// There is a new connection to this relay.
+    pub(crate) fn reconnected(&mut self, relay: RelayIx, fx: &mut Effects) {
+        let Some(leg) = self.leg(relay) else { return };
+        let before = leg.public_state();
+        leg.reopen();
+        if leg.public_state() != before {
+            self.tell_leg(relay, fx);
+        }
+    }
+
     /// There will be no connection to this relay for a while.
     pub(crate) fn unavailable(&mut self, relay: RelayIx, fx: &mut Effects) {
         if let Some(leg) = self.leg(relay)
             && matches!(leg.state, State::Waiting(_))
+            && leg.draining.is_none()
         {
             leg.settled.get_or_insert(LegOutcome::NotConnected);
             self.settle(fx);
@@ -278,27 +310,19 @@ impl Subscription {
         self.legs.values().flat_map(|(_, leg)| [overdue(leg), leg.retry_at]).flatten().min()
     }
 
-    /// New filters: a new generation. Returns the running requests, which are to be closed.
-    pub(crate) fn replace(
-        &mut self,
-        filters: Vec<Filter>,
-        available: impl Fn(RelayIx) -> bool,
-        now: Now,
-        fx: &mut Effects,
-    ) -> Vec<(RelayIx, WireId)> {
+    /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are
+    /// to be closed.
+    pub(crate) fn replace(&mut self, filters: Vec<Filter>, now: Now) -> Vec<(RelayIx, WireId)> {
         self.filters = filters.into();
         self.generation += 1;
         self.started = now.mono;
+        self.all_in = false;
         self.eose_told = false;
         let mut running = Vec::new();
         for (&relay, (_, leg)) in &mut self.legs {
             running.extend(leg.wire().map(|wire| (relay, wire)));
             leg.restart(now);
-            if !available(relay) {
-                leg.settled = Some(LegOutcome::NotConnected);
-            }
         }
-        self.settle(fx);
         running
     }
 

@@ -46,8 +46,8 @@ fn items(fx: &mut Effects) -> Vec<Item> {
 }
 
 fn eose(sub: &mut Subscription, relay: u32, fx: &mut Effects) -> Option<Next> {
-    let end = sub.leg(RelayIx(relay)).unwrap().ending(Ending::Eose(EoseHints::default()))?;
-    assert!(matches!(end, Ending::Eose(_)));
+    let ends = sub.leg(RelayIx(relay)).unwrap().ending(Ending::Eose(EoseHints::default()));
+    assert!(matches!(ends.first()?, Ending::Eose(_)));
     Some(sub.eose(RelayIx(relay), EoseHints::default(), fx))
 }
 
@@ -67,9 +67,9 @@ fn eose_never_overtakes_an_event_that_is_being_verified() {
     sub.leg(RelayIx(0)).unwrap().hold();
     assert_eq!(eose(&mut sub, 0, &mut fx), None);
     assert_eq!(coverage(&items(&mut fx)), None);
-    let end = sub.leg(RelayIx(0)).unwrap().release(wire).expect("it waited for this one");
-    assert!(matches!(end, Ending::Eose(_)));
-    assert!(sub.leg(RelayIx(0)).unwrap().release(WireId(99)).is_none(), "another request's events do not count");
+    let leg = sub.leg(RelayIx(0)).unwrap();
+    assert!(leg.release(WireId(99), at(1).mono).is_empty(), "another request's events do not count");
+    assert!(matches!(leg.release(wire, at(1).mono)[..], [Ending::Eose(_)]), "it waited for this one");
 }
 
 #[test]
@@ -201,6 +201,8 @@ fn five_refusals_without_an_eose_between_close_the_leg_until_the_next_connection
     }
     assert!(matches!(sub.leg(RelayIx(0)).unwrap().public_state(), Some(LegState::Closed(_))));
     sub.disconnected(RelayIx(0), None, false, &mut fx);
+    assert!(!sub.leg(RelayIx(0)).unwrap().needs_connection(), "what was refused does not make the relay needed");
+    sub.reconnected(RelayIx(0), &mut fx);
     assert!(sub.ask(RelayIx(0), WireId(9), &config, at(now), &mut fx).is_some());
 }
 
@@ -244,6 +246,10 @@ fn apply(sub: &mut Subscription, end: Ending, relay: RelayIx, config: &Config, m
     let _ = match end {
         Ending::Eose(hints) => sub.eose(relay, hints, fx),
         Ending::Closed(reason) => sub.refused(relay, reason, config, at(ms), fx),
+        Ending::Lost => {
+            sub.drained(relay, fx);
+            Next::Nothing
+        }
     };
 }
 
@@ -268,7 +274,7 @@ fn run(sub: &mut Subscription, op: &Op, m: &mut Model, config: &Config, fx: &mut
                 && m.undecided[r as usize] > 0
             {
                 m.undecided[r as usize] -= 1;
-                if let Some(end) = leg.release(wire) {
+                for end in leg.release(wire, at(m.ms).mono) {
                     assert_eq!(m.undecided[r as usize], 0, "{end:?} overtook an event");
                     apply(sub, end, RelayIx(r), config, m.ms, fx);
                 }
@@ -279,7 +285,7 @@ fn run(sub: &mut Subscription, op: &Op, m: &mut Model, config: &Config, fx: &mut
                 Op::Closed(_, text) => Ending::Closed(Reason::parse(text)),
                 _ => Ending::Eose(EoseHints::default()),
             };
-            if let Some(end) = sub.leg(RelayIx(r)).unwrap().ending(end) {
+            for end in sub.leg(RelayIx(r)).unwrap().ending(end) {
                 assert_eq!(m.undecided[r as usize], 0, "{end:?} overtook an event");
                 apply(sub, end, RelayIx(r), config, m.ms, fx);
             }
@@ -291,7 +297,8 @@ fn run(sub: &mut Subscription, op: &Op, m: &mut Model, config: &Config, fx: &mut
         Op::Unavailable(r) => sub.unavailable(RelayIx(r), fx),
         Op::Replace => {
             m.undecided = [0; 4];
-            let _ = sub.replace(vec![Filter::new()], |_| true, at(m.ms), fx);
+            let _ = sub.replace(vec![Filter::new()], at(m.ms));
+            sub.start(fx);
         }
         Op::Advance(by) => {
             let end = at(m.ms + by).mono;

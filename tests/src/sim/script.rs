@@ -57,6 +57,7 @@ pub(super) fn liveness(world: &mut World) {
     world.check(open.is_empty(), &format!("every publish has a verdict; missing: {open:?}"));
     let unfinished = world.core.unfinished();
     world.check(unfinished.is_empty(), &format!("every publish is done; left: {unfinished:?}"));
+    world.check_books();
     world.call(Call::Shutdown).expect("once");
     world.pass(10 * SECOND);
     world.check(world.oracle.sockets() == 0, "no socket outlives the pool");

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use nostr_model_relay::{Config as RelayConfig, ConnId, Fault, FaultPlan, Output, Relay};
 use nostr_pool_core::{
-    Call, CallError, CloseReason, Command, Config, Core, Input, Instant, Item, Now, PoolEvent, Reply, SocketId, SubId,
+    Call, CallError, CloseReason, Command, Config, Core, Input, Instant, Item, Now, PoolEvent, RelayCounters, Reply,
+    SocketId, SubId,
 };
 use nostr_proto::{Event, EventTemplate, Keys, Kind, RelayUrl, Timestamp};
 
@@ -178,6 +179,15 @@ impl World {
     pub(super) fn store(&mut self, relay: usize, event: Event) {
         self.sites[relay].relay.store(event);
         self.drain_relay(relay);
+    }
+
+    /// Every event that came is accounted for, once.
+    pub(super) fn check_books(&self) {
+        let relays = self.core.relays();
+        let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
+        let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
+        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped);
+        self.check(came == verified + dropped, &format!("{came} events came: {verified} good, {dropped} dropped"));
     }
 
     /// Ends the run.
