@@ -210,7 +210,7 @@ pub enum Quorum {
     /// One relay accepted it.
     #[default]
     First,
-    /// At least this many relays accepted it.
+    /// At least this many relays accepted it; 0 counts as 1.
     AtLeast(usize),
     /// At least this share of the relays accepted it, in percent, rounded up.
     Percent(u8),

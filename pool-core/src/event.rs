@@ -53,7 +53,8 @@ pub enum RelayUpdate {
 pub enum Item {
     /// A verified event that matches the subscription's filters. Each event comes once.
     Event(EventItem),
-    /// An event of ours that is not signed yet, echoed before any relay has it.
+    /// An event of ours that is not signed yet, echoed before any relay has it. It comes again as an `Event` when a relay
+    /// sends it.
     Pending(PendingItem),
     /// What became of a pending event.
     Resolved {
@@ -113,7 +114,7 @@ pub enum Mark {
     Live,
 }
 
-/// An event of ours before it is signed.
+/// An event of ours before it is signed. Once a relay sends it back, it also comes as an [`Item::Event`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PendingItem {
     /// The event; its id is final.
