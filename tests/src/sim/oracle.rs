@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nostr_pool_core::{
-    Command, EndReason, GapCause, Instant, Item, Now, PoolEvent, PublishId, PublishUpdate, SocketId, SubId,
+    Command, EndReason, GapCause, Instant, Item, LegState, Now, PoolEvent, PublishId, PublishUpdate, SocketId, SubId,
 };
 use nostr_proto::{EventId, Filter, RelayUrl};
 use serde_json::Value;
@@ -18,6 +18,8 @@ struct Sub {
     ended: bool,
     delivered: BTreeSet<EventId>,
     next_seq: u64,
+    /// Relays that were said to have refused for good, or to be gone.
+    closed: BTreeSet<RelayUrl>,
     /// Whether the pool said that it skipped or dropped events.
     excused: bool,
 }
@@ -113,7 +115,16 @@ impl Oracle {
     pub(super) fn expect_subscription(&mut self, filters: Vec<Filter>, relays: Vec<RelayUrl>, live: bool) -> SubId {
         let id = SubId::from_u64(self.subs.len() as u64);
         let delivered = BTreeSet::new();
-        let sub = Sub { filters, relays, live, ended: false, delivered, next_seq: 0, excused: false };
+        let sub = Sub {
+            filters,
+            relays,
+            live,
+            ended: false,
+            delivered,
+            next_seq: 0,
+            closed: BTreeSet::new(),
+            excused: false,
+        };
         self.subs.insert(id, sub);
         id
     }
@@ -121,6 +132,7 @@ impl Oracle {
     pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>) {
         if let Some(sub) = self.subs.get_mut(&sub) {
             sub.filters = filters;
+            sub.closed.clear();
         }
     }
 
@@ -149,11 +161,17 @@ impl Oracle {
         self.subs.iter().filter(|(_, s)| !s.ended).map(|(&id, _)| id).collect()
     }
 
+    /// How many relays some live subscription asks.
+    pub(super) fn needed(&self, sites: &[Site]) -> usize {
+        let live: Vec<&Sub> = self.subs.values().filter(|s| s.live && !s.ended).collect();
+        sites.iter().filter(|site| live.iter().any(|sub| sub.asks(&site.url))).count()
+    }
+
     /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
     pub(super) fn missing(&self, sites: &[&Site]) -> Vec<(SubId, RelayUrl, EventId)> {
         let mut missing = Vec::new();
         for (&id, sub) in self.subs.iter().filter(|(_, s)| s.live && !s.ended && !s.excused) {
-            let asked = sites.iter().filter(|site| site.honest && sub.relays.contains(&site.url));
+            let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
             for (url, event) in asked.flat_map(|site| site.relay.events().map(|event| (&site.url, event))) {
                 let json = json(&event.to_json());
                 if sub.filters.iter().any(|f| matches(f, &json)) && !sub.delivered.contains(&event.id()) {
@@ -166,6 +184,10 @@ impl Oracle {
 }
 
 impl Sub {
+    fn asks(&self, relay: &RelayUrl) -> bool {
+        self.relays.contains(relay) && !self.closed.contains(relay)
+    }
+
     fn item(&mut self, item: &Item) -> Result<(), &'static str> {
         if self.ended {
             return Err("nothing comes after the end");
@@ -185,6 +207,14 @@ impl Sub {
                 self.number(e.seq)
             }
             Item::Pending(p) => self.number(p.seq),
+            Item::Leg { relay, state } => {
+                if matches!(state, LegState::Closed(_) | LegState::Removed) {
+                    self.closed.insert(relay.clone());
+                } else {
+                    self.closed.remove(relay);
+                }
+                Ok(())
+            }
             Item::Gap(gap) => {
                 let dropped = matches!(gap.cause, GapCause::QueueFull { .. } | GapCause::Flooded { .. });
                 self.excused |= dropped;

@@ -64,6 +64,8 @@ pub(super) struct Site {
     pub(super) up: bool,
     /// Whether it plays by the rules, so that the oracle may rely on what it holds.
     pub(super) honest: bool,
+    /// Whether its trouble is over in the end.
+    pub(super) heals: bool,
 }
 
 /// A whole run.
@@ -390,20 +392,23 @@ impl World {
 
 fn site(n: usize, rng: &mut Rng) -> Site {
     let mut relay = Relay::new(RelayConfig { max_limit: 5_000, ..RelayConfig::default() });
-    let fault = match rng.below(10) {
+    let fault = match rng.below(12) {
         0 => Some(Fault::ForgeSignature { every: 3 }),
         1 => Some(Fault::ForgeContent { every: 3 }),
         2 => Some(Fault::Garbage { every: 4 }),
         3 => Some(Fault::NeverEose),
         4 => Some(Fault::OkFalse { reason: "blocked: no".to_owned() }),
+        5 => Some(Fault::RefuseReq { reason: "error: busy".to_owned() }),
+        6 => Some(Fault::DisconnectAfter { frames: rng.between(1, 60) as u64, code: 1000, reason: String::new() }),
         _ => None,
     };
     // The first relay is honest, so that every run has something to hold the pool to.
     let fault = fault.filter(|_| n > 0);
-    let honest = fault.is_none() || matches!(fault, Some(Fault::Garbage { .. }));
+    let heals = matches!(fault, Some(Fault::RefuseReq { .. } | Fault::DisconnectAfter { .. }));
+    let honest = fault.is_none() || heals || matches!(fault, Some(Fault::Garbage { .. }));
     if let Some(fault) = fault {
         relay.set_faults(FaultPlan::new().with(fault));
     }
     let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
-    Site { url, relay, up: true, honest }
+    Site { url, relay, up: true, honest, heals }
 }
