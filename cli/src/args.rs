@@ -7,11 +7,12 @@ use clap::{Args, Parser, Subcommand};
 use nostr_pool_tokio::Quorum;
 use nostr_proto::{EventId, Filter, Kind, PublicKey, RelayUrl, Timestamp};
 
+use crate::filter;
 use crate::parse::{self, EventTag, FilterTag};
 
 /// Read from, publish to and check Nostr relays, many at once.
 #[derive(Debug, Parser)]
-#[command(name = "nostr-pool", version, arg_required_else_help = true, after_help = MAIN_HELP, max_term_width = 100)]
+#[command(name = "nostr-pool", bin_name = "nostr-pool", version, arg_required_else_help = true, after_help = MAIN_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -64,7 +65,8 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Check the ids and signatures of events.
     ///
-    /// Reads events as JSON lines, from files or from stdin. Prints for each `valid ID`, or `line N: ` and why it is not.
+    /// Reads events as JSON lines, from files or from stdin. Prints for each `valid ID`, or `line N: ` and why it is not;
+    /// where several files are named, the file's name and `: ` go before.
     /// The counts come last, on stderr. A line may be 1 MiB long; the input has no limit.
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArgs),
@@ -92,10 +94,10 @@ pub(crate) struct ReqArgs {
     #[arg(long = "relay", value_name = "URL", required = true, value_parser = parse::relay)]
     pub(crate) relays: Vec<RelayUrl>,
     /// A whole filter, as NIP-01 writes it; may be repeated
-    #[arg(long = "filter", value_name = "JSON", value_parser = parse::filter)]
+    #[arg(long = "filter", value_name = "JSON", value_parser = filter::parse)]
     pub(crate) filters: Vec<Filter>,
     /// Events of this kind; may be repeated
-    #[arg(long = "kind", value_name = "NUMBER", value_parser = parse::kind)]
+    #[arg(long = "kind", value_name = "NUMBER", value_parser = parse::kind, allow_negative_numbers = true)]
     pub(crate) kinds: Vec<Kind>,
     /// Events by this author, in hex or as npub; may be repeated
     #[arg(long = "author", value_name = "KEY", value_parser = parse::author)]
@@ -107,13 +109,13 @@ pub(crate) struct ReqArgs {
     #[arg(long = "tag", value_name = "LETTER=VALUE", value_parser = parse::filter_tag)]
     pub(crate) tags: Vec<FilterTag>,
     /// Events created at this unix time or later
-    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp, allow_negative_numbers = true)]
     pub(crate) since: Option<Timestamp>,
     /// Events created at this unix time or earlier
-    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp, allow_negative_numbers = true)]
     pub(crate) until: Option<Timestamp>,
     /// The newest N stored events of each relay
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::limit, allow_negative_numbers = true)]
     pub(crate) limit: Option<u32>,
     /// Events that match these words (relays with NIP-50 only)
     #[arg(long, value_name = "WORDS")]
@@ -122,7 +124,7 @@ pub(crate) struct ReqArgs {
     #[arg(long)]
     pub(crate) live: bool,
     /// Wait at most this long for stored events [default: 10 s after the last event, 60 s in all]
-    #[arg(long, value_name = "SECONDS", value_parser = parse::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Option<Duration>,
     /// When done, say on stderr what each relay answered, and the CPU and wall time
     #[arg(long)]
@@ -140,11 +142,12 @@ Examples:
   nostr-pool req --relay wss://a.example --filter '{\"kinds\":[1]}' --filter '{\"kinds\":[6],\"limit\":5}'
   nostr-pool req --relay wss://a.example --kind 1 --stats --quiet
 
-Everything but events goes to stderr: relays that did not answer in full are named there.
+Everything but events goes to stderr: relays that did not answer in full, or sent what is forged
+or cannot be read, are named there.
 
 Exit codes:
     0  at least one relay sent all it had (or the reader of stdout went away)
-    1  no relay could be asked: none was reached, or all refused
+    1  no relay was reached, or all that were refused, even after sending some events
     2  relays were asked, but none sent all it had in time, or events were skipped because
        they were read too slowly: events may be missing
    64  an argument is at fault
@@ -157,16 +160,16 @@ pub(crate) struct PublishArgs {
     #[arg(long = "relay", value_name = "URL", required = true, value_parser = parse::relay)]
     pub(crate) relays: Vec<RelayUrl>,
     /// How many relays must accept an event: a number, `all` or `majority`
-    #[arg(long, value_name = "N|all|majority", default_value = "1", value_parser = parse::quorum)]
+    #[arg(long, value_name = "N|all|majority", default_value = "1", value_parser = parse::quorum, allow_negative_numbers = true)]
     pub(crate) quorum: Quorum,
     /// Without a verdict by then, an event's verdict is `indeterminate`
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse::seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
     /// The content of an event to sign and publish [default with --kind or --tag: empty]
     #[arg(long, value_name = "TEXT")]
     pub(crate) content: Option<String>,
     /// Its kind [default: 1]
-    #[arg(long, value_name = "NUMBER", value_parser = parse::kind)]
+    #[arg(long, value_name = "NUMBER", value_parser = parse::kind, allow_negative_numbers = true)]
     pub(crate) kind: Option<Kind>,
     /// A tag for it: NAME=VALUE or a JSON array of strings; may be repeated
     #[arg(long = "tag", value_name = "TAG", value_parser = parse::event_tag)]
@@ -204,7 +207,7 @@ An object of --json:
 Exit codes, the worst of all events:
     0  every event reached its quorum (or the reader of stdout went away)
     1  a quorum is out of reach
-    2  a verdict is indeterminate: neither was certain in time
+    2  a verdict is indeterminate: neither was certain in time, or no connection ever came
    64  an argument or a line of input is at fault
   130  ended by Ctrl-C";
 

@@ -7,12 +7,16 @@ use std::path::Path;
 use nostr_proto::{Keys, SecretKey};
 
 use crate::exit::Stop;
+use crate::secrets;
 
 /// The environment variable that may hold the key.
 pub(crate) const KEY_VARIABLE: &str = "NOSTR_SECRET_KEY";
 
 /// The longest key file that is read, in bytes.
 const MAX_KEY_FILE: u64 = 4096;
+
+/// The byte order mark that some editors put at the start of a file.
+const BOM: char = '\u{feff}';
 
 /// The user's keys, from `file` if one is named, from the environment otherwise. No message repeats any part of them.
 pub(crate) fn load(file: Option<&Path>) -> Result<Keys, Stop> {
@@ -32,7 +36,7 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Keys, Stop> {
 }
 
 fn parse(text: &str) -> Result<Keys, String> {
-    let text = text.trim();
+    let text = text.trim_start_matches(BOM).trim();
     if text.is_empty() {
         return Err("it holds no key".to_owned());
     }
@@ -45,7 +49,7 @@ fn read_file(path: &Path) -> Result<String, Stop> {
     if SecretKey::parse(&shown).is_ok() {
         return Err(Stop::usage("--key-file takes the path of a file that holds the key, not the key itself"));
     }
-    let fail = |reason: &str| Stop::usage(format!("--key-file {shown}: {reason}"));
+    let fail = |reason: &str| Stop::usage(format!("--key-file {}: {reason}", secrets::without_hex(&shown)));
     let file = File::open(path).map_err(|e| fail(&e.to_string()))?;
     let mut text = String::new();
     match file.take(MAX_KEY_FILE + 1).read_to_string(&mut text) {
@@ -66,7 +70,7 @@ mod tests {
     #[test]
     fn hex_and_nsec_name_the_same_key() {
         let hex = parse(&format!("{HEX}\n")).unwrap();
-        let nsec = parse(&format!("  {NSEC}\r\n")).unwrap();
+        let nsec = parse(&format!("\u{feff}  {NSEC}\r\n")).unwrap();
         assert_eq!(hex.public_key(), nsec.public_key());
     }
 

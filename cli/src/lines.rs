@@ -1,9 +1,21 @@
 //! Lines of input, each of bounded length.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, IsTerminal as _};
+
+use crate::output;
 
 /// Bytes of one line that are looked at: the largest event that the library takes.
 pub(crate) const MAX_LINE: usize = 1 << 20;
+
+/// The byte order mark that some editors put at the start of a file.
+const BOM: &[u8] = "\u{feff}".as_bytes();
+
+/// Tells a person who may wonder what is waited for.
+pub(crate) fn note_terminal() {
+    if io::stdin().is_terminal() {
+        output::note("reading events from stdin, one JSON object a line; Ctrl-D ends");
+    }
+}
 
 /// One line of input.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +91,9 @@ impl<R: BufRead> LineReader<R> {
                 break;
             }
         }
+        if self.number == 1 && line.starts_with(BOM) {
+            line.drain(..BOM.len());
+        }
         Ok(Some(if too_long {
             Line::Bad("the line is longer than 1 MiB")
         } else {
@@ -127,6 +142,16 @@ mod tests {
             assert_eq!(lines[1], (2, Line::Bad("the line is longer than 1 MiB")));
             assert_eq!(lines[2], (3, Line::Bad("the line is not UTF-8")));
             assert_eq!(lines[3], (4, Line::Text("ok".to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_start_only() {
+        let text = |s: &str| Line::Text(s.to_owned());
+        for buffer in [1, 2, 3, 64] {
+            let lines = read("\u{feff}a\n\u{feff}b\n".as_bytes(), buffer, 8);
+            assert_eq!(lines, [(1, text("a")), (2, text("\u{feff}b"))]);
+            assert_eq!(read("\u{feff}\n".as_bytes(), buffer, 8), []);
         }
     }
 

@@ -3,6 +3,8 @@
 mod args;
 mod demo;
 mod exit;
+mod filter;
+mod hangup;
 mod interrupt;
 mod key;
 mod lines;
@@ -11,6 +13,7 @@ mod parse;
 mod publish;
 mod relays;
 mod req;
+mod secrets;
 mod usage;
 mod verify;
 

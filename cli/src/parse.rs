@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nostr_pool_tokio::Quorum;
-use nostr_proto::{EventId, Filter, Kind, PublicKey, RelayUrl, Timestamp};
+use nostr_proto::{EventId, Kind, PublicKey, RelayUrl, Timestamp};
 
 /// The longest time that can be asked for, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -11,11 +11,6 @@ const MAX_SECONDS: f64 = 86_400.0;
 /// `--relay`.
 pub(crate) fn relay(text: &str) -> Result<RelayUrl, String> {
     RelayUrl::parse(text).map_err(|e| e.to_string())
-}
-
-/// `--filter`.
-pub(crate) fn filter(text: &str) -> Result<Filter, String> {
-    Filter::from_json(text).map_err(|e| e.to_string())
 }
 
 /// `--kind`.
@@ -31,6 +26,11 @@ pub(crate) fn author(text: &str) -> Result<PublicKey, String> {
 /// `--id`.
 pub(crate) fn id(text: &str) -> Result<EventId, String> {
     text.parse().map_err(|e| format!("an event id is 64 hex digits: {e}"))
+}
+
+/// `--limit`.
+pub(crate) fn limit(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a limit is a number from 0 to 4294967295".to_owned())
 }
 
 /// `--since` and `--until`.

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nostr_pool_tokio::{Config, GapCause, LegOutcome, Pool, PublishStatus, RelayRecord, Tokio, UnknownCause, Verdict};
+use nostr_pool_tokio::{
+    Config, GapCause, LegOutcome, Pool, PublishStatus, RelayCounters, RelayRecord, Tokio, UnknownCause, Verdict,
+};
 use nostr_proto::{RelayUrl, Timestamp};
 
 use crate::exit::Stop;
+use crate::output;
 
 /// Relays named more than once count once.
 pub(crate) fn distinct(relays: &[RelayUrl]) -> Vec<RelayUrl> {
@@ -40,6 +43,24 @@ fn with_error(what: &str, record: Option<&RelayRecord>) -> String {
         Some(error) => format!("{what}: {error}"),
         None => what.to_owned(),
     }
+}
+
+/// What was wrong with a relay's messages; `None` if nothing was.
+pub(crate) fn faults(counters: &RelayCounters) -> Option<String> {
+    let mut faults = Vec::new();
+    for (n, noun) in [
+        (counters.forged, "forged event"),
+        (counters.unmatched, "unwanted event"),
+        (counters.dropped, "unverified event"),
+    ] {
+        if n > 0 {
+            faults.push(format!("{} dropped", output::count(n, noun)));
+        }
+    }
+    if counters.garbage > 0 {
+        faults.push(format!("{} could not be read", output::count(counters.garbage, "message")));
+    }
+    (!faults.is_empty()).then(|| faults.join(", "))
 }
 
 /// What may be missing, and why.
@@ -90,4 +111,22 @@ pub(crate) fn verdict(verdict: &Verdict) -> &'static str {
 /// The wall clock. One that is set before 1970 reads as 1970.
 pub(crate) fn unix_now() -> Timestamp {
     Timestamp::new(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_of_a_relay_is_told_and_nothing_else() {
+        let well = RelayCounters { events: 9, duplicates: 4, notices: 1, unsolicited: 2, ..RelayCounters::default() };
+        assert_eq!(faults(&well), None);
+        let one = RelayCounters { garbage: 1, ..well };
+        assert_eq!(faults(&one).unwrap(), "1 message could not be read");
+        let all = RelayCounters { forged: 5, unmatched: 1, dropped: 2, garbage: 3, ..well };
+        assert_eq!(
+            faults(&all).unwrap(),
+            "5 forged events dropped, 1 unwanted event dropped, 2 unverified events dropped, 3 messages could not be read"
+        );
+    }
 }

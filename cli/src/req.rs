@@ -1,18 +1,20 @@
 //! `nostr-pool req`: events from relays to stdout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 use futures::{FutureExt as _, StreamExt as _};
 use indicatif::ProgressBar;
 use nostr_pool_tokio::{
-    Config, Coverage, GapCause, Item, LegOutcome, LegState, Mode, Pool, RelayUpdate, SubscribeOptions, Subscription,
+    Config, Coverage, GapCause, Item, LegOutcome, LegReport, LegState, Mode, Pool, RelayUpdate, SubscribeOptions,
+    Subscription, Why,
 };
 use nostr_proto::{Filter, RelayUrl};
 
 use crate::args::ReqArgs;
 use crate::exit::{Exit, Stop};
+use crate::hangup;
 use crate::interrupt::interrupted;
 use crate::output::{self, Lines};
 use crate::relays;
@@ -52,6 +54,7 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
             return Err(stop);
         }
     };
+    reading.print_faults(&urls);
     if args.stats {
         reading.print_stats(&urls, started);
     }
@@ -118,6 +121,8 @@ struct Reading<'a> {
     coverage: Option<Coverage>,
     /// How each relay's request stands, for the time before the coverage is known.
     legs: BTreeMap<RelayUrl, LegState>,
+    /// Relays that refused for a time. The pool tells why only of those that refused for good.
+    put_off: BTreeSet<RelayUrl>,
     events: u64,
     /// Events were dropped here, not by a relay.
     lost: bool,
@@ -127,12 +132,23 @@ impl<'a> Reading<'a> {
     fn new(args: &'a ReqArgs, pool: &'a Pool) -> Self {
         let bar = if output::may_draw(!args.quiet) { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { args, pool, lines: Lines::stdout(), bar, coverage: None, legs: BTreeMap::new(), events: 0, lost: false }
+        Self {
+            args,
+            pool,
+            lines: Lines::stdout(),
+            bar,
+            coverage: None,
+            legs: BTreeMap::new(),
+            put_off: BTreeSet::new(),
+            events: 0,
+            lost: false,
+        }
     }
 
     async fn run(&mut self, subscription: &mut Subscription) -> Result<End, Stop> {
         let mut news = self.pool.status();
         let mut interrupt = Box::pin(interrupted());
+        let mut gone = Box::pin(hangup::reader_gone());
         let mut taken = 0_u64;
         loop {
             taken += 1;
@@ -145,6 +161,7 @@ impl<'a> Reading<'a> {
                     tokio::select! {
                         biased;
                         () = &mut interrupt => return Ok(End::Interrupted),
+                        () = &mut gone, if !self.args.quiet => return Err(Stop::PipeClosed),
                         Some(news) = news.next() => {
                             self.relay_news(&news.relay, &news.update);
                             continue;
@@ -180,6 +197,9 @@ impl<'a> Reading<'a> {
                     self.say(&relay, "live");
                 } else if let (true, LegState::Closed(reason)) = (self.args.live, &state) {
                     self.say(&relay, &format!("refused: {reason}"));
+                }
+                if matches!(state, LegState::Waiting(Why::Pause)) {
+                    self.put_off.insert(relay.clone());
                 }
                 self.legs.insert(relay, state);
             }
@@ -232,8 +252,25 @@ impl<'a> Reading<'a> {
     fn print_incomplete(&self, coverage: &Coverage) {
         for leg in &coverage.legs {
             if !matches!(leg.outcome, LegOutcome::Eose { .. }) {
-                let record = self.pool.relay(&leg.relay);
-                self.say(&leg.relay, &relays::answer(&leg.outcome, record.as_ref()));
+                self.say(&leg.relay, &self.answer(leg));
+            }
+        }
+    }
+
+    fn answer(&self, leg: &LegReport) -> String {
+        let answer = relays::answer(&leg.outcome, self.pool.relay(&leg.relay).as_ref());
+        if leg.outcome == LegOutcome::TimedOut && self.put_off.contains(&leg.relay) {
+            format!("{answer}: it refused for now, and wants to be asked again later")
+        } else {
+            answer
+        }
+    }
+
+    /// Names the relays whose messages were not all as they should be.
+    fn print_faults(&self, urls: &[RelayUrl]) {
+        for url in urls {
+            if let Some(faults) = self.pool.relay(url).and_then(|record| relays::faults(&record.counters)) {
+                self.say(url, &faults);
             }
         }
     }
@@ -245,7 +282,7 @@ impl<'a> Reading<'a> {
             let c = record.as_ref().map(|r| r.counters).unwrap_or_default();
             let leg = self.coverage.iter().flat_map(|c| &c.legs).find(|leg| leg.relay == *url);
             let answer = match leg {
-                Some(leg) => relays::answer(&leg.outcome, record.as_ref()),
+                Some(leg) => self.answer(leg),
                 None => "had not come to an end".to_owned(),
             };
             let faults = c.unmatched + c.garbage + c.unsolicited + c.dropped;

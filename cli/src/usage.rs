@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::exit::Exit;
 use crate::output;
+use crate::secrets;
 
 /// Characters of a faulty value that are shown.
 const SHOWN: usize = 60;
@@ -39,15 +40,21 @@ fn message(error: &clap::Error) -> String {
         && let (Some(arg), Some(value), Some(reason)) =
             (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue), error.source())
     {
-        return format!("{arg}: {reason} (given: '{}')", output::cut(value, SHOWN));
+        let value = if arg.starts_with("--relay") { secrets::without_password(value) } else { value.to_owned() };
+        return format!("{arg}: {reason} (given: '{}')", output::cut(&without_secrets(&value), SHOWN));
     }
     let rendered = error.render().to_string();
     let rendered = rendered.strip_prefix("error: ").unwrap_or(&rendered);
     // The first paragraph says what is wrong; usage and hints follow after a blank line.
     let lines = rendered.lines().map(str::trim).take_while(|line| !line.is_empty());
-    let fault = lines.collect::<Vec<_>>().join(" ");
+    let fault = without_secrets(&lines.collect::<Vec<_>>().join(" "));
     match text(ContextKind::SuggestedArg).or_else(|| text(ContextKind::SuggestedSubcommand)) {
         Some(similar) => format!("{fault}; did you mean '{similar}'?"),
         None => fault,
     }
+}
+
+/// Before anything is cut, for a part of a secret is none that can be told from other text.
+fn without_secrets(text: &str) -> String {
+    secrets::without_nsec(&secrets::without_hex(&secrets::without_passwords(text)))
 }

@@ -13,7 +13,7 @@ use nostr_proto::{Event, EventId, verify_event};
 use crate::args::VerifyArgs;
 use crate::exit::{Exit, Stop};
 use crate::interrupt::interrupted;
-use crate::lines::{Line, LineReader};
+use crate::lines::{self, Line, LineReader};
 use crate::output::{self, Lines};
 
 /// Lines checked together, spread over the processor's cores.
@@ -76,14 +76,16 @@ fn check_all(args: &VerifyArgs, tally: &Tally) -> Result<Exit, Stop> {
     let mut lines = Lines::stdout();
     let mut exit = Exit::Ok;
     for file in files {
-        let name = if several { format!("{}: ", output::one_line(&file.display().to_string())) } else { String::new() };
+        let path = file.display().to_string();
+        let name = if several { format!("{}: ", output::one_line(&path)) } else { String::new() };
         let checked = if file.as_os_str() == "-" {
+            lines::note_terminal();
             let bar = bar(args, None);
-            Check { args, tally, name, lines: &mut lines, bar }.input(io::stdin())
+            Check { args, tally, source: "stdin".to_owned(), name, lines: &mut lines, bar }.input(io::stdin())
         } else {
             open(file).and_then(|(input, length)| {
                 let bar = bar(args, Some(length));
-                Check { args, tally, name, lines: &mut lines, bar }.input(input)
+                Check { args, tally, source: path, name, lines: &mut lines, bar }.input(input)
             })
         };
         match checked {
@@ -125,6 +127,9 @@ fn bar(args: &VerifyArgs, length: Option<u64>) -> ProgressBar {
 struct Check<'a> {
     args: &'a VerifyArgs,
     tally: &'a Tally,
+    /// What is read: a path, or `stdin`.
+    source: String,
+    /// What goes before each line of output.
     name: String,
     lines: &'a mut Lines,
     bar: ProgressBar,
@@ -161,7 +166,7 @@ impl Check<'_> {
                     }
                     batch.push((number, line));
                 }
-                Err(e) => return Err(Stop::usage(format!("{}cannot read the input: {e}", self.name))),
+                Err(e) => return Err(Stop::usage(format!("{}: {e}", self.source))),
             }
             if batch.len() >= BATCH || bytes >= BATCH_BYTES || !reader.has_line_at_hand() {
                 return Ok(batch);

@@ -31,6 +31,17 @@ fn the_demo_passes_and_tells_what_happens() {
     // Connections and gaps are told by different streams, so which comes first is open.
     assert!(run.stdout.contains("charlie  connection open again"), "{run:?}");
     assert_eq!(run.stdout.matches("    ✓ ").count(), 6, "{}", run.stdout);
+    for line in run.stdout.lines() {
+        assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");
+    }
+    // No event is counted twice over.
+    for name in ["alpha", "bravo", "charlie", "delta", "mallory"] {
+        let table = run.stdout.lines().skip_while(|line| !line.trim_start().starts_with("relay "));
+        let row = table.map(str::trim).find(|line| line.starts_with(name)).unwrap();
+        let numbers = row.split_whitespace().skip(1).take(4).map(|n| n.parse::<u64>().unwrap()).collect::<Vec<_>>();
+        let [_, sent, copies, forged] = numbers[..] else { panic!("{row}") };
+        assert!(sent >= copies + forged, "{row}");
+    }
     assert!(!run.stdout.contains('✗') && !run.stdout.contains('\u{1b}'), "{}", run.stdout);
 }
 

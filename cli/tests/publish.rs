@@ -114,7 +114,13 @@ fn nobody_there_is_indeterminate_at_the_timeout_and_said_at_once() {
     let run = run_on(json_lines(&notes(1)), &args(&[nobody()], &["--timeout", "1"])).exits(2);
     assert!(begun.elapsed() >= Duration::from_secs(1) && begun.elapsed() < Duration::from_secs(5));
     assert!(run.fault().contains("not connected: "), "{run:?}");
+    assert!(run.lines()[0].ends_with(" indeterminate: 0 of 1 relay accepted, 1 needed"), "{run:?}");
     assert!(run.lines()[1].contains("no connection"), "{run:?}");
+    let urls = [nobody(), nobody(), nobody()];
+    let more = ["--timeout", "0.5", "--quorum", "majority", "--json"];
+    let run = run_on(json_lines(&notes(1)), &args(&urls, &more)).exits(2);
+    let object: Value = serde_json::from_str(run.lines()[0]).unwrap();
+    assert_eq!((&object["accepted"], &object["needed"]), (&0.into(), &2.into()), "{run:?}");
 }
 
 #[test]
@@ -187,7 +193,7 @@ fn a_kind_or_tag_alone_is_an_event_without_content() {
 fn no_events_are_no_fault() {
     let relay = relay();
     let run = run(&args(&[relay.url()], &[])).exits(0);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "no events on stdin\n"));
 }
 
 #[test]

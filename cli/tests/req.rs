@@ -102,6 +102,22 @@ fn liars_change_nothing_and_are_counted() {
     assert_eq!((honest_forged, honest_faults), (0, 0), "{run:?}");
     assert!(row(&urls[1])[2] > 50, "{run:?}");
     assert!(row(&urls[2])[3] >= 49, "{run:?}");
+    let (forged, faults) = (row(&urls[1])[2], row(&urls[2])[3]);
+    let notes = [
+        format!("{}: {forged} forged events dropped\n", urls[1]),
+        format!("{}: {faults} messages could not be read\n", urls[2]),
+    ];
+    assert!(notes.iter().all(|note| run.stderr.contains(note)), "{run:?}");
+    assert!(!run.stderr.contains(&format!("{}: ", urls[0])), "{run:?}");
+}
+
+#[test]
+fn a_liar_is_named_without_being_asked_about() {
+    let relay = relay_with(&notes(3));
+    relay.set_faults(Fault::ForgeSignature { every: 1 });
+    let run = run(&args(&[relay.url()], &[])).exits(0);
+    assert_eq!(run.stdout, "");
+    assert_eq!(run.fault(), format!("{}: 3 forged events dropped", relay.url()));
 }
 
 #[test]
@@ -161,6 +177,14 @@ fn no_end_in_time_leaves_it_open_whether_all_came() {
     assert!(begun.elapsed() < Duration::from_secs(4));
     assert_eq!(run.lines().len(), 5);
     assert!(run.fault().contains("did not come to an end in time"), "{run:?}");
+}
+
+#[test]
+fn a_refusal_for_a_time_is_told_when_the_time_is_up() {
+    let relay = relay_with(&notes(5));
+    relay.set_faults(Fault::RefuseReq { reason: "rate-limited: later".to_owned() });
+    let run = run(&args(&[relay.url()], &["--timeout", "0.7"])).exits(2);
+    assert!(run.fault().contains("in time: it refused for now"), "{run:?}");
 }
 
 /// Starts a live read and waits until it has printed so many lines.
@@ -250,6 +274,19 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     drop(child.stdout.take());
     let run = finish(child).exits(0);
     assert!(!run.stderr.contains("error"), "{run:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_that_goes_away_is_noticed_though_nothing_is_printed() {
+    let relay = relay_with(&notes(1));
+    let (mut child, stdout, _) = live(&[relay.url()], &[], 1);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(child.try_wait().unwrap(), None, "it goes on for as long as somebody reads");
+    drop(stdout);
+    let begun = Instant::now();
+    finish(child).exits(0);
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
 }
 
 #[test]

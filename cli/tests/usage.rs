@@ -33,10 +33,25 @@ fn every_bad_argument_is_named_with_its_reason() {
         (&["req", "--relay", URL, "--since", "yesterday"], &["--since", "seconds since 1970"]),
         (&["req", "--relay", URL, "--until=-5"], &["--until", "seconds since 1970"]),
         (&["req", "--relay", URL, "--since", "2", "--until", "1"], &["--since", "later than --until"]),
-        (&["req", "--relay", URL, "--limit", "many"], &["--limit", "invalid digit"]),
+        (&["req", "--relay", URL, "--since", "-5"], &["--since", "seconds since 1970"]),
+        (&["req", "--relay", URL, "--kind", "-1"], &["--kind", "0 to 65535"]),
+        (&["req", "--relay", URL, "--limit", "-1"], &["--limit", "0 to 4294967295"]),
+        (&["req", "--relay", URL, "--timeout", "-1"], &["--timeout", "more than 0"]),
+        (&["req", "--relay", URL, "--limit", "many"], &["--limit", "a limit is a number"]),
+        (
+            &["req", "--relay", URL, "--limit", "99999999999999999999"],
+            &["--limit", "a limit is a number from 0 to 4294967295"],
+        ),
+        (
+            &["req", "--relay", URL, "--filter", r#"{"kind":[1]}"#],
+            &["--filter", "field \"kind\" (did you mean \"kinds\"?)"],
+        ),
+        (&["req", "--relay", URL, "--filter", r#"{"since":2,"until":1}"#], &["--filter", "later than until"]),
         (&["req", "--relay", URL, "--timeout", "0"], &["--timeout", "more than 0"]),
         (&["req", "--relay", URL, "--bogus"], &["--bogus"]),
         (&["publish", "--relay", URL, "--quorum", "0"], &["--quorum", "at least one"]),
+        (&["publish", "--relay", URL, "--quorum", "-1"], &["--quorum", "majority"]),
+        (&["publish", "--relay", URL, "--timeout", "-1"], &["--timeout", "more than 0"]),
         (&["publish", "--relay", URL, "--quorum", "some"], &["--quorum", "majority"]),
         (&["publish", "--relay", URL, "--quorum", "2"], &["--quorum", "only 1 is named"]),
         (&["publish", "--relay", URL, "--relay", "ws://127.0.0.1:1/", "--quorum", "2"], &["--quorum", "only 1"]),
@@ -44,7 +59,7 @@ fn every_bad_argument_is_named_with_its_reason() {
         (&["publish", "--relay", URL, "--content", "x"], &["--key-file", "NOSTR_SECRET_KEY"]),
         (&["publish", "--relay", URL, "--tag", "novalue"], &["--tag", "NAME=VALUE"]),
         (&["publish", "--relay", URL, "--tag", "[1]"], &["--tag", "array of strings"]),
-        (&["publish", "--relay", URL, "--kind", "-1"], &["-1"]),
+        (&["publish", "--relay", URL, "--kind", "-1"], &["--kind", "0 to 65535"]),
         (&["publish", "--relay", URL, "--key-file", "k"], &["--key-file", "nothing to sign"]),
         (
             &["publish", "--relay", URL, "--content", "x", "--key-file", "/no/such"],
@@ -115,6 +130,7 @@ fn a_key_is_never_shown() {
     let no_key = &SECRET_HEX[..63];
     let file = temp_file("no-key", no_key.as_bytes());
     let file = file.to_str().unwrap();
+    let in_folder = concat!("/no/such/", "67dea2ed018072d675f5415ecfaed7d2597555e202d85b3d65ea4e58d2d92ffa");
     let publish = ["publish", "--relay", URL, "--content", "x"];
     let with = |more: &[&'static str]| [&publish[..], more].concat();
     let cases = [
@@ -123,13 +139,17 @@ fn a_key_is_never_shown() {
         with(&["--key", SECRET_NSEC]),
         with(&[SECRET_NSEC]),
         vec!["req", "--relay", SECRET_NSEC],
+        with(&["--key-file", no_key]),
+        with(&["--key-file", in_folder]),
+        with(&["--key", SECRET_HEX]),
+        vec!["req", "--relay", SECRET_HEX],
         vec!["req", "--relay", URL, "--author", SECRET_NSEC],
         vec!["publish", "--relay", URL, "--content", "x", "--key-file", file],
     ];
     for args in &cases {
         let run = run(args).exits(64);
         let shown = format!("{}{}", run.stdout, run.fault());
-        for secret in [SECRET_NSEC, SECRET_HEX, no_key, &SECRET_NSEC[6..30]] {
+        for secret in [SECRET_NSEC, no_key, &SECRET_HEX[..60], &SECRET_NSEC[6..30], "……"] {
             assert!(!shown.contains(secret), "{args:?}: {shown}");
         }
     }
@@ -137,6 +157,31 @@ fn a_key_is_never_shown() {
         let run = finish(command(&publish).env("NOSTR_SECRET_KEY", variable).spawn().unwrap()).exits(64);
         assert!(run.fault().contains("NOSTR_SECRET_KEY"), "{run:?}");
         assert!(variable.is_empty() || !run.fault().contains(variable), "{run:?}");
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_never_shown() {
+    let long = format!("ws://user:hunter2{}@relay.example", "x".repeat(100));
+    let urls = ["ws://user:hunter2@relay.example", "ws://user:a hunter2'@relay", "ws://user:hunter2/@relay:x", &long];
+    for url in urls {
+        for args in [&["req", "--relay", url][..], &["publish", "--relay", url], &["verify", "--relay", url]] {
+            let run = run(args).exits(64);
+            assert!(!run.fault().contains("hunter2"), "{run:?}");
+        }
+    }
+    let run = run(&["req", "--relay", urls[0]]).exits(64);
+    assert!(run.fault().contains("ws://…@relay.example") && run.fault().contains("user name or password"), "{run:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn the_command_keeps_its_name_whatever_it_is_called_by() {
+    use std::os::unix::process::CommandExt as _;
+
+    for args in [&["--help"][..], &["req", "--help"]] {
+        let run = finish(command(args).arg0("some/other-name").spawn().unwrap()).exits(0);
+        assert!(run.stdout.contains("Usage: nostr-pool ") && !run.stdout.contains("other-name"), "{run:?}");
     }
 }
 

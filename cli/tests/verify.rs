@@ -65,6 +65,23 @@ fn files_are_told_apart() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_cannot_be_read_is_named() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let named = run(&["verify", folder]).exits(64);
+    assert!(named.stderr.starts_with(&format!("error: {folder}: Is a directory")), "{named:?}");
+    let stdin = std::fs::File::open(folder).unwrap();
+    let unnamed = finish(command(&["verify"]).stdin(stdin).spawn().unwrap()).exits(64);
+    assert!(unnamed.stderr.starts_with("error: stdin: Is a directory"), "{unnamed:?}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_fault() {
+    let run = run_on(format!("\u{feff}{}", json_lines(&notes(2))), &["verify"]).exits(0);
+    assert_eq!(run.lines().len(), 2, "{run:?}");
+}
+
+#[test]
 fn no_input_is_no_fault() {
     let run = run(&["verify"]).exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "0 events: 0 valid, 0 not\n"));

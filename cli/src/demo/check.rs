@@ -43,10 +43,10 @@ pub(crate) async fn reckon(stage: &mut Stage) -> Result<bool, Stop> {
         let word = styled(BAD.bold(), "FAIL");
         screen.line(&format!(" {word}  {failed} of {}, after {seconds:.1} s", count(checks.len(), "check")));
     } else {
-        screen.line(&format!(" {}  {summary}, in {seconds:.1} s", styled(GOOD.bold(), "PASS")));
+        screen.line(&format!(" {}  {summary} ({seconds:.1} s)", styled(GOOD.bold(), "PASS")));
         screen.line("");
         screen.line("    Now on real relays:");
-        screen.line("    nostr-pool req --relay wss://RELAY --relay wss://ANOTHER --kind 1 --limit 5 --stats");
+        screen.line("    nostr-pool req --relay wss://A --relay wss://B --kind 1 --limit 5 --stats");
     }
     screen.check()?;
     Ok(failed == 0)
@@ -69,7 +69,7 @@ fn table(cast: &Cast, board: &Board) -> Vec<String> {
 fn summary(board: &Board) -> String {
     let (copies, forged) = board.dropped();
     let events = count(board.delivered.len(), "event");
-    format!("{events} delivered, each exactly once; {copies} copies and {forged} forgeries dropped")
+    format!("{events}, each exactly once; {copies} copies, {forged} forgeries dropped")
 }
 
 fn checks(cast: &Cast, board: &Board) -> Vec<Check> {
@@ -120,7 +120,7 @@ fn genuine(cast: &Cast, held: &BTreeSet<EventId>, board: &Board) -> Check {
     let forged = board.rows[LIAR].counters.forged;
     let text = match (false_ones, forged) {
         (0, 0) => "mallory's forgeries were not noticed".to_owned(),
-        (0, n) => format!("each is word for word as written: none of mallory's {n} forgeries got through"),
+        (0, n) => format!("each is word for word as written; mallory's {n} forgeries stayed out"),
         (n, _) => format!("{n} delivered events are not as they were written"),
     };
     Check { passed: false_ones == 0 && forged > 0, text }
@@ -145,7 +145,7 @@ fn everywhere(cast: &Cast, board: &Board) -> Check {
     }
     let all = published == board.verdicts.0 + board.verdicts.1;
     let text = match (missing, all) {
-        (0, true) => "past the quorum they were delivered to all five, charlie too once it was back".to_owned(),
+        (0, true) => "past the quorum they reached all five, charlie once it was back".to_owned(),
         (0, false) => format!("{published} were published, but there are not as many verdicts"),
         (n, _) => format!("{n} deliveries did not come to pass"),
     };
@@ -199,6 +199,41 @@ mod tests {
         let seq = board.items.len() as u64;
         let event = verify_event(event).unwrap();
         board.deliver(EventItem { event, mark: Mark::Stored, relays: Vec::new(), seq });
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        let (mut cast, mut board) = all_is_well();
+        for n in 0..60 {
+            let note = cast.note(format!("more {n}"));
+            for relay in &cast.relays {
+                relay.server.with(|relay| relay.store(note.clone()));
+            }
+            deliver(&mut board, note);
+        }
+        for n in 0..120 {
+            cast.note_elsewhere(LOST, format!("unseen {n}"));
+            deliver(&mut board, cast.written().last().unwrap().clone());
+        }
+        board.verdicts = (62, 0);
+        for row in &mut board.rows {
+            row.counters.forged = 199;
+            row.counters.duplicates = 199;
+        }
+        let mut texts: Vec<_> = checks(&cast, &board).into_iter().map(|check| (check.passed, check.text)).collect();
+        assert!(texts.iter().all(|(passed, _)| *passed), "{texts:?}");
+        board.verdicts = (100, 100);
+        board.rows[LOST].gaps = (100, 0);
+        board.delivered.clear();
+        texts.extend(checks(&cast, &board).into_iter().map(|check| (check.passed, check.text)));
+        for (_, text) in texts {
+            assert!("    ✓ ".chars().count() + text.chars().count() <= 80, "{text}");
+        }
+        let pass = format!(" PASS  {} (14.9 s)", summary(&board));
+        assert!(pass.chars().count() <= 80, "{pass}");
+        for row in table(&cast, &board) {
+            assert!(anstream::adapter::strip_str(&row).to_string().chars().count() <= 76, "{row}");
+        }
     }
 
     /// Which checks fail after something was done to the board and the cast.

@@ -4,6 +4,7 @@ mod acts;
 mod board;
 mod cast;
 mod check;
+mod echo;
 mod panel;
 mod screen;
 mod stage;

@@ -11,6 +11,7 @@ use crate::exit::Stop;
 use crate::output::{FAINT, Lines, PLACE, STRONG, styled};
 
 use super::board::Board;
+use super::echo::NoEcho;
 use super::panel;
 
 /// Columns that prose is wrapped to.
@@ -35,6 +36,8 @@ struct Bars {
     lines: Vec<ProgressBar>,
     /// The panel is gone for good.
     closed: bool,
+    /// For as long as there is a panel.
+    no_echo: Option<NoEcho>,
 }
 
 impl Screen {
@@ -46,7 +49,8 @@ impl Screen {
         } else {
             let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
             let multi = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-            Kind::Panel { multi, bars: Mutex::new(Bars::default()), colour }
+            let bars = Bars { no_echo: Some(NoEcho::new()), ..Bars::default() };
+            Kind::Panel { multi, bars: Mutex::new(bars), colour }
         };
         Self { kind, started: Instant::now() }
     }
@@ -142,6 +146,7 @@ impl Screen {
             }
             // As above: a terminal that is gone ends the process by its own signal.
             let _ = multi.clear();
+            bars.no_echo = None;
         }
     }
 }

@@ -75,7 +75,7 @@ fn leg(relay: &RelayUrl, state: &LegState, board: &SharedBoard, screen: &Screen)
         (LegState::Requested, Part::Gap) => Part::CatchingUp,
         (LegState::Requested, _) => Part::Asked,
         (LegState::Live, _) => Part::Live,
-        (LegState::Waiting(_) | LegState::Closed(_), part) => part,
+        (LegState::Waiting(_) | LegState::Closed(_) | LegState::Removed, part) => part,
     };
     if row.part == Part::Live && before == Part::Asked {
         screen.tell(&format!("{name:<8} EOSE: it has sent all it had, and is live now"));
@@ -95,7 +95,7 @@ fn note_gap(relay: &RelayUrl, cause: &GapCause, board: &SharedBoard, screen: &Sc
         GapCause::CaughtUp { events, .. } => {
             row.gaps.1 += 1;
             row.part = Part::Live;
-            screen.tell(&format!("{name:<8} GAP CLOSED: it was asked for what was missed, and sent {events} events"));
+            screen.tell(&format!("{name:<8} GAP CLOSED: asked for what was missed; it sent {events} events"));
         }
         GapCause::QueueFull { .. } | GapCause::Flooded { .. } => {}
     }

@@ -65,9 +65,8 @@ pub(crate) async fn follow(
             () = sleep_until(end), if grace_ends.is_some() => break,
         };
         match update {
-            Some(PublishUpdate::Relay { relay, status, needed, .. }) => {
+            Some(PublishUpdate::Relay { relay, status, .. }) => {
                 outcome.relays.insert(relay, status);
-                outcome.needed = needed;
             }
             Some(PublishUpdate::Verdict(verdict)) => {
                 // An indeterminate verdict came because the time was up: there is no more of it.
@@ -85,5 +84,8 @@ pub(crate) async fn follow(
     }
     // Refused only if it is done already.
     let _ = publishing.cancel();
+    // There is a verdict by now, and with it a report. Updates tell the number too, but none comes from a relay that is
+    // never reached.
+    outcome.needed = publishing.await.needed;
     outcome
 }

@@ -16,6 +16,7 @@ use nostr_proto::RelayUrl;
 use crate::args::PublishArgs;
 use crate::exit::{Exit, Stop};
 use crate::interrupt::interrupted;
+use crate::lines;
 use crate::output::{self, Lines};
 use crate::relays;
 
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: PublishArgs) -> Result<Exit, Stop> {
     } else if args.key_file.is_some() {
         return Err(Stop::usage("--key-file: nothing to sign; events on stdin are signed, and others need --content"));
     } else {
+        lines::note_terminal();
         Source::stdin()
     };
     let pool = relays::open(&urls, &config(&args))?;
@@ -99,7 +101,7 @@ impl<'a> Publisher<'a> {
     /// Publishes what the source has, until it ends and the last event is done.
     async fn work(&mut self, mut source: Source) -> Result<(), Stop> {
         self.connect().await;
-        let mut more = true;
+        let (mut more, mut seen) = (true, false);
         // An event that found the pool's queue full: it goes before any other.
         let mut held = None;
         loop {
@@ -113,9 +115,20 @@ impl<'a> Publisher<'a> {
                     }
                 }
                 job = source.next(), if more && room && held.is_none() => match job {
-                    None => more = false,
-                    Some(Err(fault)) => self.bad_input(&fault),
-                    Some(Ok(job)) => held = self.start(job)?,
+                    None => {
+                        more = false;
+                        if !seen {
+                            self.note("no events on stdin");
+                        }
+                    }
+                    Some(Err(fault)) => {
+                        seen = true;
+                        self.bad_input(&fault);
+                    }
+                    Some(Ok(job)) => {
+                        seen = true;
+                        held = self.start(job)?;
+                    }
                 },
                 else => return Ok(()),
             }

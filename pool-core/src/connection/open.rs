@@ -84,16 +84,13 @@ impl Open {
         }
         // While we do not read, silence says nothing.
         let heard = self.paused || self.heard > self.last_ping;
-        match self.unanswered {
-            None => self.ping(Unanswered { oldest: now.unix, silent: false }, config, now, fx),
-            Some(Unanswered { oldest, .. }) if heard => {
-                self.ping(Unanswered { oldest, silent: false }, config, now, fx)
-            }
-            Some(Unanswered { oldest, silent: false }) => {
-                self.ping(Unanswered { oldest, silent: true }, config, now, fx)
-            }
+        let (oldest, silent) = match self.unanswered {
+            None => (now.unix, false),
+            Some(Unanswered { oldest, .. }) if heard => (oldest, false),
+            Some(Unanswered { oldest, silent: false }) => (oldest, true),
             Some(Unanswered { silent: true, .. }) => return Due::Silent,
-        }
+        };
+        self.ping(Unanswered { oldest, silent }, config, now, fx);
         Due::Nothing
     }
 
