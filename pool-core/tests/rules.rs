@@ -32,15 +32,14 @@ impl H {
             let mut any = false;
             while let Some(c) = self.core.poll_command() {
                 self.cmds.push(c);
-                any = true
+                any = true;
             }
             while let Some(e) = self.core.poll_event() {
                 any = true;
-                if self.take {
-                    if let PoolEvent::Item { sub, item } = &e {
-                        let _ =
-                            self.core.handle_call(Call::Taken { sub: *sub, items: 1, bytes: item.bytes() }, self.now());
-                    }
+                if self.take
+                    && let PoolEvent::Item { sub, item } = &e
+                {
+                    let _ = self.core.handle_call(Call::Taken { sub: *sub, items: 1, bytes: item.bytes() }, self.now());
                 }
                 self.evs.push(e);
             }
@@ -103,11 +102,11 @@ impl H {
             .collect()
     }
     fn text(&mut self, s: SocketId, f: &str) {
-        self.input(Input::Text { socket: s, frame: f })
+        self.input(Input::Text { socket: s, frame: f });
     }
     fn sent_all(&mut self, s: SocketId) {
         for _ in 0..20 {
-            self.input(Input::Sent { socket: s })
+            self.input(Input::Sent { socket: s });
         }
     }
     fn verify_all(&mut self) {
@@ -158,7 +157,7 @@ impl H {
         self.call(Call::AddRelay { url: url(n), options: RelayOptions::default() }).unwrap();
     }
     fn closed(&mut self, s: SocketId) {
-        self.input(Input::Closed { socket: s, reason: CloseReason::Error("reset".into()) })
+        self.input(Input::Closed { socket: s, reason: CloseReason::Error("reset".into()) });
     }
     fn publish(&mut self, e: &Event, t: Target, q: Quorum) -> PublishId {
         let Ok(Reply::Publishing(id, _)) =
@@ -170,7 +169,7 @@ impl H {
     }
     fn ok(&mut self, s: SocketId, e: &Event) {
         let f = format!("[\"OK\",\"{}\",true,\"\"]", e.id());
-        self.text(s, &f)
+        self.text(s, &f);
     }
 }
 fn url(n: usize) -> RelayUrl {
@@ -230,13 +229,13 @@ fn an_idle_close_of_ours_is_not_followed_by_a_dial() {
             match c {
                 Command::Open { socket, .. } => {
                     dials += 1;
-                    h.input(Input::Opened { socket })
+                    h.input(Input::Opened { socket });
                 }
                 Command::Close { socket, .. } => h.input(Input::Closed { socket, reason: CloseReason::Local }),
                 Command::Send { socket, .. } => h.input(Input::Sent { socket }),
                 Command::Ping { socket } => {
                     h.input(Input::Sent { socket });
-                    h.input(Input::Pong { socket })
+                    h.input(Input::Pong { socket });
                 }
                 _ => {}
             }
@@ -320,7 +319,7 @@ fn a_relay_that_nobody_added_goes_when_nobody_needs_it() {
             match c {
                 Command::Ping { socket } => {
                     h.input(Input::Sent { socket });
-                    h.input(Input::Pong { socket })
+                    h.input(Input::Pong { socket });
                 }
                 Command::Close { socket, .. } => h.input(Input::Closed { socket, reason: CloseReason::Local }),
                 _ => {}
@@ -357,7 +356,7 @@ fn retry_asks_only_who_has_not_accepted_and_keeps_the_quorum() {
         h.pass(10 * S);
         for c in h.cmds() {
             if let Command::Close { socket, .. } = c {
-                h.input(Input::Closed { socket, reason: CloseReason::Local })
+                h.input(Input::Closed { socket, reason: CloseReason::Local });
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Who signs what the application publishes unsigned.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::{BoxFuture, Either, ready, select};
 use nostr_pool_core::{Input, Ticket};
 use nostr_proto::{Event, Keys, PublicKey, UnsignedEvent};
 
@@ -17,7 +17,7 @@ pub trait Signer: Send + Sync + 'static {
 
     /// Signs an event. Runs in a task of the pool's runtime; the answer is checked like anything from outside: another
     /// event than the one asked for, or a wrong signature, counts as a refusal. The publish's deadline does not wait
-    /// for it.
+    /// for it. What has not answered when the pool ends is dropped.
     fn sign(&self, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>>;
 }
 
@@ -77,33 +77,38 @@ impl Signer for KeySigner {
     }
 }
 
-/// Answers the core exactly once, whatever becomes of the signer.
+/// Answers the core exactly once, whatever becomes of the signer. A signer that thinks long keeps no pool alive.
 struct Reply {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
     ticket: Ticket,
     outcome: Option<Result<Event, SignError>>,
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
         let ticket = self.ticket;
         let outcome = self.outcome.take().unwrap_or_else(|| Err(SignError::new("the signer gave no answer")));
         let outcome = outcome.map_err(|e| e.0);
-        self.shared.enter_dropping(|state, now| state.core.handle_input(Input::Signed { ticket, outcome }, now));
+        shared.enter_dropping(|state, now| state.core.handle_input(Input::Signed { ticket, outcome }, now));
     }
 }
 
-/// Has an event signed in a task of its own.
+/// Has an event signed in a task of its own, which ends with the pool.
 pub(crate) fn spawn(shared: &Arc<Shared>, ticket: Ticket, event: UnsignedEvent) {
-    let reply = Reply { shared: shared.clone(), ticket, outcome: None };
+    let reply = Reply { shared: Arc::downgrade(shared), ticket, outcome: None };
     let signer = shared.signer.clone();
+    let ended = shared.ended.clone();
     let task = async move {
         // The whole of it moves in here, so that it is dropped, and answers, however the task ends.
         let mut reply = reply;
-        reply.outcome = Some(match signer {
-            Some(signer) => signer.sign(event).await,
-            None => Err(SignError::new("the pool has no signer")),
-        });
+        reply.outcome = match signer {
+            Some(signer) => match select(signer.sign(event), ended).await {
+                Either::Left((outcome, _)) => Some(outcome),
+                Either::Right(_) => None,
+            },
+            None => Some(Err(SignError::new("the pool has no signer"))),
+        };
     };
     shared.engine.spawn(task.boxed());
 }

@@ -5,25 +5,32 @@
 
 mod conversation;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::{Either, select};
 use nostr_pool_core::{CloseReason, Input, SocketId};
+use nostr_proto::RelayUrl;
 
 use crate::dial::dial;
 use crate::engine::OpenOrder;
+use crate::outbox::Outbox;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 
 use conversation::Conversation;
 
-/// Dials, talks until either side ends it, and reports that end.
-pub(crate) async fn run<R: Runtime>(runtime: R, order: OpenOrder) {
+/// Dials, talks until either side ends it, and reports that end; also when it is dropped before it is polled.
+pub(crate) fn run<R: Runtime>(runtime: R, order: OpenOrder) -> impl Future<Output = ()> + Send + 'static {
     let OpenOrder { shared, socket, url, outbox } = order;
-    let mut report = Report { shared: shared.clone(), socket, phase: Phase::Dialing };
+    let report = Report { shared, socket, phase: Phase::Dialing };
+    async move { live(&runtime, &url, &outbox, report).await }
+}
 
+async fn live<R: Runtime>(runtime: &R, url: &RelayUrl, outbox: &Outbox, mut report: Report) {
+    let (shared, socket) = (report.shared.clone(), report.socket);
     let ended = {
-        let dialling = Box::pin(dial(&runtime, &url, &shared.dial));
+        let dialling = Box::pin(dial(runtime, url, &shared.dial));
         match select(dialling, Box::pin(outbox.given_up())).await {
             Either::Left((Ok(ws), _)) => Ok(ws),
             Either::Left((Err(error), _)) => Err(Input::OpenFailed { socket, error: error.to_string() }),
@@ -34,7 +41,7 @@ pub(crate) async fn run<R: Runtime>(runtime: R, order: OpenOrder) {
         Err(input) => report.end(input),
         Ok(ws) => {
             report.opened();
-            let reason = Conversation::new(&runtime, &shared, socket, &url, &outbox, ws).run().await;
+            let reason = Conversation::new(runtime, &shared, socket, url, outbox, ws).run().await;
             report.end(Input::Closed { socket, reason });
         }
     }

@@ -16,6 +16,9 @@ use crate::shared::{ItemQueue, Shared};
 const TAKEN_ITEMS: usize = 64;
 /// The same in bytes.
 const TAKEN_BYTES: usize = 1 << 20;
+/// The same as a part of the queue, in items and in bytes: a short queue must not look full because of what was taken
+/// and not told.
+const TAKEN_PART: usize = 16;
 
 /// How to subscribe. The default: every relay for reading, until unsubscribed, with the configured bounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +88,7 @@ pub struct Subscription {
     taken_bytes: usize,
     /// When it must hear.
     tell_after: usize,
+    tell_after_bytes: usize,
 }
 
 impl Subscription {
@@ -95,10 +99,22 @@ impl Subscription {
     ) -> Result<Self, CallError> {
         let SubscribeOptions { target, mode, eose_deadline, queue_items } = options;
         let call = Call::Subscribe(Subscribe { filters, target, mode, eose_deadline, queue_items });
-        let (id, items) = shared.enter(|state, now| state.subscribe(call, now))?;
-        // A short queue must not look full because of what was taken and not told.
-        let tell_after = queue_items.map_or(TAKEN_ITEMS, |room| (room / 2).clamp(1, TAKEN_ITEMS));
-        Ok(Self { shared: shared.clone(), id, items, taken: 0, taken_bytes: 0, tell_after })
+        let (started, room, room_bytes) = shared.enter(|state, now| {
+            let started = state.subscribe(call, now);
+            let config = state.core.config();
+            (started, config.queue_items, config.queue_bytes)
+        });
+        let (id, items) = started?;
+        let room = queue_items.unwrap_or(usize::MAX).min(room);
+        Ok(Self {
+            shared: shared.clone(),
+            id,
+            items,
+            taken: 0,
+            taken_bytes: 0,
+            tell_after: (room / TAKEN_PART).clamp(1, TAKEN_ITEMS),
+            tell_after_bytes: (room_bytes / TAKEN_PART).min(TAKEN_BYTES),
+        })
     }
 
     /// Its name in the core; also in [`PendingItem`](crate::PendingItem)s and recordings.
@@ -134,7 +150,7 @@ impl Subscription {
             Poll::Ready(Some(item)) => {
                 self.taken += 1;
                 self.taken_bytes += item.bytes();
-                if self.taken >= self.tell_after || self.taken_bytes >= TAKEN_BYTES {
+                if self.taken >= self.tell_after || self.taken_bytes >= self.tell_after_bytes {
                     self.tell_taken();
                 }
             }

@@ -94,7 +94,7 @@ impl Tap {
 /// Everyone who listens.
 #[derive(Default)]
 pub(crate) struct Taps {
-    /// How many, to be read without the lock on every batch of frames.
+    /// How many, to be read without the lock on every frame out and batch in.
     count: AtomicUsize,
     inner: Mutex<Inner>,
 }
@@ -108,11 +108,6 @@ struct Inner {
 impl Taps {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect(UNPOISONED)
-    }
-
-    /// Whether anyone listens.
-    pub(crate) fn any(&self) -> bool {
-        self.count.load(Ordering::Relaxed) > 0
     }
 
     fn add(&self, tap: Arc<Tap>) {
@@ -130,12 +125,28 @@ impl Taps {
         self.count.store(inner.taps.len(), Ordering::Relaxed);
     }
 
-    /// Hands a message to all who want it.
-    pub(crate) fn push(&self, relay: &RelayUrl, direction: Direction, text: &Arc<str>) {
+    /// Hands messages to all who want them. Where nobody does, none is looked at.
+    pub(crate) fn push<T: Into<Arc<str>>>(
+        &self,
+        relay: &RelayUrl,
+        direction: Direction,
+        texts: impl IntoIterator<Item = T>,
+    ) {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let taps: Vec<Arc<Tap>> = self.lock().taps.iter().filter(|tap| tap.wants(relay)).cloned().collect();
+        if taps.is_empty() {
+            return;
+        }
+        // Copied, and what a full ring forgets dropped, while other sockets have the lock.
         let mut wakers = Vec::new();
-        for tap in self.lock().taps.iter().filter(|tap| tap.wants(relay)) {
-            let frame = TapFrame { relay: relay.clone(), direction, text: text.clone(), lagged: 0 };
-            tap.ring.put(&mut wakers, |ring| ring.push(frame, size_of::<TapFrame>() + text.len()));
+        for text in texts {
+            let text = text.into();
+            for tap in &taps {
+                let frame = TapFrame { relay: relay.clone(), direction, text: text.clone(), lagged: 0 };
+                tap.ring.put(&mut wakers, |ring| ring.push(frame, size_of::<TapFrame>() + text.len()));
+            }
         }
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -150,5 +161,41 @@ impl Taps {
         }
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_copied_once_and_only_if_someone_wants_it() {
+        let url = |name| RelayUrl::parse(&format!("wss://{name}.example.com")).unwrap();
+        let tap = |which| Arc::new(Tap { which, ring: Mailbox::new(Ring::new(8, 1 << 20)) });
+        let taps = Taps::default();
+        let looked_at = std::cell::Cell::new(0);
+        let texts = || ["a", "b"].into_iter().inspect(|_| looked_at.set(looked_at.get() + 1));
+
+        taps.push(&url("x"), Direction::In, texts());
+        let one = tap(Which::One(url("x")));
+        taps.add(one.clone());
+        taps.push(&url("y"), Direction::In, texts());
+        assert_eq!(looked_at.get(), 0, "nobody listens to y");
+
+        let all = tap(Which::All);
+        taps.add(all.clone());
+        taps.push(&url("x"), Direction::In, texts());
+        assert_eq!(looked_at.get(), 2);
+        let take = |tap: &Tap| {
+            let next = std::future::poll_fn(|cx| tap.ring.poll_pop(cx)).now_or_never();
+            next.flatten().expect("a frame waits").0
+        };
+        for text in ["a", "b"] {
+            let (of_one, of_all) = (take(&one), take(&all));
+            assert_eq!((&*of_one.text, &of_one.relay), (text, &url("x")));
+            assert!(Arc::ptr_eq(&of_one.text, &of_all.text), "both have the same copy");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The task that tells the core when its deadlines are due.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -13,9 +13,16 @@ use crate::shared::{Shared, TimerStep};
 /// Runs until the pool has ended. Sleeps until the earliest deadline, and is woken when an earlier one turns up; one
 /// that moves away is noticed when the sleep is over.
 ///
-/// Dropped before, its runtime is gone, and so is the pool: whoever waits for it is told.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    let _end = EndWithTimer(shared.clone());
+/// Dropped before, polled or not, its runtime is gone, and so is the pool: whoever waits for it is told.
+pub(crate) fn run(shared: Arc<Shared>) -> impl Future<Output = ()> + Send + 'static {
+    let end = EndWithTimer(shared);
+    async move {
+        tick(&end.0).await;
+        drop(end);
+    }
+}
+
+async fn tick(shared: &Arc<Shared>) {
     let mut sleeping: Option<(Instant, BoxFuture<'static, ()>)> = None;
     poll_fn(|cx| {
         loop {

@@ -4,6 +4,8 @@
 //! second it keeps the later comer, it returns 500 events unless told otherwise, and it takes 60 events a minute from
 //! one connection unless told otherwise.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod round_trip;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +58,7 @@ fn events() -> Vec<Event> {
     let is_taken = |event: &Event| {
         let event = Naive::new(&event.to_json());
         let expired = event.first("expiration").and_then(|at| at.parse::<u64>().ok()).is_some_and(|at| at < now);
-        let nameless = event.is_addressable() && event.first("d").is_none();
+        let nameless = (30_000..40_000).contains(&event.kind) && event.first("d").is_none();
         let foreign = event.kind == 5 && event.all("a").any(|address| address.split(':').nth(1) != Some(&event.author));
         !expired && !nameless && !foreign
     };

@@ -3,10 +3,14 @@
 mod pump;
 mod state;
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Instant;
 
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::{self, BoxFuture};
 use nostr_pool_core::{Call, CallError, Input, Now, Reply, SocketId, Ticket};
 use nostr_proto::{RelayUrl, UnsignedEvent};
 
@@ -32,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) taps: Taps,
     pub(crate) signer: Option<Arc<dyn Signer>>,
+    /// Done when the pool ends, for whoever goes on only as long.
+    pub(crate) ended: future::Shared<BoxFuture<'static, ()>>,
 }
 
 /// What is to be done once the core is unlocked again.
@@ -42,17 +48,23 @@ pub(crate) struct Work {
     verify: Vec<Job>,
     sign: Vec<(Ticket, UnsignedEvent)>,
     wound_down: bool,
+    /// Dropping it tells the end of the pool.
+    ending: Option<oneshot::Sender<Infallible>>,
 }
 
 impl Shared {
     pub(crate) fn new(
-        state: State,
+        mut state: State,
         engine: Box<dyn Engine>,
         clock: Clock,
         dial: DialSettings,
         signer: Option<Arc<dyn Signer>>,
     ) -> Self {
-        Self { state: Mutex::new(state), engine, clock, dial, jobs: Arc::default(), taps: Taps::default(), signer }
+        let (ending, ended) = oneshot::channel();
+        state.ending = Some(ending);
+        let ended = ended.map(drop).boxed().shared();
+        let (jobs, taps) = (Arc::default(), Taps::default());
+        Self { state: Mutex::new(state), engine, clock, dial, jobs, taps, signer, ended }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -118,7 +130,8 @@ impl Shared {
     }
 
     fn act(self: &Arc<Self>, work: Work) {
-        let Work { wakers, opens, verify, sign, wound_down } = work;
+        let Work { wakers, opens, verify, sign, wound_down, ending } = work;
+        drop(ending);
         if !verify.is_empty() {
             self.jobs.push(verify);
         }

@@ -25,8 +25,11 @@ impl State {
             self.event(event, work);
         }
         self.arm_timer(work);
-        if self.ended && !self.wound_down && self.sockets.is_empty() {
-            self.wind_down(work);
+        if self.ended {
+            work.ending = self.ending.take();
+            if !self.wound_down && self.sockets.is_empty() {
+                self.wind_down(work);
+            }
         }
     }
 

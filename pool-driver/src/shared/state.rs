@@ -1,9 +1,11 @@
 //! What the core's lock guards.
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::Waker;
 
+use futures::channel::oneshot;
 use nostr_pool_core::{Call, CallError, Core, Instant, Item, Now, PublishId, Reply, SocketId, SubId};
 
 use crate::mailbox::{Flag, Mailbox, Ring};
@@ -29,6 +31,8 @@ pub(crate) struct State {
     pub(super) listeners: Vec<Arc<StatusRing>>,
     pub(super) watchers: Vec<Arc<Watcher>>,
     pub(super) timer: TimerSlot,
+    /// What the end of the pool is told with; dropped unlocked, for it wakes tasks.
+    pub(super) ending: Option<oneshot::Sender<Infallible>>,
     pub(super) ended: bool,
     pub(super) wound_down: bool,
 }
@@ -59,6 +63,7 @@ impl State {
             listeners: Vec::new(),
             watchers: Vec::new(),
             timer: TimerSlot::default(),
+            ending: None,
             ended: false,
             wound_down: false,
         }

@@ -33,6 +33,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(1);
 enum Received<T> {
     Text(T),
     Binary,
+    Ping,
     Pong,
 }
 
@@ -153,9 +154,7 @@ impl<'a, R: Runtime> Conversation<'a, R> {
                 Outgoing::Ping => self.sent += 1,
                 Outgoing::Text(text) => {
                     self.sent += 1;
-                    if self.shared.taps.any() {
-                        self.shared.taps.push(self.url, Direction::Out, text);
-                    }
+                    self.shared.taps.push(self.url, Direction::Out, [text.clone()]);
                 }
             }
             // The front was just looked at.
@@ -192,7 +191,8 @@ impl<'a, R: Runtime> Conversation<'a, R> {
                     self.receive(Received::Text(text));
                 }
                 Some(Ok(Incoming::Binary)) => self.receive(Received::Binary),
-                Some(Ok(Incoming::Ping | Incoming::Pong)) => self.receive(Received::Pong),
+                Some(Ok(Incoming::Ping)) => self.receive(Received::Ping),
+                Some(Ok(Incoming::Pong)) => self.receive(Received::Pong),
                 Some(Ok(Incoming::Close { code, reason })) => {
                     self.finish(CloseReason::Remote { code, reason });
                 }
@@ -239,13 +239,11 @@ impl<'a, R: Runtime> Conversation<'a, R> {
 
     /// Tells the core what was sent and received, in as many goes as it takes.
     fn feed(&mut self) {
-        if self.shared.taps.any() {
-            for received in &self.received {
-                if let Received::Text(text) = received {
-                    self.shared.taps.push(self.url, Direction::In, &Arc::from(text.as_ref()));
-                }
-            }
-        }
+        let texts = self.received.iter().filter_map(|received| match received {
+            Received::Text(text) => Some(text.as_ref()),
+            _ => None,
+        });
+        self.shared.taps.push(self.url, Direction::In, texts);
         let socket = self.socket;
         let mut received = self.received.drain(..);
         while self.sent > 0 || received.len() > 0 {
@@ -259,6 +257,7 @@ impl<'a, R: Runtime> Conversation<'a, R> {
                         let input = match &frame {
                             Received::Text(text) => Input::Text { socket, frame: text.as_ref() },
                             Received::Binary => Input::Binary { socket },
+                            Received::Ping => Input::Ping { socket },
                             Received::Pong => Input::Pong { socket },
                         };
                         state.core.handle_input(input, now);

@@ -69,7 +69,7 @@ pub async fn tells_why_it_cannot_connect<R: Runtime>(runtime: R) {
 pub async fn gives_up_on_a_mute_server<R: Runtime>(runtime: R) {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}", mute.local_addr().unwrap());
-    let config = Config { dial_deadline: Duration::from_millis(400), ..quick() };
+    let config = Config { dial_deadline: Duration::from_millis(1_600), ..quick() };
     let pool = build(&runtime, builder().config(config).relay(&url));
     let error = pool.connect(Duration::from_millis(100), Connect::Lenient).await.unwrap_err();
     let ConnectError::Incomplete(report) = error else { panic!("the call itself was right: {error:?}") };

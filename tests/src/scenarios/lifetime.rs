@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, pending};
 use nostr_pool_driver::{
     CallError, Connect, EndReason, FetchError, FetchOptions, Item, PublishOptions, PublishStatus, Quorum, Runtime,
-    SocketError, SubscribeOptions, Transport, Unfinished, UpgradeRequest, Verdict,
+    SignError, Signer, SocketError, SubscribeOptions, Transport, Unfinished, UpgradeRequest, Verdict,
 };
+use nostr_proto::{PublicKey, UnsignedEvent};
 
 use super::*;
 
@@ -101,6 +102,35 @@ pub async fn ends_its_tasks_when_dropped<R: Runtime>(runtime: R) {
     assert!(publishing.await.verdict.is_some(), "every publish gets a verdict");
     until(&runtime, "every task has ended", || runtime.alive() == 0).await;
     until(&runtime, "the relays are let go", || servers.iter().all(|s| s.connections() == 0)).await;
+}
+
+/// A signer that never answers. It and its unanswered questions hold on to something.
+struct Silent(Arc<()>);
+
+impl Signer for Silent {
+    fn public_key(&self) -> PublicKey {
+        keys(1).public_key()
+    }
+
+    fn sign(&self, _: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>> {
+        let held = self.0.clone();
+        pending().map(move |never| (never, held).0).boxed()
+    }
+}
+
+/// A signer that thinks for ever keeps neither its task nor the pool.
+pub async fn lets_go_of_a_silent_signer<R: Runtime>(runtime: R) {
+    let runtime = Counting::new(runtime);
+    let server = relay();
+    let held = Arc::new(());
+    let alive = Arc::downgrade(&held);
+    let pool = build(&runtime, builder().relay(server.url()).signer(Silent(held)));
+    let publishing = pool.publish_unsigned(template(1), PublishOptions::default()).unwrap();
+    until(&runtime, "the signer is asked", || alive.strong_count() == 2).await;
+    drop(pool);
+    assert_eq!(publishing.await.verdict, Some(Verdict::Indeterminate));
+    until(&runtime, "every task has ended", || runtime.alive() == 0).await;
+    until(&runtime, "the pool is gone, and its signer", || alive.strong_count() == 0).await;
 }
 
 /// A dial under way is given up.

@@ -29,15 +29,17 @@ macro_rules! adapter_tests {
         $crate::adapter_tests! { @each $block_on, $runtime;
             publishing: reaches_its_quorum fails_when_refused dropping_cancels_nothing cancels retries
                 takes_in_a_named_relay hands_a_full_queue_back publishes_unsigned tells_of_an_unwilling_signer
-                needs_a_signer stays_pinned;
+                needs_a_signer stays_pinned reports_in_full_after_a_clean_start;
             reading: delivers_stored_then_live delivers_once closes_when_dropped updates_filters
                 fetches_newest_first_and_trimmed fetches_despite_silence bounds_a_fetch skips_what_does_not_fit
-                survives_garbage_and_forgery ends_when_unsubscribed;
+                survives_garbage_and_forgery ends_when_unsubscribed makes_room_with_every_item_taken
+                fetches_all_from_a_relay_that_hangs_up_after_eose;
             connections: connects_strictly connects_leniently tells_why_it_cannot_connect gives_up_on_a_mute_server
                 disconnects_and_reconnects adds_and_removes_relays starts_clean tells_status_and_notices
                 taps_the_wire catches_up_after_a_crash refuses_a_giant;
             lifetime: ends_its_tasks_when_dropped ends_while_dialling shuts_down_and_returns_the_unfinished
-                flushes_before_it_shuts_down answers_after_shutdown names_bad_arguments;
+                flushes_before_it_shuts_down answers_after_shutdown names_bad_arguments
+                lets_go_of_a_silent_signer;
             tls: speaks_tls_with_a_trusted_server;
         }
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use nostr_model_relay::{Fault, FaultPlan};
+use nostr_model_relay::{Fault, FaultPlan, Server};
 use nostr_pool_driver::{
     CallError, Config, Item, KeySigner, PendingOutcome, PublishOptions, PublishStatus, PublishUnsignedError,
     PublishUpdate, Quorum, RelayOptions, Runtime, SignError, Signer, SubscribeOptions, UnknownCause, Verdict,
@@ -87,6 +87,21 @@ pub async fn cancels<R: Runtime>(runtime: R) {
     let report = publishing.await;
     assert_eq!(report.verdict, Some(Verdict::Indeterminate));
     assert_eq!(report.relays[0].1, PublishStatus::Unknown(UnknownCause::Cancelled));
+}
+
+/// A clean start ends a publish with a verdict, and the report still names every relay.
+pub async fn reports_in_full_after_a_clean_start<R: Runtime>(runtime: R) {
+    let servers = [relay(), relay()];
+    servers.iter().for_each(Server::kill);
+    let pool = pool(&runtime, &servers);
+    let (verdict, progress) = pool.publish(note(1), all()).unwrap().split();
+    pool.start_clean().unwrap();
+    let report = verdict.await;
+    assert_eq!(report.verdict, Some(Verdict::Indeterminate));
+    assert_eq!((report.event, report.needed, report.relays.len()), (note(1).id(), 2, 2), "{report:?}");
+    assert!(report.relays.iter().all(|(_, status)| matches!(status, PublishStatus::Unknown(_))), "{report:?}");
+    let updates: Vec<PublishUpdate> = progress.collect().await;
+    assert_eq!(updates.last(), Some(&PublishUpdate::Done));
 }
 
 /// What failed can be tried again by its id.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use nostr_model_relay::{Fault, FaultPlan};
 use nostr_pool_driver::{
     Coverage, EndReason, FetchOptions, GapCause, Item, LegOutcome, Mark, Mode, PublishOptions, RelayOptions, Runtime,
@@ -221,6 +222,52 @@ pub async fn skips_what_does_not_fit<R: Runtime>(runtime: R) {
     .await;
     assert!(events >= 1 && skipped >= 1, "{events} delivered, {skipped} skipped");
     assert_eq!(events + skipped, 50, "what was not delivered was counted");
+}
+
+/// Fills a queue with room for ten notes to the brim, again and again. Returns the bytes of the largest item.
+async fn fill_to_the_brim<R: Runtime>(runtime: &R, config: Config) -> usize {
+    let server = relay();
+    let pool = build(runtime, builder().config(config).relay(server.url()));
+    let mut subscription = pool.subscribe([notes()], SubscribeOptions::default()).unwrap();
+    next(&mut subscription, eose).await;
+    while subscription.next().now_or_never().is_some() {}
+
+    let first = 10;
+    let (mut sent, mut largest) = (first, 0);
+    for (more, take) in [(10, 4), (4, 9), (9, 1), (1, 10)] {
+        store(&server, (sent..sent + more).map(note));
+        sent += more;
+        let stats = || pool.stats();
+        until(runtime, "they wait", || stats().delivered + stats().skipped == sent - first).await;
+        assert_eq!(stats().skipped, 0, "no more than ten wait");
+        for _ in 0..take {
+            let item = subscription.next().now_or_never().flatten();
+            let item = item.filter(|item| matches!(item, Item::Event(_))).expect("an event waits");
+            largest = largest.max(item.bytes());
+        }
+    }
+    largest
+}
+
+/// What a reader takes makes room at once, however short its queue: in items or in bytes.
+pub async fn makes_room_with_every_item_taken<R: Runtime>(runtime: R) {
+    let bytes = fill_to_the_brim(&runtime, Config { queue_items: 10, ..quick() }).await;
+    fill_to_the_brim(&runtime, Config { queue_bytes: 10 * bytes, ..quick() }).await;
+}
+
+/// A relay that hangs up right after its EOSE has told all: nothing of that is lost.
+pub async fn fetches_all_from_a_relay_that_hangs_up_after_eose<R: Runtime>(runtime: R) {
+    let events: Vec<Event> = (0..50).map(note).collect();
+    for _ in 0..10 {
+        let server = relay();
+        store(&server, events.iter().cloned());
+        let hang_up = Fault::DisconnectAfter { frames: 51, code: 1000, reason: "done".into() };
+        server.set_faults(FaultPlan::new().with(hang_up));
+        let pool = pool(&runtime, [&server]);
+        let fetched = pool.fetch([notes()], FetchOptions::default()).await.unwrap();
+        assert_eq!(fetched.events.len(), 50, "{:?}", fetched.coverage.legs);
+        assert!(fetched.coverage.is_complete(), "{:?}", fetched.coverage.legs);
+    }
 }
 
 /// Garbage is counted, forged events are not delivered and spoil no honest copy, and the run goes on.

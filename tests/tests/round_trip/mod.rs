@@ -23,16 +23,19 @@ pub(crate) enum Adapter {
 }
 
 impl Adapter {
+    /// Runs a test, which must end: what never arrives would otherwise be waited for for ever.
     pub(crate) fn run<F: Future>(self, test: F) -> F::Output {
-        match self {
+        const LONGEST: Duration = Duration::from_secs(180);
+        let ended = match self {
             Self::Tokio => tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()
                 .build()
                 .unwrap()
-                .block_on(test),
-            Self::AsyncStd => async_std::task::block_on(test),
-        }
+                .block_on(async { tokio::time::timeout(LONGEST, test).await.ok() }),
+            Self::AsyncStd => async_std::task::block_on(async_std::future::timeout(LONGEST, test)).ok(),
+        };
+        ended.unwrap_or_else(|| panic!("{self:?}: the test did not end within {LONGEST:?}"))
     }
 
     /// A pool of these relays on this runtime, connected.

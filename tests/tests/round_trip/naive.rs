@@ -31,10 +31,6 @@ impl Naive {
         (20_000..30_000).contains(&self.kind)
     }
 
-    pub(crate) fn is_addressable(&self) -> bool {
-        (30_000..40_000).contains(&self.kind)
-    }
-
     /// What newer versions of it have in common with it; `None` for events that nothing replaces.
     pub(crate) fn address(&self) -> Option<String> {
         let identifier = match self.kind {
