@@ -23,6 +23,7 @@ Usage: nostr-pool-bench [w1|w2|floors|all] [options]
   --seed N          seed of the generated corpus, default 1
   --only A,B        contenders to run: bare, tokio, async-std, sdk
   --read-buffer N   read buffer of the bare socket, in bytes, default as in our adapters
+  --pause N         the server waits this many µs after each event, as if it were live; default 0
   --threads N       verifier threads of the pool, default as in the pool
 ";
 
@@ -53,6 +54,8 @@ pub(crate) struct Args {
     pub(crate) only: Option<Vec<String>>,
     pub(crate) read_buffer: Option<usize>,
     pub(crate) threads: Option<usize>,
+    /// In µs.
+    pub(crate) pause: u64,
     /// Hidden: ports of the replay server.
     pub(crate) ports: Vec<u16>,
 }
@@ -69,6 +72,7 @@ impl Args {
             only: None,
             read_buffer: None,
             threads: None,
+            pause: 0,
             ports: Vec::new(),
         };
         while let Some(word) = words.next() {
@@ -84,6 +88,7 @@ impl Args {
                 "--events" => args.events = number(&word, &value()?)?,
                 "--rounds" => args.rounds = number(&word, &value()?)?,
                 "--relays" => args.relays = number(&word, &value()?)?,
+                "--pause" => args.pause = number(&word, &value()?)?,
                 "--seed" => args.seed = number(&word, &value()?)?,
                 "--mix" => args.mix = value()?,
                 "--only" => args.only = Some(value()?.split(',').map(str::to_owned).collect()),
@@ -112,6 +117,7 @@ impl Args {
     pub(crate) fn for_child(&self) -> Vec<String> {
         let mut out = vec!["--events".to_owned(), self.events.to_string(), "--seed".to_owned(), self.seed.to_string()];
         out.extend(["--mix".to_owned(), self.mix.clone(), "--relays".to_owned(), self.relays.to_string()]);
+        out.extend(["--pause".to_owned(), self.pause.to_string()]);
         for (name, value) in [("--read-buffer", self.read_buffer), ("--threads", self.threads)] {
             out.extend(value.into_iter().flat_map(|v| [name.to_owned(), v.to_string()]));
         }

@@ -34,13 +34,13 @@ pub(crate) struct Spent {
 pub(crate) struct Outcome {
     pub(crate) spent: Spent,
     /// Events that reached the application.
-    pub(crate) unique: usize,
+    pub(crate) delivered: usize,
 }
 
 /// As one contender's process tells it to the one that started it.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.spent.wall.as_nanos(), self.spent.cpu.as_nanos(), self.unique)
+        write!(f, "{} {} {}", self.spent.wall.as_nanos(), self.spent.cpu.as_nanos(), self.delivered)
     }
 }
 
@@ -51,7 +51,7 @@ impl Outcome {
             Ok(words.next().ok_or_else(|| format!("a result line of three numbers, not {line:?}"))?.parse()?)
         };
         let (wall, cpu) = (Duration::from_nanos(number()?), Duration::from_nanos(number()?));
-        Ok(Self { spent: Spent { wall, cpu }, unique: usize::try_from(number()?)? })
+        Ok(Self { spent: Spent { wall, cpu }, delivered: usize::try_from(number()?)? })
     }
 }
 
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn an_outcome_survives_the_way_between_processes() {
         let spent = Spent { wall: Duration::from_nanos(12), cpu: Duration::from_nanos(34) };
-        let back = Outcome::parse(&Outcome { spent, unique: 5 }.to_string()).unwrap();
-        assert_eq!((back.spent.wall, back.spent.cpu, back.unique), (spent.wall, spent.cpu, 5));
+        let back = Outcome::parse(&Outcome { spent, delivered: 5 }.to_string()).unwrap();
+        assert_eq!((back.spent.wall, back.spent.cpu, back.delivered), (spent.wall, spent.cpu, 5));
         assert!(Outcome::parse("1 2").is_err());
     }
 }

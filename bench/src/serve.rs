@@ -23,12 +23,13 @@ const WRITE: usize = 256 << 10;
 /// Serves until standard input ends. Prints its ports first; answers each line of input with its CPU time so far, in ns.
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let events = Arc::new(workload::events(args)?);
+    let pause = Duration::from_micros(args.pause);
     let mut ports = Vec::new();
     for _ in 0..args.relays {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         ports.push(listener.local_addr()?.port().to_string());
         let events = Arc::clone(&events);
-        thread::spawn(move || accept(&listener, &events));
+        thread::spawn(move || accept(&listener, &events, pause));
     }
     let cpu = ProcessTime::now();
     println!("{} {}", ports.join(","), workload::mean_size(&events));
@@ -39,19 +40,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn accept(listener: &TcpListener, events: &Arc<Vec<String>>) {
+fn accept(listener: &TcpListener, events: &Arc<Vec<String>>, pause: Duration) {
     for stream in listener.incoming() {
         let events = Arc::clone(events);
         thread::spawn(move || {
             // A contender that leaves in the middle is its own affair: it is told by the contender's process.
-            if let Err(e) = stream.map_err(Into::into).and_then(|stream| serve(stream, &events)) {
+            if let Err(e) = stream.map_err(Into::into).and_then(|stream| serve(stream, &events, pause)) {
                 eprintln!("replay server: {e}");
             }
         });
     }
 }
 
-fn serve(stream: TcpStream, events: &[String]) -> Result<(), Box<dyn Error>> {
+fn serve(stream: TcpStream, events: &[String], pause: Duration) -> Result<(), Box<dyn Error>> {
     stream.set_nodelay(true)?;
     let mut socket = tungstenite::accept(stream)?;
     loop {
@@ -59,13 +60,17 @@ fn serve(stream: TcpStream, events: &[String]) -> Result<(), Box<dyn Error>> {
             Ok(Message::Text(text)) => {
                 if let Some(subscription) = requested(text.as_str())? {
                     // Nothing else is being written, so the frames may go past the WebSocket library.
-                    blast(socket.get_mut(), &subscription, events)?;
+                    blast(socket.get_mut(), &subscription, events, pause)?;
                 }
             }
             Ok(_) => {}
-            Err(tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed) => return Ok(()),
-            // A contender's process may simply end.
-            Err(tungstenite::Error::Io(_) | tungstenite::Error::Protocol(_)) => return Ok(()),
+            // A contender says goodbye or its process simply ends.
+            Err(
+                tungstenite::Error::ConnectionClosed
+                | tungstenite::Error::AlreadyClosed
+                | tungstenite::Error::Io(_)
+                | tungstenite::Error::Protocol(_),
+            ) => return Ok(()),
             Err(e) => return Err(e.into()),
         }
     }
@@ -77,7 +82,8 @@ fn requested(text: &str) -> Result<Option<String>, Box<dyn Error>> {
     Ok((message[0] == "REQ").then(|| message[1].as_str().unwrap_or_default().to_owned()))
 }
 
-fn blast(socket: &mut TcpStream, subscription: &str, events: &[String]) -> io::Result<()> {
+fn blast(socket: &mut TcpStream, subscription: &str, events: &[String], pause: Duration) -> io::Result<()> {
+    let at_once = if pause.is_zero() { WRITE } else { 0 };
     let prefix = format!("[\"EVENT\",\"{subscription}\",");
     let mut out = Vec::with_capacity(WRITE + (64 << 10));
     for event in events {
@@ -85,9 +91,10 @@ fn blast(socket: &mut TcpStream, subscription: &str, events: &[String]) -> io::R
         out.extend_from_slice(prefix.as_bytes());
         out.extend_from_slice(event.as_bytes());
         out.push(b']');
-        if out.len() >= WRITE {
+        if out.len() >= at_once {
             socket.write_all(&out)?;
             out.clear();
+            thread::sleep(pause);
         }
     }
     let eose = format!("[\"EOSE\",\"{subscription}\"]");

@@ -62,9 +62,12 @@ fn field<'a>(event: &'a str, name: &str) -> &'a str {
 
 /// The same event as another encoder would write it: keys in another order, spaces, an unknown key.
 fn other_order(event: &str) -> String {
-    let tail = &event[event.find(r#""created_at""#).expect("the field is there")..event.rfind(r#","sig""#).expect("so")];
+    let tail =
+        &event[event.find(r#""created_at""#).expect("the field is there")..event.rfind(r#","sig""#).expect("so")];
     let (id, pubkey, sig) = (field(event, "id"), field(event, "pubkey"), field(event, "sig"));
-    format!("{{ \"sig\": \"{sig}\",\n{tail} , \"x\":{{\"id\":[null,1.5e3]}},\t\"pubkey\":\"{pubkey}\",\"id\" : \"{id}\" }}")
+    format!(
+        "{{ \"sig\": \"{sig}\",\n{tail} , \"x\":{{\"id\":[null,1.5e3]}},\t\"pubkey\":\"{pubkey}\",\"id\" : \"{id}\" }}"
+    )
 }
 
 fn event_seeds(events: &[String]) -> Vec<Vec<u8>> {

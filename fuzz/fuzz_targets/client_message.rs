@@ -1,2 +1,3 @@
+//! `client_message` for libFuzzer.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| nostr_pool_fuzz::client_message(data));

@@ -1,2 +1,3 @@
+//! `core_inputs` for libFuzzer.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| nostr_pool_fuzz::core_inputs(data));

@@ -1,2 +1,3 @@
+//! `relay_url` for libFuzzer.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| nostr_pool_fuzz::relay_url(data));

@@ -17,7 +17,8 @@ pub fn filter(data: &[u8]) {
     assert_eq!(again.to_json(), json, "a filter has one encoding");
 
     let Ok(event) = Event::from_json(event_text) else { return };
-    let (Ok(filter_value), Ok(event_value)) = (serde_json::from_str(filter_text), serde_json::from_str(event_text)) else {
+    let (Ok(filter_value), Ok(event_value)) = (serde_json::from_str(filter_text), serde_json::from_str(event_text))
+    else {
         return;
     };
     let expected = oracle::matches(&filter_value, &event_value);

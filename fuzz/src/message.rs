@@ -1,6 +1,6 @@
 //! Messages in both directions.
 
-use nostr_proto::{ClientMessage, Head, RelayMessage, limits, scan_head};
+use nostr_proto::{ClientMessage, Head, RelayMessage, limits, scan_head, scan_signature};
 
 use crate::event::assert_round_trip;
 
@@ -29,7 +29,7 @@ pub fn client_message(data: &[u8]) {
     assert_eq!(again.to_json(), json, "a message changed on its way through JSON");
 }
 
-/// The head scan may give up, but what it says of a valid frame is what the parser says.
+/// The scans of a frame's head and signature may give up, but what they say of a valid frame is what the parser says.
 pub fn head_scan_agrees(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Some(Head::Event { subscription, id }) = scan_head(text) else { return };
@@ -37,6 +37,8 @@ pub fn head_scan_agrees(data: &[u8]) {
         Ok(RelayMessage::Event { subscription: parsed, event }) => {
             assert_eq!(subscription, parsed, "the head scan found another subscription in {text}");
             assert_eq!(id, event.id(), "the head scan found another id in {text}");
+            let signature = scan_signature(text).unwrap_or_else(|| event.signature());
+            assert_eq!(signature, event.signature(), "the signature scan found another one in {text}");
         }
         // The scan stops early, so it cannot know of later errors.
         other => assert!(other.is_err(), "the head scan took this for an EVENT: {text}"),

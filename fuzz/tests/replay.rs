@@ -17,12 +17,10 @@ const LONG_MUTATIONS: usize = 1_000;
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let entries = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut files: Vec<_> = entries.expect("the target has a folder of seeds").iter().map(fs::DirEntry::path).collect();
     files.sort();
-    files.iter().map(|file| fs::read(file).unwrap()).collect()
+    files.iter().map(|file| fs::read(file).expect("a seed can be read")).collect()
 }
 
 fn run(name: &str, target: Target, input: &[u8]) {
@@ -92,7 +90,8 @@ fn every_target_is_replayed_and_has_a_binary() {
 #[test]
 fn most_seeds_are_valid() {
     let text = |seed: &Vec<u8>| String::from_utf8(seed.clone()).unwrap_or_default();
-    let valid: [(&str, fn(&str) -> bool); 6] = [
+    type IsValid = fn(&str) -> bool;
+    let valid: [(&str, IsValid); 6] = [
         ("client_message", |s| nostr_proto::ClientMessage::from_json(s).is_ok()),
         ("event", |s| nostr_proto::Event::from_json(s).is_ok()),
         ("filter", |s| nostr_proto::Filter::from_json(s.lines().next().unwrap_or_default()).is_ok()),

@@ -29,11 +29,11 @@ pub(crate) async fn run(urls: &[String], args: &Args) -> Result<Outcome, Box<dyn
         counts.push(reader?.map_err(|e| e.to_string())?);
     }
     let spent = clock.stop();
-    let unique = counts.first().copied().unwrap_or_default();
-    if counts.iter().any(|count| *count != unique) {
+    let delivered = counts.first().copied().unwrap_or_default();
+    if counts.iter().any(|count| *count != delivered) {
         return Err("the relays sent different numbers of events".into());
     }
-    Ok(Outcome { spent, unique })
+    Ok(Outcome { spent, delivered })
 }
 
 type Socket = WebSocketStream<TcpStream>;

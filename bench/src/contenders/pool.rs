@@ -14,17 +14,20 @@ pub(crate) async fn run(runtime: impl Runtime, urls: &[String], args: &Args) -> 
     pool.connect(Duration::from_secs(10), Connect::Strict).await?;
     let clock = Clock::start();
     let mut subscription = pool.subscribe([Filter::new()], SubscribeOptions::default())?;
-    let mut unique = 0;
+    let mut delivered = 0;
     while let Some(item) = subscription.next().await {
         match item {
-            Item::Event(_) => unique += 1,
+            Item::Event(_) => delivered += 1,
             Item::Eose(coverage) if coverage.is_complete() => {
                 let spent = clock.stop();
                 let frames: u64 = coverage.legs.iter().map(|leg| leg.events).sum();
                 if frames != (urls.len() * args.events) as u64 {
                     return Err(format!("the relays sent {frames} events").into());
                 }
-                return Ok(Outcome { spent, unique });
+                if delivered != args.events {
+                    return Err(format!("{delivered} of {} events were delivered", args.events).into());
+                }
+                return Ok(Outcome { spent, delivered });
             }
             Item::Eose(coverage) => return Err(format!("a relay sent no EOSE: {coverage:?}").into()),
             Item::Gap(gap) => return Err(format!("events are missing: {gap:?}").into()),

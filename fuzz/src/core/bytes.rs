@@ -22,6 +22,11 @@ impl<'a> Bytes<'a> {
         }
     }
 
+    /// True once in so many times, if bytes are equally likely.
+    pub(crate) fn once_in(&mut self, n: u8) -> bool {
+        self.next().is_multiple_of(n)
+    }
+
     /// One of these.
     pub(crate) fn pick<'b, T>(&mut self, of: &'b [T]) -> Option<&'b T> {
         let at = usize::from(self.next()).checked_rem(of.len())?;

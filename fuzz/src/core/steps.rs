@@ -128,7 +128,7 @@ impl Harness {
             9 => Call::NetworkChanged,
             10..=19 => {
                 let filters = bytes.pick(filters).cloned().into_iter().collect();
-                let mode = if bytes.next() % 2 == 0 { Mode::Live } else { Mode::UntilEose };
+                let mode = if bytes.once_in(2) { Mode::Live } else { Mode::UntilEose };
                 let target = target(bytes, relay);
                 Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None })
             }
@@ -209,9 +209,9 @@ impl Harness {
     fn dialled(&mut self, bytes: &mut Bytes<'_>) {
         let Some(id) = bytes.pick(&self.sockets.ids()).copied() else { return };
         let Some(socket) = self.sockets.live.get_mut(&id) else { return };
-        let luck = bytes.next();
+        let unlucky = bytes.once_in(8);
         match socket.state {
-            State::Dialing if luck % 8 != 0 => {
+            State::Dialing if !unlucky => {
                 socket.state = State::Open;
                 self.core.handle_input(Input::Opened { socket: id }, self.now);
             }
@@ -220,7 +220,7 @@ impl Harness {
                 let error = "no route".to_owned();
                 self.core.handle_input(Input::OpenFailed { socket: id, error }, self.now);
             }
-            State::Open if luck % 8 != 0 => {}
+            State::Open if !unlucky => {}
             State::Open | State::Closing => self.gone(id),
         }
     }
@@ -266,7 +266,8 @@ impl Harness {
                 format!(r#"["OK","{id}",false,"{}"]"#, reason.copied().unwrap_or_default())
             }
             11 => {
-                let reason = bytes.pick(&["rate-limited: slow", "error: x", "restricted: no", "auth-required: who", ""]);
+                let reason =
+                    bytes.pick(&["rate-limited: slow", "error: x", "restricted: no", "auth-required: who", ""]);
                 format!(r#"["CLOSED","{request}","{}"]"#, reason.copied().unwrap_or_default())
             }
             12 => r#"["NOTICE","\u001b[31mslow down"]"#.to_owned(),
@@ -278,7 +279,7 @@ impl Harness {
 
     /// The driver answers a question or a send.
     fn answer(&mut self, bytes: &mut Bytes<'_>) {
-        if bytes.next() % 4 == 0 {
+        if bytes.once_in(4) {
             let Some(id) = bytes.pick(&self.sockets.ids()).copied() else { return };
             let Some(socket) = self.sockets.live.get_mut(&id) else { return };
             if let Some(less) = socket.unsent.checked_sub(1) {
@@ -353,7 +354,7 @@ impl Harness {
 }
 
 fn target(bytes: &mut Bytes<'_>, relay: &RelayUrl) -> Target {
-    if bytes.next() % 3 == 0 { Target::Relays(vec![relay.clone()]) } else { Target::All }
+    if bytes.once_in(3) { Target::Relays(vec![relay.clone()]) } else { Target::All }
 }
 
 fn proof(event: EventId) -> Result<Proof, BadSignature> {

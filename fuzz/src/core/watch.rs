@@ -113,7 +113,11 @@ impl Watch {
     /// After the core was told the time: what was promised by then has come.
     pub(crate) fn time_is(&self, now: Instant) {
         for (id, publish) in &self.publishes {
-            assert!(publish.verdict || publish.deadline > now, "publish {id} has no verdict by its deadline, {:?}", publish.deadline);
+            assert!(
+                publish.verdict || publish.deadline > now,
+                "publish {id} has no verdict by its deadline, {:?}",
+                publish.deadline
+            );
         }
     }
 
