@@ -482,7 +482,7 @@ fn a_corrected_wall_clock_does_not_make_us_ask_from_the_future() {
 }
 #[test]
 fn the_end_of_time_is_survived() {
-    let (tx, rx) = std::sync::mpsc::channel();
+    let (tx, rx) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut h = H::new(Config::default());
         h.add(0);

@@ -20,6 +20,7 @@
 mod backoff;
 mod credit;
 mod open;
+mod state;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -41,27 +42,8 @@ use crate::time::{Instant, Now};
 
 use backoff::Backoff;
 use open::{Due, Open};
+use state::{State, Then};
 pub(crate) use step::{Change, Context};
-
-#[derive(Debug)]
-enum State {
-    Idle,
-    WaitingForSlot { promised: bool },
-    Dialing { socket: SocketId, deadline: Instant },
-    Open(Open),
-    Closing { socket: SocketId, deadline: Instant, then: Then },
-    Backoff { until: Instant },
-    Disabled,
-}
-
-/// Where a closing connection goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    Idle,
-    Backoff,
-    Dial,
-    Disabled,
-}
 
 /// See the module's table.
 #[derive(Debug)]
@@ -101,15 +83,7 @@ impl Connection {
 
     /// The state as the application sees it.
     pub(crate) fn state(&self) -> ConnectionState {
-        match &self.state {
-            State::Idle => ConnectionState::Idle,
-            State::WaitingForSlot { .. } => ConnectionState::WaitingForSlot,
-            State::Dialing { .. } => ConnectionState::Dialing,
-            State::Open(_) => ConnectionState::Open,
-            State::Closing { .. } => ConnectionState::Closing,
-            State::Backoff { until } => ConnectionState::Backoff { until: *until },
-            State::Disabled => ConnectionState::Disabled,
-        }
+        self.state.public()
     }
 
     /// Whether a socket is being dialled, open or being closed.
