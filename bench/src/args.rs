@@ -24,6 +24,7 @@ Usage: nostr-pool-bench [w1|w2|floors|all] [options]
   --only A,B        contenders to run: bare, tokio, async-std, sdk
   --read-buffer N   read buffer of the bare socket, in bytes, default as in our adapters
   --pause N         the server waits this many µs after each event, as if it were live; default 0
+  --in-flight N     signatures being checked per relay, in all four times as many; default as in the pool
   --threads N       verifier threads of the pool, default as in the pool
 ";
 
@@ -54,6 +55,7 @@ pub(crate) struct Args {
     pub(crate) only: Option<Vec<String>>,
     pub(crate) read_buffer: Option<usize>,
     pub(crate) threads: Option<usize>,
+    pub(crate) in_flight: Option<usize>,
     /// In µs.
     pub(crate) pause: u64,
     /// Hidden: ports of the replay server.
@@ -72,6 +74,7 @@ impl Args {
             only: None,
             read_buffer: None,
             threads: None,
+            in_flight: None,
             pause: 0,
             ports: Vec::new(),
         };
@@ -88,6 +91,7 @@ impl Args {
                 "--events" => args.events = number(&word, &value()?)?,
                 "--rounds" => args.rounds = number(&word, &value()?)?,
                 "--relays" => args.relays = number(&word, &value()?)?,
+                "--in-flight" => args.in_flight = Some(number(&word, &value()?)?),
                 "--pause" => args.pause = number(&word, &value()?)?,
                 "--seed" => args.seed = number(&word, &value()?)?,
                 "--mix" => args.mix = value()?,
@@ -118,7 +122,9 @@ impl Args {
         let mut out = vec!["--events".to_owned(), self.events.to_string(), "--seed".to_owned(), self.seed.to_string()];
         out.extend(["--mix".to_owned(), self.mix.clone(), "--relays".to_owned(), self.relays.to_string()]);
         out.extend(["--pause".to_owned(), self.pause.to_string()]);
-        for (name, value) in [("--read-buffer", self.read_buffer), ("--threads", self.threads)] {
+        let options =
+            [("--read-buffer", self.read_buffer), ("--threads", self.threads), ("--in-flight", self.in_flight)];
+        for (name, value) in options {
             out.extend(value.into_iter().flat_map(|v| [name.to_owned(), v.to_string()]));
         }
         out

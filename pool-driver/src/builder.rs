@@ -117,7 +117,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Threads that check signatures, at least one. Default: one fewer than there are cores.
+    /// Threads that check signatures, at least one. Default: one fewer than there are cores, but two on two cores.
     #[must_use]
     pub fn verifier_threads(mut self, threads: usize) -> Self {
         self.verifier_threads = Some(threads);

@@ -98,9 +98,11 @@ impl Jobs {
     }
 }
 
-/// Threads to check signatures on, unless told otherwise: one fewer than there are cores, at least one.
+/// Threads to check signatures on, unless told otherwise: one fewer than there are cores, but two on two cores. One
+/// would be what everything waits for there, while the other core idles: see `bench/NOTES.md`.
 pub(crate) fn default_threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get).saturating_sub(1).max(1)
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (cores - 1).max(2).min(cores)
 }
 
 /// Starts the threads. They end after [`Jobs::stop`].

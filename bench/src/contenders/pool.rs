@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use nostr_pool_tokio::{Connect, FrameLimits, Item, Pool, PoolBuilder, Runtime, SubscribeOptions};
+use nostr_pool_tokio::{Config, Connect, FrameLimits, Item, Pool, PoolBuilder, Runtime, SubscribeOptions};
 use nostr_proto::Filter;
 
 use crate::args::Args;
@@ -38,7 +38,13 @@ pub(crate) async fn run(runtime: impl Runtime, urls: &[String], args: &Args) -> 
 }
 
 fn builder(urls: &[String], args: &Args) -> PoolBuilder {
-    let mut builder = urls.iter().fold(Pool::builder(), |builder, url| builder.relay(url.as_str()));
+    let mut config = Config::default();
+    config.max_connections = config.max_connections.max(urls.len());
+    if let Some(most) = args.in_flight {
+        config.max_in_flight_per_relay = most;
+        config.max_in_flight = 4 * most;
+    }
+    let mut builder = urls.iter().fold(Pool::builder().config(config), |builder, url| builder.relay(url.as_str()));
     if let Some(threads) = args.threads {
         builder = builder.verifier_threads(threads);
     }
