@@ -1,6 +1,8 @@
 //! Lowercase hex, the only form that Nostr allows on the wire.
 
 use core::fmt;
+use wide::bytemuck::cast;
+use wide::{i16x8, u8x16, u16x8};
 
 /// A text that is not the exact lowercase hex it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,50 +37,108 @@ impl fmt::Display for HexError {
 
 impl core::error::Error for HexError {}
 
-const BAD: u8 = 0xff;
-
-const VALUES: [u8; 256] = {
-    let mut table = [BAD; 256];
-    let mut value = 0;
-    while value < 16 {
-        table[DIGITS[value as usize] as usize] = value;
-        value += 1;
-    }
-    table
-};
-
-const DIGITS: [u8; 16] = *b"0123456789abcdef";
-
 /// Decodes exactly `2 × N` lowercase hex characters.
 pub(crate) fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     let text = text.as_bytes();
     if text.len() != 2 * N {
         return Err(HexError::Length { expected: 2 * N, found: text.len() });
     }
+    decode_bytes(text).ok_or_else(|| {
+        let position = text.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')).unwrap_or(0);
+        HexError::Character { position }
+    })
+}
+
+/// As [`decode`], and says no more than that it failed.
+#[inline]
+pub(crate) fn decode_bytes<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    const { assert!(N.is_multiple_of(8), "whole vectors") };
+    let (pairs, []) = text.as_chunks::<16>() else { return None };
+    if pairs.len() * 8 != N {
+        return None;
+    }
     let mut bytes = [0; N];
-    // One check at the end instead of one per character: bad values have the high bits set.
-    let mut seen = 0;
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let (high, low) = (VALUES[pair[0] as usize], VALUES[pair[1] as usize]);
-        seen |= high | low;
-        *byte = (high << 4) | (low & 0x0f);
+    // One check at the end instead of one for every vector.
+    let mut bad = u8x16::ZERO;
+    for (eight, characters) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(pairs) {
+        let characters = u8x16::from(*characters);
+        let digits = characters - u8x16::splat(b'0');
+        let letters = characters - u8x16::splat(b'a');
+        let is_digit = digits.simd_le(u8x16::splat(9));
+        let is_letter = letters.simd_le(u8x16::splat(5));
+        bad |= !(is_digit | is_letter);
+        let values = (digits & is_digit) | ((letters + u8x16::splat(10)) & is_letter);
+        *eight = join_pairs(values);
     }
-    if seen > 0x0f {
-        let position = text.iter().position(|&c| VALUES[c as usize] == BAD).unwrap_or(0);
-        return Err(HexError::Character { position });
-    }
-    Ok(bytes)
+    (!bad.any()).then_some(bytes)
+}
+
+/// Joins sixteen values below 16 to eight bytes, the higher half first.
+#[inline(always)]
+fn join_pairs(values: u8x16) -> [u8; 8] {
+    let pairs: u16x8 = cast(values);
+    let joined = match cfg!(target_endian = "little") {
+        // The value that comes first is the lower half of each number.
+        true => (pairs << 4_u32) | (pairs >> 8_u32),
+        false => (pairs >> 4_u32) | pairs,
+    };
+    let joined = joined & u16x8::splat(0xff);
+    let packed = u8x16::narrow_i16x8(cast(joined), i16x8::ZERO);
+    let [low, _]: [u64; 2] = cast(packed);
+    low.to_ne_bytes()
 }
 
 /// The longest text that [`encode`] writes: a signature's.
 pub(crate) const MAX_HEX: usize = 128;
 
-/// Writes up to 64 bytes as lowercase hex into the caller's buffer.
+/// Writes up to 64 bytes, a multiple of 16, as lowercase hex into the caller's buffer.
 pub(crate) fn encode<'b>(bytes: &[u8], buffer: &'b mut [u8; MAX_HEX]) -> &'b str {
-    let text = &mut buffer[..2 * bytes.len()];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[(byte >> 4) as usize];
-        pair[1] = DIGITS[(byte & 0x0f) as usize];
+    let (vectors, []) = bytes.as_chunks::<16>() else { unreachable!("ids, keys and signatures are whole vectors") };
+    for (text, vector) in buffer.as_chunks_mut::<32>().0.iter_mut().zip(vectors) {
+        let vector = u8x16::from(*vector);
+        let (high, low) = (digits(vector >> 4_u32), digits(vector & u8x16::splat(0x0f)));
+        let halves = [u8x16::unpack_low(high, low), u8x16::unpack_high(high, low)];
+        *text = cast(halves);
     }
-    core::str::from_utf8(text).expect("hex digits are ASCII")
+    core::str::from_utf8(&buffer[..2 * bytes.len()]).expect("hex digits are ASCII")
+}
+
+/// The characters of values below 16.
+#[inline(always)]
+fn digits(values: u8x16) -> u8x16 {
+    let letters = values.simd_gt(u8x16::splat(9)) & u8x16::splat(b'a' - b'0' - 10);
+    values + u8x16::splat(b'0') + letters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{format, string::String};
+
+    #[test]
+    fn every_byte_there_and_back_in_every_place() {
+        for place in 0..32 {
+            for byte in 0..=255 {
+                let mut bytes = [0x5a; 32];
+                bytes[place] = byte;
+                let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(encode(&bytes, &mut [0; MAX_HEX]), text);
+                assert_eq!(decode(&text), Ok(bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn every_other_character_in_every_place_is_refused() {
+        for position in 0..128 {
+            for byte in 0..=255_u8 {
+                let mut text = [b'c'; 128];
+                text[position] = byte;
+                let good = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                assert_eq!(decode_bytes::<64>(&text).is_some(), good, "{byte}");
+                let Ok(text) = core::str::from_utf8(&text) else { continue };
+                assert_eq!(decode::<64>(text).err(), (!good).then_some(HexError::Character { position }));
+            }
+        }
+    }
 }

@@ -1,14 +1,15 @@
-//! What an event is made of: fixed fields, and one buffer for all of its strings.
+//! What an event is made of: fixed fields, and one text for all of its strings.
 
 use super::Address;
-use super::tags::{self, Tags};
+use super::tags::{self, Form, Tags};
 use crate::{EventId, Kind, KindClass, PublicKey, Signature, Timestamp};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::convert::Infallible;
 use core::fmt;
-use core::ops::Range;
 
-/// The one representation of signed and unsigned events: two allocations, this and `text`.
+/// The one representation of signed and unsigned events: two allocations, this and its text.
 #[derive(Clone)]
 pub(super) struct Body {
     pub(super) id: EventId,
@@ -16,63 +17,141 @@ pub(super) struct Body {
     pub(super) created_at: Timestamp,
     pub(super) kind: Kind,
     pub(super) signature: Signature,
-    strings: Strings,
+    text: Text,
 }
 
-/// All tag strings, in the encoding of [`tags`], and the content, one behind the other in
-/// whichever order they came.
+/// All tags, encoded as [`tags`] says, and the content behind them.
 #[derive(Clone)]
-pub(super) struct Strings {
+pub(super) struct Text {
     text: Box<str>,
-    tags: Range<usize>,
     tag_count: usize,
-    content: Range<usize>,
+    tags_end: usize,
+    form: Form,
+    /// Whether the content is known to need no escape. Where it is not known, it may need none all the same.
+    plain_content: bool,
 }
 
-/// Collects an event's strings. Each of tags and content is written at most once.
-#[derive(Default)]
-pub(super) struct StringsBuilder {
+/// Writes the text of an event: first each tag's strings, then the content.
+pub(super) struct TextBuilder {
     text: String,
-    tags: Range<usize>,
     tag_count: usize,
-    content: Range<usize>,
+    form: Form,
+    /// Whether the next string is the first of its tag.
+    first: bool,
 }
 
-impl StringsBuilder {
-    pub(super) fn with_capacity(bytes: usize) -> StringsBuilder {
-        StringsBuilder { text: String::with_capacity(bytes), ..StringsBuilder::default() }
+impl TextBuilder {
+    /// A builder with room for this many bytes; what is written beyond costs a larger allocation.
+    pub(super) fn new(form: Form, bytes: usize) -> TextBuilder {
+        let mut text = String::with_capacity(bytes);
+        if form == Form::Plain {
+            text.push('[');
+        }
+        TextBuilder { text, tag_count: 0, form, first: true }
     }
 
-    /// Appends the content through `write`, which may only append.
-    pub(super) fn content<E>(&mut self, write: impl FnOnce(&mut String) -> Result<(), E>) -> Result<(), E> {
-        let start = self.text.len();
-        write(&mut self.text)?;
-        self.content = start..self.text.len();
-        Ok(())
+    /// Takes over tags that are written in plain form already.
+    pub(super) fn from_plain_tags(tags: &str, tag_count: usize, bytes: usize) -> TextBuilder {
+        let mut text = String::with_capacity(bytes);
+        text.push_str(&tags[..tags.len() - 1]);
+        TextBuilder { text, tag_count, form: Form::Plain, first: true }
     }
 
-    /// Opens the list of tags. Until [`StringsBuilder::end_tags`] nothing but tags may follow.
-    pub(super) fn begin_tags(&mut self) {
-        self.tags.start = self.text.len();
-    }
-
-    /// Appends a string to the tag under construction.
-    pub(super) fn tag_value(&mut self, value: &str) {
-        tags::push_value(&mut self.text, value);
-    }
-
-    /// Ends the tag under construction; the next value begins another.
-    pub(super) fn end_tag(&mut self) {
-        tags::push_end(&mut self.text);
+    pub(super) fn begin_tag(&mut self) {
+        self.first = true;
+        if self.form == Form::Plain {
+            self.text.push_str(if self.tag_count > 0 { ",[" } else { "[" });
+        }
         self.tag_count += 1;
     }
 
-    pub(super) fn end_tags(&mut self) {
-        self.tags.end = self.text.len();
+    /// Appends a string of this many bytes, which `write` appends, to the tag under construction.
+    pub(super) fn tag_value<E>(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.form {
+            Form::Plain => {
+                self.text.push_str(if self.first { "\"" } else { ",\"" });
+                self.first = false;
+                write(&mut self.text)?;
+                self.text.push('"');
+                Ok(())
+            }
+            Form::Sized => {
+                tags::push_size(&mut self.text, bytes);
+                write(&mut self.text)
+            }
+        }
     }
 
-    pub(super) fn finish(self) -> Strings {
-        Strings { text: self.text.into_boxed_str(), tags: self.tags, tag_count: self.tag_count, content: self.content }
+    pub(super) fn end_tag(&mut self) {
+        match self.form {
+            Form::Plain => self.text.push(']'),
+            Form::Sized => tags::push_end(&mut self.text),
+        }
+    }
+
+    /// Ends the tags and appends the content, which `write` appends.
+    pub(super) fn finish<E>(
+        mut self,
+        plain_content: bool,
+        write: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<Text, E> {
+        if self.form == Form::Plain {
+            self.text.push(']');
+        }
+        let tags_end = self.text.len();
+        write(&mut self.text)?;
+        Ok(Text {
+            text: self.text.into_boxed_str(),
+            tag_count: self.tag_count,
+            tags_end,
+            form: self.form,
+            plain_content,
+        })
+    }
+
+    /// The text of an event that is made here.
+    pub(super) fn from_parts(tags: &[Vec<String>], content: &str) -> Text {
+        let plain = tags.iter().flatten().all(|value| tags::is_plain(value));
+        TextBuilder::from_parts_in(if plain { Form::Plain } else { Form::Sized }, tags, content)
+    }
+
+    pub(super) fn from_parts_in(form: Form, tags: &[Vec<String>], content: &str) -> Text {
+        fn push(value: &str) -> impl FnOnce(&mut String) -> Result<(), Infallible> {
+            |out| {
+                out.push_str(value);
+                Ok(())
+            }
+        }
+        // Three bytes around each value and each tag in plain form, and one to four before each in sized form.
+        let bytes = tags.iter().flatten().map(|value| value.len() + 4).sum::<usize>() + 3 * tags.len();
+        let mut text = TextBuilder::new(form, 2 + bytes + content.len());
+        for tag in tags {
+            text.begin_tag();
+            for value in tag {
+                let Ok(()) = text.tag_value(value.len(), push(value));
+            }
+            text.end_tag();
+        }
+        let Ok(text) = text.finish(tags::is_plain(content), push(content));
+        text
+    }
+}
+
+impl Text {
+    pub(super) fn tags(&self) -> Tags<'_> {
+        Tags::new(self.form, self.encoded_tags(), self.tag_count)
+    }
+
+    fn encoded_tags(&self) -> &str {
+        &self.text[..self.tags_end]
+    }
+
+    fn content(&self) -> &str {
+        &self.text[self.tags_end..]
     }
 }
 
@@ -81,21 +160,27 @@ impl Body {
         (id, pubkey, signature): (EventId, PublicKey, Signature),
         created_at: Timestamp,
         kind: Kind,
-        strings: Strings,
+        text: Text,
     ) -> Body {
-        Body { id, pubkey, created_at, kind, signature, strings }
+        Body { id, pubkey, created_at, kind, signature, text }
     }
 
     pub(super) fn content(&self) -> &str {
-        &self.strings.text[self.strings.content.clone()]
+        self.text.content()
+    }
+
+    /// The content, if it is known that JSON holds it as it is.
+    pub(super) fn plain_content(&self) -> Option<&str> {
+        self.text.plain_content.then(|| self.content())
     }
 
     pub(super) fn tags(&self) -> Tags<'_> {
-        Tags::new(self.encoded_tags(), self.strings.tag_count)
+        self.text.tags()
     }
 
-    fn encoded_tags(&self) -> &str {
-        &self.strings.text[self.strings.tags.clone()]
+    /// The canonical JSON of the tags, where that is how they are held.
+    pub(super) fn plain_tags(&self) -> Option<&str> {
+        (self.text.form == Form::Plain).then(|| self.text.encoded_tags())
     }
 
     /// Whether any string holds a control character that NIP-01 names no escape for.
@@ -120,7 +205,7 @@ impl Body {
     pub(super) fn heap_bytes(&self) -> usize {
         // The two counters that `Arc` keeps beside the body.
         const ARC_HEADER: usize = 2 * size_of::<usize>();
-        ARC_HEADER + size_of::<Body>() + self.strings.text.len()
+        ARC_HEADER + size_of::<Body>() + self.text.text.len()
     }
 
     pub(super) fn debug(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
@@ -135,7 +220,7 @@ impl Body {
     }
 }
 
-/// By meaning, not by layout: the order of tags and content in the buffer plays no part.
+/// By meaning, not by layout: how tags are held plays no part.
 impl PartialEq for Body {
     fn eq(&self, other: &Body) -> bool {
         self.id == other.id
@@ -144,6 +229,7 @@ impl PartialEq for Body {
             && self.created_at == other.created_at
             && self.kind == other.kind
             && self.content() == other.content()
-            && self.encoded_tags() == other.encoded_tags()
+            && self.tags().len() == other.tags().len()
+            && self.tags().eq(other.tags())
     }
 }

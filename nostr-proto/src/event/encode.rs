@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::tags::Tags;
-use crate::json::{Count, Escapes, Sink, write_integer, write_joined, write_string, write_string_body};
+use crate::json::{Count, Escapes, Sink, write_integer, write_joined, write_string_body};
 
 /// Writes the event object: minified, fields in the order of NIP-01.
 pub(super) fn write_event(body: &Body, out: &mut impl Sink) {
@@ -15,10 +15,16 @@ pub(super) fn write_event(body: &Body, out: &mut impl Sink) {
     out.put(",\"kind\":");
     write_integer(out, body.kind.as_u16().into());
     out.put(",\"tags\":");
-    write_tags(body.tags(), Escapes::All, out);
-    out.put(",\"content\":");
-    write_string(out, body.content());
-    out.put(",\"sig\":\"");
+    match body.plain_tags() {
+        Some(tags) => out.put(tags),
+        None => write_tags(body.tags(), Escapes::All, out),
+    }
+    out.put(",\"content\":\"");
+    match body.plain_content() {
+        Some(content) => out.put(content),
+        None => write_string_body(out, body.content(), Escapes::All),
+    }
+    out.put("\",\"sig\":\"");
     body.signature.with_hex(|hex| out.put(hex));
     out.put("\"}");
 }

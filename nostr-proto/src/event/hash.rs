@@ -64,9 +64,15 @@ fn compute_with(body: &Body, escapes: Escapes) -> EventId {
     out.put(",");
     write_integer(out, body.kind.as_u16().into());
     out.put(",");
-    write_tags(body.tags(), escapes, out);
+    match body.plain_tags() {
+        Some(tags) => out.put(tags),
+        None => write_tags(body.tags(), escapes, out),
+    }
     out.put(",\"");
-    write_string_body(out, body.content(), escapes);
+    match body.plain_content() {
+        Some(content) => out.put(content),
+        None => write_string_body(out, body.content(), escapes),
+    }
     out.put("\"]");
     hasher.finish()
 }

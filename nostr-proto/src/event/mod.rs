@@ -5,6 +5,7 @@ mod body;
 mod encode;
 mod hash;
 mod parse;
+mod raw_tags;
 mod serde_impls;
 mod tags;
 mod template;

@@ -1,10 +1,11 @@
 //! Events from JSON, in one pass over the text.
 
 use super::Event;
-use super::body::{Body, StringsBuilder};
+use super::body::Body;
+use super::raw_tags::RawTags;
 use crate::error::{ParseError, ParseErrorKind, Part};
 use crate::hex;
-use crate::json::Reader;
+use crate::json::{RawString, Reader};
 use crate::limits::{MAX_DEPTH, MAX_EVENT_BYTES};
 use crate::{EventId, Kind, PublicKey, Signature, Timestamp};
 use ParseErrorKind::{BadField, DuplicateField, MissingField, TooLarge};
@@ -17,16 +18,12 @@ pub(super) fn from_json(json: &str) -> Result<Event, ParseError> {
     Ok(event)
 }
 
-/// The least that an event's JSON spends, behind its brace, on other things than tag strings and
-/// content; what is left is enough for the string buffer of any event but odd ones.
-const FIXED_BYTES: usize = 332;
-
 /// Reads the event object at the cursor.
 pub(crate) fn parse_event(reader: &mut Reader<'_>) -> Result<Event, ParseError> {
     reader.peek();
     let start = reader.offset();
     reader.expect(b'{', "an event object")?;
-    let mut fields = Fields::new(reader.remaining());
+    let mut fields = Fields::default();
     let mut first = true;
     while let Some((at, key)) = reader.next_key(first)? {
         first = false;
@@ -35,39 +32,24 @@ pub(crate) fn parse_event(reader: &mut Reader<'_>) -> Result<Event, ParseError> 
     if reader.offset() - start > MAX_EVENT_BYTES {
         return Err(ParseError::new(start, TooLarge { limit: MAX_EVENT_BYTES }));
     }
-    // The offset of the closing brace.
-    fields.finish(reader.offset() - 1)
+    fields.finish(reader)
 }
 
-/// The fields read so far.
-struct Fields {
+/// The fields read so far. Strings are copied once all of them are found, so that one allocation of the right size does.
+#[derive(Default)]
+struct Fields<'a> {
     id: Option<EventId>,
     pubkey: Option<PublicKey>,
     created_at: Option<Timestamp>,
     kind: Option<Kind>,
-    tags: Option<()>,
-    content: Option<()>,
+    tags: Option<RawTags<'a>>,
+    content: Option<RawString<'a>>,
     signature: Option<Signature>,
-    strings: StringsBuilder,
 }
 
-impl Fields {
-    fn new(text_bytes: usize) -> Fields {
-        let strings = text_bytes.min(MAX_EVENT_BYTES).saturating_sub(FIXED_BYTES);
-        Fields {
-            id: None,
-            pubkey: None,
-            created_at: None,
-            kind: None,
-            tags: None,
-            content: None,
-            signature: None,
-            strings: StringsBuilder::with_capacity(strings),
-        }
-    }
-
+impl<'a> Fields<'a> {
     /// Reads the value of one field.
-    fn read(&mut self, key: &str, at: usize, reader: &mut Reader<'_>) -> Result<(), ParseError> {
+    fn read(&mut self, key: &str, at: usize, reader: &mut Reader<'a>) -> Result<(), ParseError> {
         match key {
             "id" => {
                 let id = read_hex(reader, "id", "64 lowercase hex characters")?;
@@ -93,61 +75,37 @@ impl Fields {
                 }
             }
             "tags" => {
-                set(&mut self.tags, (), at, "tags")?;
-                self.read_tags(reader)
+                let tags = RawTags::find(reader)?;
+                set(&mut self.tags, tags, at, "tags")
             }
             "content" => {
-                set(&mut self.content, (), at, "content")?;
                 if reader.peek() != Some(b'"') {
                     return bad(reader, "content", "a string");
                 }
-                self.strings.content(|text| reader.string_into(text))
+                let content = reader.raw_string()?;
+                set(&mut self.content, content, at, "content")
             }
             // The event object is the first level.
             _ => reader.skip_value(MAX_DEPTH - 1, MAX_DEPTH),
         }
     }
 
-    fn read_tags(&mut self, reader: &mut Reader<'_>) -> Result<(), ParseError> {
-        const SHAPE: &str = "an array of arrays of strings";
-        if !reader.eat(b'[') {
-            return bad(reader, "tags", SHAPE);
-        }
-        self.strings.begin_tags();
-        let mut first_tag = true;
-        while reader.next_item(first_tag)? {
-            first_tag = false;
-            if !reader.eat(b'[') {
-                return bad(reader, "tags", SHAPE);
-            }
-            let mut first_value = true;
-            while reader.next_item(first_value)? {
-                first_value = false;
-                if reader.peek() != Some(b'"') {
-                    return bad(reader, "tags", SHAPE);
-                }
-                self.strings.tag_value(&reader.string()?);
-            }
-            self.strings.end_tag();
-        }
-        self.strings.end_tags();
-        Ok(())
-    }
-
-    fn finish(self, end: usize) -> Result<Event, ParseError> {
+    /// Behind the closing brace.
+    fn finish(self, reader: &Reader<'a>) -> Result<Event, ParseError> {
         let missing = |field| {
             let part = Part::Event;
-            ParseError::new(end, MissingField { part, field })
+            ParseError::new(reader.offset() - 1, MissingField { part, field })
         };
         let id = self.id.ok_or_else(|| missing("id"))?;
         let pubkey = self.pubkey.ok_or_else(|| missing("pubkey"))?;
         let created_at = self.created_at.ok_or_else(|| missing("created_at"))?;
         let kind = self.kind.ok_or_else(|| missing("kind"))?;
-        self.tags.ok_or_else(|| missing("tags"))?;
-        self.content.ok_or_else(|| missing("content"))?;
+        let tags = self.tags.ok_or_else(|| missing("tags"))?;
+        let content = self.content.ok_or_else(|| missing("content"))?;
         let signature = self.signature.ok_or_else(|| missing("sig"))?;
-        let strings = self.strings.finish();
-        let body = Body::new((id, pubkey, signature), created_at, kind, strings);
+        let text = tags.begin_text(reader, content.decoded_length()?)?;
+        let text = text.finish(content.is_plain(), |out| content.decode(out))?;
+        let body = Body::new((id, pubkey, signature), created_at, kind, text);
         Ok(Event(Arc::new(body)))
     }
 }
@@ -170,12 +128,15 @@ fn read_hex<const N: usize>(
     if reader.peek() != Some(b'"') {
         return bad(reader, field, expected);
     }
+    if let Some(bytes) = reader.hex_string() {
+        return Ok(bytes);
+    }
     let text = reader.string()?;
     hex::decode(&text).or_else(|_| bad_at(start, field, expected))
 }
 
 /// The value at the cursor is not what the field must be.
-fn bad<T>(reader: &Reader<'_>, field: &'static str, expected: &'static str) -> Result<T, ParseError> {
+pub(super) fn bad<T>(reader: &Reader<'_>, field: &'static str, expected: &'static str) -> Result<T, ParseError> {
     reader.error(BadField { part: Part::Event, field: field.into(), expected })
 }
 

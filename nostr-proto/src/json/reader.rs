@@ -1,6 +1,7 @@
 //! A cursor over JSON text: one pass, no document tree, borrowed where possible.
 
 use crate::error::{ParseError, ParseErrorKind};
+use crate::hex;
 use ParseErrorKind::{BadNumber, Expected, TooDeep, TrailingText, UnexpectedEnd};
 use alloc::borrow::Cow;
 
@@ -16,6 +17,11 @@ impl<'a> Reader<'a> {
         Reader { text, at: 0 }
     }
 
+    /// A reader of the same text with its cursor at another byte position.
+    pub(crate) fn again_at(&self, at: usize) -> Reader<'a> {
+        Reader { text: self.text, at }
+    }
+
     /// The cursor's byte position.
     pub(crate) fn offset(&self) -> usize {
         self.at
@@ -26,11 +32,11 @@ impl<'a> Reader<'a> {
         self.text.len() - self.at
     }
 
-    pub(super) fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         self.text
     }
 
-    pub(super) fn set_offset(&mut self, at: usize) {
+    pub(crate) fn set_offset(&mut self, at: usize) {
         self.at = at;
     }
 
@@ -127,6 +133,20 @@ impl<'a> Reader<'a> {
         let number = self.text[start..end].parse().ok()?;
         self.at = end;
         Some(number)
+    }
+
+    /// Reads a string of exactly `2 × N` lowercase hex characters, none of them escaped; `None`, without moving, if the
+    /// value is anything else.
+    #[inline]
+    pub(crate) fn hex_string<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.peek();
+        let text = self.text.as_bytes().get(self.at..self.at + 2 * N + 2)?;
+        if text[0] != b'"' || text[2 * N + 1] != b'"' {
+            return None;
+        }
+        let bytes = hex::decode_bytes(&text[1..=2 * N])?;
+        self.at += text.len();
+        Some(bytes)
     }
 
     /// Reads `true` or `false`; `None`, without moving, if the value is anything else.

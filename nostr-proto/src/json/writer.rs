@@ -6,11 +6,20 @@ use alloc::string::String;
 /// Something that text can be appended to.
 pub(crate) trait Sink {
     fn put(&mut self, text: &str);
+
+    fn put_char(&mut self, character: char) {
+        self.put(character.encode_utf8(&mut [0; 4]));
+    }
 }
 
 impl Sink for String {
     fn put(&mut self, text: &str) {
         self.push_str(text);
+    }
+
+    #[inline]
+    fn put_char(&mut self, character: char) {
+        self.push(character);
     }
 }
 
