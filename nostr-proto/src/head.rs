@@ -1,5 +1,7 @@
 //! A first look at a relay's frame: enough to recognise a duplicate without parsing it.
 
+use crate::event::Key;
+use crate::hex::decode_bytes;
 use crate::json::{nested_end, plain_length, string_end};
 use crate::{EventId, Signature};
 
@@ -24,33 +26,37 @@ pub enum Head<'a> {
 /// and nothing before it is validated: a head is good for recognising a known id, no more.
 #[must_use]
 pub fn scan_head(frame: &str) -> Option<Head<'_>> {
-    let (subscription, id) = scan_event(frame, "id")?;
-    Some(Head::Event { subscription, id: id.parse().ok()? })
+    let (subscription, id) = scan_event(frame, Key::Id)?;
+    Some(Head::Event { subscription, id: EventId::from_bytes(id) })
 }
 
 /// Looks for the signature of an EVENT frame's event, as [`scan_head`] does for its id and with the same promises: to
 /// tell whether a copy of an event, whose content is known by its id, brings another signature.
 #[must_use]
 pub fn scan_signature(frame: &str) -> Option<Signature> {
-    scan_event(frame, "sig")?.1.parse().ok()
+    scan_event(frame, Key::Sig).map(|(_, signature)| Signature::from_bytes(signature))
 }
 
-/// The subscription of an EVENT frame, and the first member of its event with this name, which is a plain string.
-fn scan_event<'a>(frame: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+/// The subscription of an EVENT frame, and the first member of its event with this name, which is plain hex.
+fn scan_event<const N: usize>(frame: &str, wanted: Key) -> Option<(&str, [u8; N])> {
+    const USUAL: &str = "[\"EVENT\",";
     let mut scan = Scan { frame, at: 0 };
-    scan.eat(b'[')?;
-    if scan.plain_string()? != "EVENT" {
-        return None;
+    if frame.starts_with(USUAL) {
+        scan.at = USUAL.len();
+    } else {
+        scan.eat(b'[')?;
+        if scan.plain_string()? != "EVENT" {
+            return None;
+        }
+        scan.eat(b',')?;
     }
-    scan.eat(b',')?;
     let subscription = scan.plain_string()?;
     scan.eat(b',')?;
     scan.eat(b'{')?;
     loop {
-        let key = scan.plain_string()?;
-        scan.eat(b':')?;
-        if key == name {
-            return Some((subscription, scan.plain_string()?));
+        let key = scan.key()?;
+        if key == Some(wanted) {
+            return Some((subscription, scan.hex_string()?));
         }
         scan.skip_value(key)?;
         scan.eat(b',')?;
@@ -95,9 +101,32 @@ impl<'a> Scan<'a> {
         (*self.bytes().get(end)? == b'"').then(|| &self.frame[start..end])
     }
 
-    /// Goes behind the value at the cursor, which belongs to this key of the event.
+    /// Reads a key and its colon: the field that it names, if it is one.
     #[inline]
-    fn skip_value(&mut self, key: &str) -> Option<()> {
+    fn key(&mut self) -> Option<Option<Key>> {
+        self.peek()?;
+        if let Some((key, length)) = Key::at(&self.bytes()[self.at..]) {
+            self.at += length;
+            return Some(Some(key));
+        }
+        let name = self.plain_string()?;
+        self.eat(b':')?;
+        Some(Key::from_name(name))
+    }
+
+    /// Reads a string of `2 × N` hex characters, none of them escaped.
+    #[inline]
+    fn hex_string<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.eat(b'"')?;
+        let text = self.bytes().get(self.at..self.at + 2 * N + 1)?;
+        let (hex, [b'"']) = text.split_at(2 * N) else { return None };
+        self.at += text.len();
+        decode_bytes(hex)
+    }
+
+    /// Goes behind the value at the cursor, which belongs to this field of the event.
+    #[inline]
+    fn skip_value(&mut self, key: Option<Key>) -> Option<()> {
         match self.peek()? {
             b'"' => self.skip_string(key),
             b'[' | b'{' => {
@@ -112,11 +141,11 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn skip_string(&mut self, key: &str) -> Option<()> {
+    fn skip_string(&mut self, key: Option<Key>) -> Option<()> {
         let start = self.at + 1;
         let usual = match key {
-            "pubkey" => 64,
-            "sig" => 128,
+            Some(Key::Pubkey) => 64,
+            Some(Key::Sig) => 128,
             _ => 0,
         };
         // A quote where such a value usually ends is its end: hex digits hold no quote, not even an escaped one.

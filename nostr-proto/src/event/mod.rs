@@ -4,6 +4,7 @@
 mod body;
 mod encode;
 mod hash;
+mod key;
 mod parse;
 mod raw_tags;
 mod serde_impls;
@@ -17,6 +18,7 @@ use alloc::sync::Arc;
 use body::Body;
 use core::fmt;
 
+pub(crate) use key::Key;
 pub use hash::{HashedEvent, IdMismatch};
 pub(crate) use parse::parse_event;
 pub use tags::{Tag, TagValues, Tags};

@@ -1,6 +1,6 @@
 //! Events from JSON, in one pass over the text.
 
-use super::Event;
+use super::{Event, Key};
 use super::body::Body;
 use super::raw_tags::RawTags;
 use crate::error::{ParseError, ParseErrorKind, Part};
@@ -25,14 +25,33 @@ pub(crate) fn parse_event(reader: &mut Reader<'_>) -> Result<Event, ParseError> 
     reader.expect(b'{', "an event object")?;
     let mut fields = Fields::default();
     let mut first = true;
-    while let Some((at, key)) = reader.next_key(first)? {
+    while let Some((at, key)) = next_key(reader, first)? {
         first = false;
-        fields.read(&key, at, reader)?;
+        match key {
+            Some(key) => fields.read(key, at, reader)?,
+            // The event object is the first level.
+            None => reader.skip_value(MAX_DEPTH - 1, MAX_DEPTH)?,
+        }
     }
     if reader.offset() - start > MAX_EVENT_BYTES {
         return Err(ParseError::new(start, TooLarge { limit: MAX_EVENT_BYTES }));
     }
     fields.finish(reader)
+}
+
+/// As [`Reader::next_key`], for an event: the key's offset, and the field that it names.
+#[inline]
+fn next_key(reader: &mut Reader<'_>, first: bool) -> Result<Option<(usize, Option<Key>)>, ParseError> {
+    let at = reader.offset() + usize::from(!first);
+    let rest = reader.text().as_bytes().get(at..).unwrap_or(&[]);
+    if (first || reader.at_byte(b','))
+        && let Some((key, length)) = Key::at(rest)
+    {
+        reader.set_offset(at + length);
+        return Ok(Some((at, Some(key))));
+    }
+    let next = reader.next_key(first)?;
+    Ok(next.map(|(at, key)| (at, Key::from_name(&key))))
 }
 
 /// The fields read so far. Strings are copied once all of them are found, so that one allocation of the right size does.
@@ -49,44 +68,42 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads the value of one field.
-    fn read(&mut self, key: &str, at: usize, reader: &mut Reader<'a>) -> Result<(), ParseError> {
+    fn read(&mut self, key: Key, at: usize, reader: &mut Reader<'a>) -> Result<(), ParseError> {
         match key {
-            "id" => {
+            Key::Id => {
                 let id = read_hex(reader, "id", "64 lowercase hex characters")?;
                 set(&mut self.id, EventId::from_bytes(id), at, "id")
             }
-            "pubkey" => {
+            Key::Pubkey => {
                 let pubkey = read_hex(reader, "pubkey", "64 lowercase hex characters")?;
                 set(&mut self.pubkey, PublicKey::from_bytes(pubkey), at, "pubkey")
             }
-            "sig" => {
+            Key::Sig => {
                 let signature = read_hex(reader, "sig", "128 lowercase hex characters")?;
                 set(&mut self.signature, Signature::from_bytes(signature), at, "sig")
             }
-            "created_at" => match reader.integer() {
+            Key::CreatedAt => match reader.integer() {
                 Some(seconds) => set(&mut self.created_at, Timestamp::new(seconds), at, "created_at"),
                 None => bad(reader, "created_at", "an integer from 0 to 18446744073709551615"),
             },
-            "kind" => {
+            Key::Kind => {
                 let start = reader.offset();
                 match reader.integer().map(u16::try_from) {
                     Some(Ok(kind)) => set(&mut self.kind, Kind::new(kind), at, "kind"),
                     _ => bad_at(start, "kind", "an integer from 0 to 65535"),
                 }
             }
-            "tags" => {
+            Key::Tags => {
                 let tags = RawTags::find(reader)?;
                 set(&mut self.tags, tags, at, "tags")
             }
-            "content" => {
+            Key::Content => {
                 if reader.peek() != Some(b'"') {
                     return bad(reader, "content", "a string");
                 }
                 let content = reader.raw_string()?;
                 set(&mut self.content, content, at, "content")
             }
-            // The event object is the first level.
-            _ => reader.skip_value(MAX_DEPTH - 1, MAX_DEPTH),
         }
     }
 

@@ -50,6 +50,12 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// Whether this byte stands right at the cursor.
+    #[inline]
+    pub(crate) fn at_byte(&self, byte: u8) -> bool {
+        self.byte() == Some(byte)
+    }
+
     /// Skips white space and shows the byte behind it.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.byte() {
