@@ -1,7 +1,7 @@
 //! A first look at a relay's frame: enough to recognise a duplicate without parsing it.
 
 use crate::event::Key;
-use crate::hex::decode_bytes;
+use crate::hex::decode_into;
 use crate::json::{nested_end, plain_length, string_end};
 use crate::{EventId, Signature};
 
@@ -121,7 +121,8 @@ impl<'a> Scan<'a> {
         let text = self.bytes().get(self.at..self.at + 2 * N + 1)?;
         let (hex, [b'"']) = text.split_at(2 * N) else { return None };
         self.at += text.len();
-        decode_bytes(hex)
+        let mut bytes = [0; N];
+        decode_into(hex, &mut bytes).then_some(bytes)
     }
 
     /// Goes behind the value at the cursor, which belongs to this field of the event.

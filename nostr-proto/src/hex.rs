@@ -2,7 +2,7 @@
 
 use core::fmt;
 use wide::bytemuck::cast;
-use wide::{i16x8, u8x16, u16x8};
+use wide::{u8x16, u16x8};
 
 /// A text that is not the exact lowercase hex it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,49 +43,52 @@ pub(crate) fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     if text.len() != 2 * N {
         return Err(HexError::Length { expected: 2 * N, found: text.len() });
     }
-    decode_bytes(text).ok_or_else(|| {
-        let position = text.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')).unwrap_or(0);
-        HexError::Character { position }
-    })
+    let mut bytes = [0; N];
+    if decode_into(text, &mut bytes) {
+        return Ok(bytes);
+    }
+    let position = text.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')).unwrap_or(0);
+    Err(HexError::Character { position })
 }
 
-/// As [`decode`], and says no more than that it failed.
+/// Decodes `2 × N` characters; false if there are more or fewer, or if one is not lowercase hex.
 #[inline]
-pub(crate) fn decode_bytes<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    const { assert!(N.is_multiple_of(8), "whole vectors") };
-    let (pairs, []) = text.as_chunks::<16>() else { return None };
-    if pairs.len() * 8 != N {
-        return None;
+pub(crate) fn decode_into<const N: usize>(text: &[u8], out: &mut [u8; N]) -> bool {
+    const { assert!(N.is_multiple_of(16), "whole vectors") };
+    if text.len() != 2 * N {
+        return false;
     }
-    let mut bytes = [0; N];
     // One check at the end instead of one for every vector.
     let mut bad = u8x16::ZERO;
-    for (eight, characters) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(pairs) {
-        let characters = u8x16::from(*characters);
-        let digits = characters - u8x16::splat(b'0');
-        let letters = characters - u8x16::splat(b'a');
-        let is_digit = digits.simd_le(u8x16::splat(9));
-        let is_letter = letters.simd_le(u8x16::splat(5));
-        bad |= !(is_digit | is_letter);
-        let values = (digits & is_digit) | ((letters + u8x16::splat(10)) & is_letter);
-        *eight = join_pairs(values);
+    for (sixteen, characters) in out.as_chunks_mut::<16>().0.iter_mut().zip(text.as_chunks::<32>().0) {
+        let [first, second]: [u8x16; 2] = cast(*characters);
+        let (first, second) = (values(first, &mut bad), values(second, &mut bad));
+        *sixteen = u8x16::narrow_i16x8(cast(join_pairs(first)), cast(join_pairs(second))).to_array();
     }
-    (!bad.any()).then_some(bytes)
+    !bad.any()
 }
 
-/// Joins sixteen values below 16 to eight bytes, the higher half first.
+/// The values of sixteen hex digits; sets what is no digit in `bad`.
 #[inline(always)]
-fn join_pairs(values: u8x16) -> [u8; 8] {
+fn values(characters: u8x16, bad: &mut u8x16) -> u8x16 {
+    let digits = characters - u8x16::splat(b'0');
+    let letters = characters - u8x16::splat(b'a');
+    let is_digit = digits.simd_le(u8x16::splat(9));
+    let is_letter = letters.simd_le(u8x16::splat(5));
+    *bad |= !(is_digit | is_letter);
+    (digits & is_digit) | ((letters + u8x16::splat(10)) & is_letter)
+}
+
+/// Joins sixteen values below 16 to eight below 256, the higher half first.
+#[inline(always)]
+fn join_pairs(values: u8x16) -> u16x8 {
     let pairs: u16x8 = cast(values);
     let joined = match cfg!(target_endian = "little") {
         // The value that comes first is the lower half of each number.
         true => (pairs << 4_u32) | (pairs >> 8_u32),
         false => (pairs >> 4_u32) | pairs,
     };
-    let joined = joined & u16x8::splat(0xff);
-    let packed = u8x16::narrow_i16x8(cast(joined), i16x8::ZERO);
-    let [low, _]: [u64; 2] = cast(packed);
-    low.to_ne_bytes()
+    joined & u16x8::splat(0xff)
 }
 
 /// The longest text that [`encode`] writes: a signature's.
@@ -135,7 +138,7 @@ mod tests {
                 let mut text = [b'c'; 128];
                 text[position] = byte;
                 let good = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-                assert_eq!(decode_bytes::<64>(&text).is_some(), good, "{byte}");
+                assert_eq!(decode_into(&text, &mut [0; 64]), good, "{byte}");
                 let Ok(text) = core::str::from_utf8(&text) else { continue };
                 assert_eq!(decode::<64>(text).err(), (!good).then_some(HexError::Character { position }));
             }

@@ -1,12 +1,11 @@
 //! What an event is made of: fixed fields, and one text for all of its strings.
 
 use super::Address;
-use super::tags::{self, Form, Tags};
+use super::tags::{self, Form, Tags, TagsWriter};
 use crate::{EventId, Kind, KindClass, PublicKey, Signature, Timestamp};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 use core::fmt;
 
 /// The one representation of signed and unsigned events: two allocations, this and its text.
@@ -31,117 +30,37 @@ pub(super) struct Text {
     plain_content: bool,
 }
 
-/// Writes the text of an event: first each tag's strings, then the content.
-pub(super) struct TextBuilder {
-    text: String,
-    tag_count: usize,
-    form: Form,
-    /// Whether the next string is the first of its tag.
-    first: bool,
-}
-
-impl TextBuilder {
-    /// A builder with room for this many bytes; what is written beyond costs a larger allocation.
-    pub(super) fn new(form: Form, bytes: usize) -> TextBuilder {
-        let mut text = String::with_capacity(bytes);
-        if form == Form::Plain {
-            text.push('[');
-        }
-        TextBuilder { text, tag_count: 0, form, first: true }
-    }
-
-    /// Takes over tags that are written in plain form already.
-    pub(super) fn from_plain_tags(tags: &str, tag_count: usize, bytes: usize) -> TextBuilder {
-        let mut text = String::with_capacity(bytes);
-        text.push_str(&tags[..tags.len() - 1]);
-        TextBuilder { text, tag_count, form: Form::Plain, first: true }
-    }
-
-    pub(super) fn begin_tag(&mut self) {
-        self.first = true;
-        if self.form == Form::Plain {
-            self.text.push_str(if self.tag_count > 0 { ",[" } else { "[" });
-        }
-        self.tag_count += 1;
-    }
-
-    /// Appends a string of this many bytes, which `write` appends, to the tag under construction.
-    pub(super) fn tag_value<E>(
-        &mut self,
-        bytes: usize,
-        write: impl FnOnce(&mut String) -> Result<(), E>,
-    ) -> Result<(), E> {
-        match self.form {
-            Form::Plain => {
-                self.text.push_str(if self.first { "\"" } else { ",\"" });
-                self.first = false;
-                write(&mut self.text)?;
-                self.text.push('"');
-                Ok(())
-            }
-            Form::Sized => {
-                tags::push_size(&mut self.text, bytes);
-                write(&mut self.text)
-            }
-        }
-    }
-
-    pub(super) fn end_tag(&mut self) {
-        match self.form {
-            Form::Plain => self.text.push(']'),
-            Form::Sized => tags::push_end(&mut self.text),
-        }
-    }
-
-    /// Ends the tags and appends the content, which `write` appends.
-    pub(super) fn finish<E>(
-        mut self,
-        plain_content: bool,
-        write: impl FnOnce(&mut String) -> Result<(), E>,
-    ) -> Result<Text, E> {
-        if self.form == Form::Plain {
-            self.text.push(']');
-        }
-        let tags_end = self.text.len();
-        write(&mut self.text)?;
-        Ok(Text {
-            text: self.text.into_boxed_str(),
-            tag_count: self.tag_count,
-            tags_end,
-            form: self.form,
-            plain_content,
-        })
+impl Text {
+    /// The text of an event: its tags, encoded, and from `tags_end` on its content.
+    pub(super) fn new(text: String, (form, tag_count, tags_end): (Form, usize, usize), plain_content: bool) -> Text {
+        Text { text: text.into_boxed_str(), tag_count, tags_end, form, plain_content }
     }
 
     /// The text of an event that is made here.
     pub(super) fn from_parts(tags: &[Vec<String>], content: &str) -> Text {
         let plain = tags.iter().flatten().all(|value| tags::is_plain(value));
-        TextBuilder::from_parts_in(if plain { Form::Plain } else { Form::Sized }, tags, content)
+        Text::from_parts_in(if plain { Form::Plain } else { Form::Sized }, tags, content)
     }
 
     pub(super) fn from_parts_in(form: Form, tags: &[Vec<String>], content: &str) -> Text {
-        fn push(value: &str) -> impl FnOnce(&mut String) -> Result<(), Infallible> {
-            |out| {
-                out.push_str(value);
-                Ok(())
-            }
-        }
         // Three bytes around each value and each tag in plain form, and one to four before each in sized form.
         let bytes = tags.iter().flatten().map(|value| value.len() + 4).sum::<usize>() + 3 * tags.len();
-        let mut text = TextBuilder::new(form, 2 + bytes + content.len());
+        let mut text = String::with_capacity(2 + bytes + content.len());
+        let mut writer = TagsWriter::new(form, &mut text);
         for tag in tags {
-            text.begin_tag();
+            writer.begin_tag();
             for value in tag {
-                let Ok(()) = text.tag_value(value.len(), push(value));
+                writer.begin_value(value.len()).push_str(value);
+                writer.end_value();
             }
-            text.end_tag();
+            writer.end_tag();
         }
-        let Ok(text) = text.finish(tags::is_plain(content), push(content));
-        text
+        writer.finish();
+        let tags_end = text.len();
+        text.push_str(content);
+        Text::new(text, (form, tags.len(), tags_end), tags::is_plain(content))
     }
-}
 
-impl Text {
     pub(super) fn tags(&self) -> Tags<'_> {
         Tags::new(self.form, self.encoded_tags(), self.tag_count)
     }

@@ -13,18 +13,25 @@ pub(crate) enum Key {
 }
 
 impl Key {
+    pub(crate) const ALL: [Key; 7] =
+        [Key::Id, Key::Pubkey, Key::CreatedAt, Key::Kind, Key::Tags, Key::Content, Key::Sig];
+
+    /// The field's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Key::Id => "id",
+            Key::Pubkey => "pubkey",
+            Key::CreatedAt => "created_at",
+            Key::Kind => "kind",
+            Key::Tags => "tags",
+            Key::Content => "content",
+            Key::Sig => "sig",
+        }
+    }
+
     /// The field that this text names.
     pub(crate) fn from_name(name: &str) -> Option<Key> {
-        Some(match name {
-            "id" => Key::Id,
-            "pubkey" => Key::Pubkey,
-            "created_at" => Key::CreatedAt,
-            "kind" => Key::Kind,
-            "tags" => Key::Tags,
-            "content" => Key::Content,
-            "sig" => Key::Sig,
-            _ => return None,
-        })
+        Key::ALL.into_iter().find(|key| key.name() == name)
     }
 
     /// The field whose name, in quotes and with the colon right behind, a text begins with; and the length of all that.

@@ -18,8 +18,8 @@ use alloc::sync::Arc;
 use body::Body;
 use core::fmt;
 
-pub(crate) use key::Key;
 pub use hash::{HashedEvent, IdMismatch};
+pub(crate) use key::Key;
 pub(crate) use parse::parse_event;
 pub use tags::{Tag, TagValues, Tags};
 pub use template::{EventTemplate, UnsignedEvent};

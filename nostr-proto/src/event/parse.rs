@@ -1,14 +1,15 @@
 //! Events from JSON, in one pass over the text.
 
-use super::{Event, Key};
-use super::body::Body;
+use super::body::{Body, Text};
 use super::raw_tags::RawTags;
+use super::{Event, Key};
 use crate::error::{ParseError, ParseErrorKind, Part};
 use crate::hex;
 use crate::json::{RawString, Reader};
 use crate::limits::{MAX_DEPTH, MAX_EVENT_BYTES};
 use crate::{EventId, Kind, PublicKey, Signature, Timestamp};
 use ParseErrorKind::{BadField, DuplicateField, MissingField, TooLarge};
+use alloc::string::String;
 use alloc::sync::Arc;
 
 pub(super) fn from_json(json: &str) -> Result<Event, ParseError> {
@@ -23,7 +24,7 @@ pub(crate) fn parse_event(reader: &mut Reader<'_>) -> Result<Event, ParseError> 
     reader.peek();
     let start = reader.offset();
     reader.expect(b'{', "an event object")?;
-    let mut fields = Fields::default();
+    let mut fields = Fields::new();
     let mut first = true;
     while let Some((at, key)) = next_key(reader, first)? {
         first = false;
@@ -55,110 +56,131 @@ fn next_key(reader: &mut Reader<'_>, first: bool) -> Result<Option<(usize, Optio
 }
 
 /// The fields read so far. Strings are copied once all of them are found, so that one allocation of the right size does.
-#[derive(Default)]
 struct Fields<'a> {
-    id: Option<EventId>,
-    pubkey: Option<PublicKey>,
-    created_at: Option<Timestamp>,
-    kind: Option<Kind>,
-    tags: Option<RawTags<'a>>,
-    content: Option<RawString<'a>>,
-    signature: Option<Signature>,
+    /// Which fields were read, a bit for each [`Key`].
+    seen: u8,
+    id: [u8; 32],
+    pubkey: [u8; 32],
+    created_at: u64,
+    kind: u16,
+    tags: RawTags<'a>,
+    content: RawString<'a>,
+    signature: [u8; 64],
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the value of one field.
+    fn new() -> Fields<'a> {
+        Fields {
+            seen: 0,
+            id: [0; 32],
+            pubkey: [0; 32],
+            created_at: 0,
+            kind: 0,
+            tags: RawTags::new(),
+            content: RawString::default(),
+            signature: [0; 64],
+        }
+    }
+
+    /// Reads the value of one field, whose key stands at `at`.
+    #[inline]
     fn read(&mut self, key: Key, at: usize, reader: &mut Reader<'a>) -> Result<(), ParseError> {
         match key {
-            Key::Id => {
-                let id = read_hex(reader, "id", "64 lowercase hex characters")?;
-                set(&mut self.id, EventId::from_bytes(id), at, "id")
-            }
-            Key::Pubkey => {
-                let pubkey = read_hex(reader, "pubkey", "64 lowercase hex characters")?;
-                set(&mut self.pubkey, PublicKey::from_bytes(pubkey), at, "pubkey")
-            }
-            Key::Sig => {
-                let signature = read_hex(reader, "sig", "128 lowercase hex characters")?;
-                set(&mut self.signature, Signature::from_bytes(signature), at, "sig")
-            }
+            Key::Id => read_hex(reader, key, "64 lowercase hex characters", &mut self.id)?,
+            Key::Pubkey => read_hex(reader, key, "64 lowercase hex characters", &mut self.pubkey)?,
+            Key::Sig => read_hex(reader, key, "128 lowercase hex characters", &mut self.signature)?,
             Key::CreatedAt => match reader.integer() {
-                Some(seconds) => set(&mut self.created_at, Timestamp::new(seconds), at, "created_at"),
-                None => bad(reader, "created_at", "an integer from 0 to 18446744073709551615"),
+                Some(seconds) => self.created_at = seconds,
+                None => return bad(reader, key, "an integer from 0 to 18446744073709551615"),
             },
             Key::Kind => {
                 let start = reader.offset();
                 match reader.integer().map(u16::try_from) {
-                    Some(Ok(kind)) => set(&mut self.kind, Kind::new(kind), at, "kind"),
-                    _ => bad_at(start, "kind", "an integer from 0 to 65535"),
+                    Some(Ok(kind)) => self.kind = kind,
+                    _ => return bad_at(start, key, "an integer from 0 to 65535"),
                 }
             }
-            Key::Tags => {
-                let tags = RawTags::find(reader)?;
-                set(&mut self.tags, tags, at, "tags")
-            }
+            Key::Tags => self.tags.find(reader)?,
             Key::Content => {
                 if reader.peek() != Some(b'"') {
-                    return bad(reader, "content", "a string");
+                    return bad(reader, key, "a string");
                 }
-                let content = reader.raw_string()?;
-                set(&mut self.content, content, at, "content")
+                self.content = reader.raw_string()?;
             }
         }
+        let bit = 1 << key as u8;
+        if self.seen & bit != 0 {
+            let (part, field) = (Part::Event, key.name().into());
+            return Err(ParseError::new(at, DuplicateField { part, field }));
+        }
+        self.seen |= bit;
+        Ok(())
     }
 
     /// Behind the closing brace.
-    fn finish(self, reader: &Reader<'a>) -> Result<Event, ParseError> {
-        let missing = |field| {
-            let part = Part::Event;
-            ParseError::new(reader.offset() - 1, MissingField { part, field })
-        };
-        let id = self.id.ok_or_else(|| missing("id"))?;
-        let pubkey = self.pubkey.ok_or_else(|| missing("pubkey"))?;
-        let created_at = self.created_at.ok_or_else(|| missing("created_at"))?;
-        let kind = self.kind.ok_or_else(|| missing("kind"))?;
-        let tags = self.tags.ok_or_else(|| missing("tags"))?;
-        let content = self.content.ok_or_else(|| missing("content"))?;
-        let signature = self.signature.ok_or_else(|| missing("sig"))?;
-        let text = tags.begin_text(reader, content.decoded_length()?)?;
-        let text = text.finish(content.is_plain(), |out| content.decode(out))?;
-        let body = Body::new((id, pubkey, signature), created_at, kind, text);
-        Ok(Event(Arc::new(body)))
+    fn finish(&self, reader: &Reader<'a>) -> Result<Event, ParseError> {
+        if let Some(key) = Key::ALL.into_iter().find(|&key| self.seen & (1 << key as u8) == 0) {
+            let (part, field) = (Part::Event, key.name());
+            return Err(ParseError::new(reader.offset() - 1, MissingField { part, field }));
+        }
+        let text = self.text(reader)?;
+        Ok(Event(Arc::new(Body::new(
+            (EventId::from_bytes(self.id), PublicKey::from_bytes(self.pubkey), Signature::from_bytes(self.signature)),
+            Timestamp::new(self.created_at),
+            Kind::new(self.kind),
+            text,
+        ))))
+    }
+
+    /// Copies the strings.
+    fn text(&self, reader: &Reader<'a>) -> Result<Text, ParseError> {
+        let mut text = String::with_capacity(self.tags.bytes() + self.content.decoded_length()?);
+        self.tags.copy(reader, &mut text)?;
+        let tags = (self.tags.form(), self.tags.count(), text.len());
+        self.content.decode(&mut text)?;
+        Ok(Text::new(text, tags, self.content.is_plain()))
     }
 }
 
-/// Stores a field's value, once.
-fn set<T>(slot: &mut Option<T>, value: T, at: usize, field: &'static str) -> Result<(), ParseError> {
-    if slot.replace(value).is_some() {
-        let (part, field) = (Part::Event, field.into());
-        return Err(ParseError::new(at, DuplicateField { part, field }));
+/// Reads a string of lowercase hex.
+#[inline]
+fn read_hex<const N: usize>(
+    reader: &mut Reader<'_>,
+    key: Key,
+    expected: &'static str,
+    out: &mut [u8; N],
+) -> Result<(), ParseError> {
+    if reader.hex_string(out) { Ok(()) } else { read_odd_hex(reader, key, expected, out) }
+}
+
+/// As [`read_hex`], where there are escapes or it is no hex.
+#[cold]
+fn read_odd_hex<const N: usize>(
+    reader: &mut Reader<'_>,
+    key: Key,
+    expected: &'static str,
+    out: &mut [u8; N],
+) -> Result<(), ParseError> {
+    if reader.peek() != Some(b'"') {
+        return bad(reader, key, expected);
+    }
+    let start = reader.offset();
+    match hex::decode(&reader.string()?) {
+        Ok(bytes) => *out = bytes,
+        Err(_) => return bad_at(start, key, expected),
     }
     Ok(())
 }
 
-fn read_hex<const N: usize>(
-    reader: &mut Reader<'_>,
-    field: &'static str,
-    expected: &'static str,
-) -> Result<[u8; N], ParseError> {
-    let start = reader.offset();
-    if reader.peek() != Some(b'"') {
-        return bad(reader, field, expected);
-    }
-    if let Some(bytes) = reader.hex_string() {
-        return Ok(bytes);
-    }
-    let text = reader.string()?;
-    hex::decode(&text).or_else(|_| bad_at(start, field, expected))
-}
-
 /// The value at the cursor is not what the field must be.
-pub(super) fn bad<T>(reader: &Reader<'_>, field: &'static str, expected: &'static str) -> Result<T, ParseError> {
-    reader.error(BadField { part: Part::Event, field: field.into(), expected })
+#[cold]
+pub(super) fn bad<T>(reader: &Reader<'_>, key: Key, expected: &'static str) -> Result<T, ParseError> {
+    reader.error(BadField { part: Part::Event, field: key.name().into(), expected })
 }
 
 /// As [`bad`], for a value that was read already and began at `start`.
-fn bad_at<T>(start: usize, field: &'static str, expected: &'static str) -> Result<T, ParseError> {
-    let (part, field) = (Part::Event, field.into());
+#[cold]
+fn bad_at<T>(start: usize, key: Key, expected: &'static str) -> Result<T, ParseError> {
+    let (part, field) = (Part::Event, key.name().into());
     Err(ParseError::new(start, BadField { part, field, expected }))
 }

@@ -1,8 +1,8 @@
 //! The tags of an event in its JSON: found first, then copied.
 
-use super::body::TextBuilder;
+use super::Key;
 use super::parse::bad;
-use super::tags::{Form, sized_bytes};
+use super::tags::{Form, TagsWriter, sized_bytes};
 use crate::error::ParseError;
 use crate::json::{RawString, Reader, plain_length};
 use alloc::string::String;
@@ -12,47 +12,64 @@ pub(super) struct RawTags<'a> {
     /// Where they begin.
     at: usize,
     count: usize,
-    found: Found<'a>,
-}
-
-enum Found<'a> {
-    /// They stand in plain form already.
-    Plain(&'a str),
-    /// They have white space or escapes in them.
-    Other {
-        form: Form,
-        /// Their length in that form.
-        bytes: usize,
-    },
+    form: Form,
+    bytes: usize,
+    /// They themselves, where they stand in plain form already and not with white space or escapes in them.
+    plain: Option<&'a str>,
 }
 
 impl<'a> RawTags<'a> {
+    /// No tags.
+    pub(super) fn new() -> RawTags<'a> {
+        RawTags { at: 0, count: 0, form: Form::Plain, bytes: 0, plain: None }
+    }
+
     /// Finds the end of the tags at the cursor, and goes behind it.
-    pub(super) fn find(reader: &mut Reader<'a>) -> Result<RawTags<'a>, ParseError> {
+    pub(super) fn find(&mut self, reader: &mut Reader<'a>) -> Result<(), ParseError> {
         reader.peek();
-        let at = reader.offset();
-        if let Some((length, count)) = plain_tags(&reader.text().as_bytes()[at..]) {
-            reader.set_offset(at + length);
-            return Ok(RawTags { at, count, found: Found::Plain(&reader.text()[at..at + length]) });
+        self.at = reader.offset();
+        if let Some((length, count)) = plain_tags(&reader.text().as_bytes()[self.at..]) {
+            reader.set_offset(self.at + length);
+            self.count = count;
+            self.plain = Some(&reader.text()[self.at..self.at + length]);
+            (self.form, self.bytes) = (Form::Plain, length);
+            return Ok(());
         }
+        self.plain = None;
         let mut sizes = Sizes::default();
         walk(reader, &mut sizes)?;
         let Sizes { plain, sized, escaped, count, .. } = sizes;
+        self.count = count;
         // The outer brackets.
-        let (form, bytes) = if escaped { (Form::Sized, sized) } else { (Form::Plain, plain + 2) };
-        Ok(RawTags { at, count, found: Found::Other { form, bytes } })
+        (self.form, self.bytes) = if escaped { (Form::Sized, sized) } else { (Form::Plain, plain + 2) };
+        Ok(())
     }
 
-    /// Begins an event's text with these tags; so many bytes are to follow.
-    pub(super) fn begin_text(&self, reader: &Reader<'a>, more: usize) -> Result<TextBuilder, ParseError> {
-        match self.found {
-            Found::Plain(tags) => Ok(TextBuilder::from_plain_tags(tags, self.count, tags.len() + more)),
-            Found::Other { form, bytes } => {
-                let mut text = TextBuilder::new(form, bytes + more);
-                walk(&mut reader.again_at(self.at), &mut text)?;
-                Ok(text)
-            }
+    /// The form that [`RawTags::copy`] brings them to.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Their length in that form.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Appends them to an event's text.
+    pub(super) fn copy(&self, reader: &Reader<'a>, out: &mut String) -> Result<(), ParseError> {
+        if let Some(tags) = self.plain {
+            out.push_str(tags);
+            return Ok(());
         }
+        let mut writer = TagsWriter::new(self.form, out);
+        walk(&mut reader.again_at(self.at), &mut writer)?;
+        writer.finish();
+        Ok(())
     }
 }
 
@@ -116,20 +133,20 @@ trait Visitor {
 fn walk(reader: &mut Reader<'_>, visitor: &mut impl Visitor) -> Result<(), ParseError> {
     const SHAPE: &str = "an array of arrays of strings";
     if !reader.eat(b'[') {
-        return bad(reader, "tags", SHAPE);
+        return bad(reader, Key::Tags, SHAPE);
     }
     let mut first_tag = true;
     while reader.next_item(first_tag)? {
         first_tag = false;
         if !reader.eat(b'[') {
-            return bad(reader, "tags", SHAPE);
+            return bad(reader, Key::Tags, SHAPE);
         }
         visitor.begin_tag();
         let mut first_value = true;
         while reader.next_item(first_value)? {
             first_value = false;
             if reader.peek() != Some(b'"') {
-                return bad(reader, "tags", SHAPE);
+                return bad(reader, Key::Tags, SHAPE);
             }
             visitor.value(reader.raw_string()?)?;
         }
@@ -173,16 +190,18 @@ impl Visitor for Sizes {
     }
 }
 
-impl Visitor for TextBuilder {
+impl Visitor for TagsWriter<'_> {
     fn begin_tag(&mut self) {
-        TextBuilder::begin_tag(self);
+        TagsWriter::begin_tag(self);
     }
 
     fn value(&mut self, value: RawString<'_>) -> Result<(), ParseError> {
-        self.tag_value(value.decoded_length()?, |out: &mut String| value.decode(out))
+        value.decode(self.begin_value(value.decoded_length()?))?;
+        self.end_value();
+        Ok(())
     }
 
     fn end_tag(&mut self) {
-        TextBuilder::end_tag(self);
+        TagsWriter::end_tag(self);
     }
 }

@@ -1,6 +1,6 @@
 //! Events in other people's serde documents. The wire path does not go through here.
 
-use super::body::{Body, TextBuilder};
+use super::body::{Body, Text};
 use super::{Event, Tag, Tags, VerifiedEvent};
 use crate::{EventId, Kind, PublicKey, Signature, Timestamp};
 use alloc::string::String;
@@ -57,7 +57,7 @@ struct Fields {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Event, D::Error> {
         let fields = Fields::deserialize(deserializer)?;
-        let text = TextBuilder::from_parts(&fields.tags, &fields.content);
+        let text = Text::from_parts(&fields.tags, &fields.content);
         let hex = (fields.id, fields.pubkey, fields.sig);
         let body = Body::new(hex, fields.created_at, fields.kind, text);
         Ok(Event(Arc::new(body)))

@@ -21,6 +21,61 @@ pub(super) enum Form {
     Sized,
 }
 
+/// Appends tags to a text.
+pub(super) struct TagsWriter<'o> {
+    form: Form,
+    out: &'o mut String,
+    /// Whether the next tag is the first, and the next value the first of its tag.
+    first_tag: bool,
+    first_value: bool,
+}
+
+impl<'o> TagsWriter<'o> {
+    pub(super) fn new(form: Form, out: &'o mut String) -> TagsWriter<'o> {
+        if form == Form::Plain {
+            out.push('[');
+        }
+        TagsWriter { form, out, first_tag: true, first_value: true }
+    }
+
+    pub(super) fn begin_tag(&mut self) {
+        if self.form == Form::Plain {
+            self.out.push_str(if self.first_tag { "[" } else { ",[" });
+        }
+        self.first_tag = false;
+        self.first_value = true;
+    }
+
+    /// Begins a value of this many bytes, which the caller appends to what is returned.
+    pub(super) fn begin_value(&mut self, bytes: usize) -> &mut String {
+        match self.form {
+            Form::Plain => self.out.push_str(if self.first_value { "\"" } else { ",\"" }),
+            Form::Sized => push_number(self.out, bytes + 1),
+        }
+        self.first_value = false;
+        self.out
+    }
+
+    pub(super) fn end_value(&mut self) {
+        if self.form == Form::Plain {
+            self.out.push('"');
+        }
+    }
+
+    pub(super) fn end_tag(&mut self) {
+        match self.form {
+            Form::Plain => self.out.push(']'),
+            Form::Sized => push_number(self.out, 0),
+        }
+    }
+
+    pub(super) fn finish(self) {
+        if self.form == Form::Plain {
+            self.out.push(']');
+        }
+    }
+}
+
 /// Whether a string of a tag can stand in plain form.
 pub(super) fn is_plain(value: &str) -> bool {
     plain_length(value.as_bytes()) == value.len()
@@ -30,16 +85,6 @@ pub(super) fn is_plain(value: &str) -> bool {
 pub(super) fn sized_bytes(length: usize) -> usize {
     let digits = (usize::BITS - (length + 1).leading_zeros()).div_ceil(DIGIT_BITS);
     digits as usize + length
-}
-
-/// Appends the head of a value of this length in sized form; the value itself is to follow.
-pub(super) fn push_size(out: &mut String, length: usize) {
-    push_number(out, length + 1);
-}
-
-/// Appends the end of a tag in sized form.
-pub(super) fn push_end(out: &mut String) {
-    push_number(out, 0);
 }
 
 fn push_number(out: &mut String, mut number: usize) {
@@ -268,7 +313,7 @@ impl<'a> Iterator for TagValues<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::body::TextBuilder;
+    use super::super::body::Text;
     use super::*;
     use alloc::vec::Vec;
     use proptest::collection::vec;
@@ -279,10 +324,11 @@ mod tests {
         for length in [0, 1, 62, 63, 64, 4094, 4095, 4096, 262_143, 262_144] {
             let value = "x".repeat(length);
             let mut encoded = String::new();
-            push_size(&mut encoded, length);
-            encoded.push_str(&value);
-            assert_eq!(encoded.len(), sized_bytes(length));
-            push_end(&mut encoded);
+            let mut writer = TagsWriter::new(Form::Sized, &mut encoded);
+            writer.begin_value(length).push_str(&value);
+            writer.end_tag();
+            writer.finish();
+            assert_eq!(encoded.len(), sized_bytes(length) + 1);
             let tag = Tags::new(Form::Sized, &encoded, 1).next().unwrap();
             assert_eq!(tag.iter().collect::<Vec<_>>(), [value.as_str()]);
         }
@@ -302,14 +348,14 @@ mod tests {
     proptest! {
         #[test]
         fn any_tags_survive(tags in vec(vec(any::<String>(), 0..5), 0..9)) {
-            let text = TextBuilder::from_parts(&tags, "x");
+            let text = Text::from_parts(&tags, "x");
             assert_reads_as(&text.tags(), &tags);
         }
 
         #[test]
         fn the_form_makes_no_difference(tags in vec(vec("[a-z\\]\\[,]{0,20}", 0..5), 0..9)) {
-            let plain = TextBuilder::from_parts(&tags, "");
-            let sized = TextBuilder::from_parts_in(Form::Sized, &tags, "");
+            let plain = Text::from_parts(&tags, "");
+            let sized = Text::from_parts_in(Form::Sized, &tags, "");
             assert_reads_as(&plain.tags(), &tags);
             assert_reads_as(&sized.tags(), &tags);
             prop_assert!(plain.tags().eq(sized.tags()));

@@ -127,32 +127,33 @@ impl<'a> Reader<'a> {
     /// Reads an unsigned integer; `None`, without moving, if the value is anything else: a
     /// negative or fractional number, one with an exponent, one above `u64::MAX`, no number.
     pub(crate) fn integer(&mut self) -> Option<u64> {
-        self.peek();
-        let start = self.at;
-        let digits = self.text.as_bytes()[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let end = start + digits;
-        let leading_zero = digits > 1 && self.text.as_bytes()[start] == b'0';
-        let goes_on = matches!(self.text.as_bytes().get(end), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
-        if leading_zero || goes_on {
+        let first = self.peek()?;
+        let bytes = &self.text.as_bytes()[self.at..];
+        let mut number = 0_u64;
+        let mut digits = 0;
+        while let Some(&byte @ b'0'..=b'9') = bytes.get(digits) {
+            number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+            digits += 1;
+        }
+        let leading_zero = digits > 1 && first == b'0';
+        let goes_on = matches!(bytes.get(digits), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
+        if digits == 0 || leading_zero || goes_on {
             return None;
         }
-        let number = self.text[start..end].parse().ok()?;
-        self.at = end;
+        self.at += digits;
         Some(number)
     }
 
-    /// Reads a string of exactly `2 × N` lowercase hex characters, none of them escaped; `None`, without moving, if the
+    /// Reads a string of exactly `2 × N` lowercase hex characters, none of them escaped; false, without moving, if the
     /// value is anything else.
     #[inline]
-    pub(crate) fn hex_string<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn hex_string<const N: usize>(&mut self, out: &mut [u8; N]) -> bool {
         self.peek();
-        let text = self.text.as_bytes().get(self.at..self.at + 2 * N + 2)?;
-        if text[0] != b'"' || text[2 * N + 1] != b'"' {
-            return None;
-        }
-        let bytes = hex::decode_bytes(&text[1..=2 * N])?;
-        self.at += text.len();
-        Some(bytes)
+        let Some(text) = self.text.as_bytes().get(self.at..self.at + 2 * N + 2) else { return false };
+        let ([b'"', hex @ ..], [b'"']) = text.split_at(2 * N + 1) else { return false };
+        let good = hex::decode_into(hex, out);
+        self.at += if good { text.len() } else { 0 };
+        good
     }
 
     /// Reads `true` or `false`; `None`, without moving, if the value is anything else.

@@ -9,53 +9,53 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 
 /// A string between its quotes, whose escapes were found but not read: whether they are valid shows when it is decoded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RawString<'a> {
     text: &'a str,
     /// Where `text` begins.
     offset: usize,
-    escapes: Escapes,
+    /// The length without escapes: the same as that of `text` if there are none.
+    decoded: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escapes {
-    None,
-    /// So many, each a backslash and a letter.
-    Short(usize),
-    /// Some, at least one of them a `\u`.
-    Unicode,
-}
+/// Stands for the decoded length of a string with a `\u` escape, which is known once they are read.
+const UNKNOWN: usize = usize::MAX;
 
 impl<'a> RawString<'a> {
     /// Whether the string stands as it is.
+    #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.escapes == Escapes::None
+        self.decoded == self.text.len()
     }
 
     /// The string, if it stands as it is.
+    #[inline]
     pub(crate) fn plain(&self) -> Option<&'a str> {
         self.is_plain().then_some(self.text)
     }
 
     /// The string's length in bytes once it is decoded.
+    #[inline]
     pub(crate) fn decoded_length(&self) -> Result<usize, ParseError> {
-        match self.escapes {
-            Escapes::None => Ok(self.text.len()),
-            Escapes::Short(count) => Ok(self.text.len() - count),
-            Escapes::Unicode => {
-                let mut count = Count::default();
-                self.decode(&mut count)?;
-                Ok(count.0)
-            }
+        if self.decoded != UNKNOWN {
+            return Ok(self.decoded);
         }
+        let mut count = Count::default();
+        self.decode(&mut count)?;
+        Ok(count.0)
     }
 
     /// Appends the string without its escapes.
+    #[inline]
     pub(crate) fn decode(&self, out: &mut impl Sink) -> Result<(), ParseError> {
         if self.is_plain() {
             out.put(self.text);
             return Ok(());
         }
+        self.decode_escaped(out)
+    }
+
+    fn decode_escaped(&self, out: &mut impl Sink) -> Result<(), ParseError> {
         // What is before this position has been read.
         let mut done = 0;
         each_escaped(self.text.as_bytes(), |at| {
@@ -138,17 +138,17 @@ impl<'a> Reader<'a> {
         let offset = self.offset();
         let text = self.text();
         let first = offset + plain_length(&text.as_bytes()[offset..]);
-        let (end, escapes) = match text.as_bytes().get(first) {
-            Some(b'"') => (first, Escapes::None),
+        let (end, decoded) = match text.as_bytes().get(first) {
+            Some(b'"') => (first, first - offset),
             Some(b'\\') => match escaped_string(text.as_bytes(), first) {
-                EscapedString::Ends { end, escapes, unicode: false } => (end, Escapes::Short(escapes)),
-                EscapedString::Ends { end, unicode: true, .. } => (end, Escapes::Unicode),
+                EscapedString::Ends { end, escapes, unicode: false } => (end, end - offset - escapes),
+                EscapedString::Ends { end, unicode: true, .. } => (end, UNKNOWN),
                 EscapedString::Fails { at } => return self.string_fails(offset, at),
             },
             _ => return self.string_fails(offset, first),
         };
         self.set_offset(end + 1);
-        Ok(RawString { text: &text[offset..end], offset, escapes })
+        Ok(RawString { text: &text[offset..end], offset, decoded })
     }
 
     /// The error of a string that has a control character at this position, or no end: or of an escape before.
@@ -157,11 +157,7 @@ impl<'a> Reader<'a> {
         let whole = self.text().as_bytes();
         // Without a last backslash, which takes its meaning from what should follow.
         let backslashes = whole[offset..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
-        let before = RawString {
-            text: &self.text()[offset..at - backslashes % 2],
-            offset,
-            escapes: Escapes::Unicode,
-        };
+        let before = RawString { text: &self.text()[offset..at - backslashes % 2], offset, decoded: UNKNOWN };
         before.decode(&mut Count::default())?;
         let bad_escape = backslashes % 2 == 1 && at < whole.len();
         self.set_offset(if bad_escape { at - 1 } else { at });
