@@ -16,12 +16,17 @@ pub(super) struct RawTags<'a> {
     bytes: usize,
     /// They themselves, where they stand in plain form already and not with white space or escapes in them.
     plain: Option<&'a str>,
+    /// The first of their values, where they do not.
+    known: [RawString<'a>; KNOWN],
 }
+
+/// How many values are not looked for a second time, when they are copied. Tags that are not plain are mostly few.
+const KNOWN: usize = 16;
 
 impl<'a> RawTags<'a> {
     /// No tags.
     pub(super) fn new() -> RawTags<'a> {
-        RawTags { at: 0, count: 0, form: Form::Plain, bytes: 0, plain: None }
+        RawTags { at: 0, count: 0, form: Form::Plain, bytes: 0, plain: None, known: [RawString::default(); KNOWN] }
     }
 
     /// Finds the end of the tags at the cursor, and goes behind it.
@@ -37,7 +42,15 @@ impl<'a> RawTags<'a> {
         }
         self.plain = None;
         let mut sizes = Sizes::default();
-        walk(reader, &mut sizes)?;
+        let mut found = 0;
+        walk(reader, &mut sizes, |reader| {
+            let value = reader.raw_string()?;
+            if let Some(known) = self.known.get_mut(found) {
+                *known = value;
+            }
+            found += 1;
+            Ok(value)
+        })?;
         let Sizes { plain, sized, escaped, count, .. } = sizes;
         self.count = count;
         // The outer brackets.
@@ -67,7 +80,14 @@ impl<'a> RawTags<'a> {
             return Ok(());
         }
         let mut writer = TagsWriter::new(self.form, out);
-        walk(&mut reader.again_at(self.at), &mut writer)?;
+        let mut known = self.known.iter().filter(|value| value.end() > 1);
+        walk(&mut reader.again_at(self.at), &mut writer, |reader| match known.next() {
+            Some(value) => {
+                reader.set_offset(value.end());
+                Ok(*value)
+            }
+            None => reader.raw_string(),
+        })?;
         writer.finish();
         Ok(())
     }
@@ -129,8 +149,12 @@ trait Visitor {
     fn end_tag(&mut self);
 }
 
-/// Walks over the tags at the cursor, however they are written.
-fn walk(reader: &mut Reader<'_>, visitor: &mut impl Visitor) -> Result<(), ParseError> {
+/// Walks over the tags at the cursor, however they are written; `read` reads each value.
+fn walk<'a>(
+    reader: &mut Reader<'a>,
+    visitor: &mut impl Visitor,
+    mut read: impl FnMut(&mut Reader<'a>) -> Result<RawString<'a>, ParseError>,
+) -> Result<(), ParseError> {
     const SHAPE: &str = "an array of arrays of strings";
     if !reader.eat(b'[') {
         return bad(reader, Key::Tags, SHAPE);
@@ -148,7 +172,7 @@ fn walk(reader: &mut Reader<'_>, visitor: &mut impl Visitor) -> Result<(), Parse
             if reader.peek() != Some(b'"') {
                 return bad(reader, Key::Tags, SHAPE);
             }
-            visitor.value(reader.raw_string()?)?;
+            visitor.value(read(reader)?)?;
         }
         visitor.end_tag();
     }

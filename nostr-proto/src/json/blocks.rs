@@ -4,7 +4,7 @@
 //! Nothing is validated here. Where a text is valid JSON, the ends that are found are the true ones; of any other text
 //! the answer means nothing, but there is one.
 
-use super::lanes::{BLOCK, quotes_and_backslashes, string_bytes, structure};
+use super::lanes::{BLOCK, equals, quotes_and_backslashes, specials_of_block, string_bytes, structure};
 
 /// The position of the quote that closes a string, of which `at` is the first byte behind the opening quote.
 #[inline]
@@ -68,7 +68,8 @@ pub(super) fn escaped_string(text: &[u8], at: usize) -> EscapedString {
     let mut escapes = Escapes::default();
     let (mut count, mut unicode) = (0, 0);
     while at < text.len() {
-        let found = string_bytes(&block_at(text, at));
+        let block = block_at(text, at);
+        let found = string_bytes(&block);
         let escaped = escapes.next(found.backslashes);
         let quotes = found.quotes & !escaped;
         // Everything from the closing quote on is another's business.
@@ -76,8 +77,10 @@ pub(super) fn escaped_string(text: &[u8], at: usize) -> EscapedString {
         if found.controls & inside != 0 {
             return EscapedString::Fails { at: at + found.controls.trailing_zeros() as usize };
         }
-        count += (escaped & inside).count_ones() as usize;
-        unicode |= found.us & escaped & inside;
+        if escaped & inside != 0 {
+            count += (escaped & inside).count_ones() as usize;
+            unicode |= equals(&block, b'u') & escaped & inside;
+        }
         if quotes != 0 {
             let end = at + quotes.trailing_zeros() as usize;
             return EscapedString::Ends { end, escapes: count, unicode: unicode != 0 };
@@ -102,6 +105,20 @@ pub(super) fn each_escaped<E>(text: &[u8], mut each: impl FnMut(usize) -> Result
         at += BLOCK;
     }
     Ok(())
+}
+
+/// Calls `each` with the position of every quote, backslash and control character.
+#[inline(always)]
+pub(super) fn each_special(text: &[u8], mut each: impl FnMut(usize)) {
+    let mut at = 0;
+    while at < text.len() {
+        let mut found = specials_of_block(&block_at(text, at));
+        while found != 0 {
+            each(at + found.trailing_zeros() as usize);
+            found &= found - 1;
+        }
+        at += BLOCK;
+    }
 }
 
 /// Which of a block's closing brackets is the one that nothing is open behind.

@@ -16,6 +16,14 @@ pub(crate) fn specials(chunk: &[u8; CHUNK]) -> u32 {
     (control | bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
 }
 
+/// As [`specials`], of a block.
+#[inline(always)]
+pub(super) fn specials_of_block(block: &[u8; BLOCK]) -> u64 {
+    let bytes = u8x64::from(*block);
+    let control = bytes.simd_lt(u8x64::splat(0x20));
+    (control | bytes.simd_eq(u8x64::splat(b'"')) | bytes.simd_eq(u8x64::splat(b'\\'))).to_bitmask()
+}
+
 /// A block's quotes and backslashes.
 #[inline(always)]
 pub(super) fn quotes_and_backslashes(block: &[u8; BLOCK]) -> (u64, u64) {
@@ -29,8 +37,6 @@ pub(super) struct StringBytes {
     pub(super) backslashes: u64,
     /// Control characters, which a string may not hold as they are.
     pub(super) controls: u64,
-    /// The letter that begins a `\u` escape, where it is escaped.
-    pub(super) us: u64,
 }
 
 #[inline(always)]
@@ -40,7 +46,6 @@ pub(super) fn string_bytes(block: &[u8; BLOCK]) -> StringBytes {
         quotes: equal(bytes, b'"'),
         backslashes: equal(bytes, b'\\'),
         controls: bytes.simd_lt(u8x64::splat(0x20)).to_bitmask(),
-        us: equal(bytes, b'u'),
     }
 }
 
@@ -66,6 +71,12 @@ pub(super) fn structure(block: &[u8; BLOCK]) -> Structure {
         opening: equal(folded, b'{'),
         closing: equal(folded, b'}'),
     }
+}
+
+/// Where this byte stands in a block.
+#[inline(always)]
+pub(super) fn equals(block: &[u8; BLOCK], byte: u8) -> u64 {
+    equal(u8x64::from(*block), byte)
 }
 
 #[inline(always)]
@@ -98,10 +109,12 @@ mod tests {
                     let found = string_bytes(&block);
                     assert_eq!((found.quotes, found.backslashes), (quotes, backslashes));
                     assert_eq!(found.controls, bits(&block, |byte| byte < 0x20));
-                    assert_eq!(found.us, bits(&block, |byte| byte == b'u'));
+                    assert_eq!(equals(&block, byte), bits(&block, |other| other == byte));
                     let chunk = block.first_chunk().unwrap();
                     let special = bits(chunk, |byte| byte < 0x20 || byte == b'"' || byte == b'\\');
                     assert_eq!(u64::from(specials(chunk)), special);
+                    let special = quotes | backslashes | found.controls;
+                    assert_eq!(specials_of_block(&block), special);
                 }
             }
         }

@@ -28,6 +28,11 @@ impl<'a> RawString<'a> {
         self.decoded == self.text.len()
     }
 
+    /// The position behind the closing quote.
+    pub(crate) fn end(&self) -> usize {
+        self.offset + self.text.len() + 1
+    }
+
     /// The string, if it stands as it is.
     #[inline]
     pub(crate) fn plain(&self) -> Option<&'a str> {

@@ -1,11 +1,18 @@
 //! Writing JSON into anything that takes text: a string, a byte counter, a hash.
 
-use super::scan::plain_length;
+use super::blocks::each_special;
 use alloc::string::String;
+use core::ops::Range;
 
 /// Something that text can be appended to.
 pub(crate) trait Sink {
     fn put(&mut self, text: &str);
+
+    /// Appends the bytes of `text` in this range, which is one of whole characters.
+    #[inline(always)]
+    fn put_range(&mut self, text: &str, range: Range<usize>) {
+        self.put(&text[range]);
+    }
 
     fn put_char(&mut self, character: char) {
         self.put(character.encode_utf8(&mut [0; 4]));
@@ -51,35 +58,36 @@ pub(crate) fn write_string(out: &mut impl Sink, text: &str) {
 
 /// Writes `text` escaped, without quotes.
 pub(crate) fn write_string_body(out: &mut impl Sink, text: &str, escapes: Escapes) {
-    let mut rest = text;
-    loop {
-        let at = plain_length(rest.as_bytes());
-        out.put(&rest[..at]);
-        let Some(&byte) = rest.as_bytes().get(at) else { return };
-        match short_escape(byte) {
-            Some(escape) => out.put(escape),
-            None if escapes == Escapes::ShortOnly => out.put(&rest[at..=at]),
-            None => {
-                let digits = [b'0' + (byte >> 4), b"0123456789abcdef"[(byte & 15) as usize]];
-                out.put("\\u00");
-                out.put(core::str::from_utf8(&digits).expect("hex digits are ASCII"));
-            }
+    let mut done = 0;
+    each_special(text.as_bytes(), |at| {
+        if at > done {
+            out.put_range(text, done..at);
         }
-        rest = &rest[at + 1..];
-    }
+        done = at + 1;
+        match text.as_bytes()[at] {
+            b'\n' => out.put("\\n"),
+            b'"' => out.put("\\\""),
+            b'\\' => out.put("\\\\"),
+            byte => write_control(out, byte, escapes),
+        }
+    });
+    out.put(&text[done..]);
 }
 
-fn short_escape(byte: u8) -> Option<&'static str> {
-    Some(match byte {
-        b'\n' => "\\n",
-        b'"' => "\\\"",
-        b'\\' => "\\\\",
-        b'\r' => "\\r",
-        b'\t' => "\\t",
-        0x08 => "\\b",
-        0x0c => "\\f",
-        _ => return None,
-    })
+/// Writes a control character.
+fn write_control(out: &mut impl Sink, byte: u8, escapes: Escapes) {
+    match byte {
+        b'\r' => out.put("\\r"),
+        b'\t' => out.put("\\t"),
+        0x08 => out.put("\\b"),
+        0x0c => out.put("\\f"),
+        _ if escapes == Escapes::ShortOnly => out.put_char(char::from(byte)),
+        _ => {
+            let digits = [b'0' + (byte >> 4), b"0123456789abcdef"[(byte & 15) as usize]];
+            out.put("\\u00");
+            out.put(core::str::from_utf8(&digits).expect("hex digits are ASCII"));
+        }
+    }
 }
 
 /// Writes a number in decimal.
