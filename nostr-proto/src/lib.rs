@@ -58,7 +58,7 @@ mod url;
 pub use error::{ParseError, ParseErrorKind, Part};
 pub use event::{
     Address, BadSignature, Event, EventError, EventTemplate, HashedEvent, IdMismatch, Proof, ProofMismatch, Tag,
-    TagValues, Tags, UnsignedEvent, VerifiedEvent, verify, verify_event,
+    TagValues, Tags, UnsignedEvent, VerifiedEvent, Verifier, verify, verify_event,
 };
 pub use filter::{Filter, SortedSet};
 pub use head::{Head, scan_head, scan_signature};

@@ -10,6 +10,7 @@ mod raw_tags;
 mod serde_impls;
 mod tags;
 mod template;
+mod verifier;
 mod verify;
 
 use crate::{EventId, Kind, ParseError, PublicKey, Signature, Timestamp};
@@ -23,6 +24,7 @@ pub(crate) use key::Key;
 pub(crate) use parse::parse_event;
 pub use tags::{Tag, TagValues, Tags};
 pub use template::{EventTemplate, UnsignedEvent};
+pub use verifier::Verifier;
 pub use verify::{BadSignature, EventError, Proof, ProofMismatch, VerifiedEvent, verify, verify_event};
 
 /// An event as somebody claims it to be: well formed, but neither its id nor its signature is

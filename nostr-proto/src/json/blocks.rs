@@ -37,10 +37,10 @@ pub(crate) fn nested_end(text: &[u8], at: usize) -> Option<usize> {
         within = 0_u64.wrapping_sub(strings >> (BLOCK - 1));
         let (opening, closing) = (found.opening & !strings, found.closing & !strings);
         let closed = closing.count_ones();
-        if closed >= depth {
-            if let Some(end) = last_closing(depth, opening, closing) {
-                return Some(at + end + 1);
-            }
+        if closed >= depth
+            && let Some(end) = last_closing(depth, opening, closing)
+        {
+            return Some(at + end + 1);
         }
         depth = depth + opening.count_ones() - closed;
         at += BLOCK;
