@@ -47,6 +47,7 @@ mod filter;
 mod head;
 mod hex;
 mod hex_text;
+mod hll;
 mod ids;
 mod json;
 mod keys;
@@ -58,12 +59,13 @@ mod url;
 
 pub use error::{ParseError, ParseErrorKind, Part};
 pub use event::{
-    Address, BadSignature, Event, EventError, EventTemplate, HashedEvent, IdMismatch, Proof, ProofMismatch, Tag,
-    TagValues, Tags, UnsignedEvent, VerifiedEvent, verify, verify_event,
+    Address, AddressError, BadSignature, Event, EventError, EventTemplate, HashedEvent, IdMismatch, Proof,
+    ProofMismatch, Tag, TagValues, Tags, UnsignedEvent, VerifiedEvent, verify, verify_event,
 };
 pub use filter::{Filter, SortedSet};
 pub use head::{Head, scan_head, scan_signature};
 pub use hex::HexError;
+pub use hll::{HllError, HllOffset, HyperLogLog};
 pub use ids::{EventId, PublicKey, Signature};
 pub use keys::{KeyError, Keys, SecretKey};
 pub use kind::{Kind, KindClass};

@@ -1,6 +1,7 @@
 //! Events: parsed, hashed, signed, verified. Each step is a type of its own, so that an
 //! unverified event can't pass for a verified one.
 
+mod address;
 mod body;
 mod encode;
 mod hash;
@@ -16,6 +17,7 @@ use alloc::sync::Arc;
 use body::Body;
 use core::fmt;
 
+pub use address::{Address, AddressError};
 pub use hash::{HashedEvent, IdMismatch};
 pub(crate) use parse::parse_event;
 pub use tags::{Tag, TagValues, Tags};
@@ -172,23 +174,5 @@ impl fmt::Debug for Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_json())
-    }
-}
-
-/// What names a replaceable or addressable event across its versions, as in an `a` tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    /// The kind.
-    pub kind: Kind,
-    /// The author.
-    pub pubkey: PublicKey,
-    /// The value of the `d` tag; "" for replaceable kinds.
-    pub identifier: String,
-}
-
-/// `kind:pubkey:identifier`, the form of an `a` tag's value.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.kind, self.pubkey, self.identifier)
     }
 }

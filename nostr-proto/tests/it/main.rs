@@ -8,6 +8,7 @@ mod corpus;
 mod events;
 mod filters;
 mod head;
+mod hll;
 mod keys;
 mod messages;
 mod negentropy;
