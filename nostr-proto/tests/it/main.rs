@@ -12,5 +12,6 @@ mod hll;
 mod keys;
 mod messages;
 mod negentropy;
+mod relay_info;
 mod support;
 mod urls;
