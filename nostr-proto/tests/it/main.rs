@@ -12,6 +12,8 @@ mod hll;
 mod keys;
 mod messages;
 mod negentropy;
+mod pow;
+mod refs;
 mod relay_info;
 mod support;
 mod urls;
