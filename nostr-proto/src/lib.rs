@@ -56,6 +56,7 @@ mod kind;
 pub mod limits;
 mod message;
 mod pow;
+mod relay_list;
 mod time;
 mod url;
 
@@ -75,5 +76,6 @@ pub use keys::{KeyError, Keys, SecretKey};
 pub use kind::{Kind, KindClass};
 pub use message::{ClientMessage, EoseHints, Prefix, Reason, RelayMessage, encode};
 pub use pow::{Miner, Mining, PowError, PowNonce};
+pub use relay_list::{NotARelayList, RelayList, RelayListEntry, RelayUse};
 pub use time::Timestamp;
 pub use url::{RelayUrl, RelayUrlError};

@@ -32,3 +32,6 @@ pub const MAX_RELAY_INFO_BYTES: usize = 256 << 10;
 
 /// How many items of each list in a relay information document (NIP-11) are kept.
 pub const MAX_INFO_ITEMS: usize = 256;
+
+/// How many relays of a relay list (NIP-65) are kept. The NIP wants 2 to 4 of each use.
+pub const MAX_RELAY_LIST: usize = 128;

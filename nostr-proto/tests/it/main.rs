@@ -15,5 +15,6 @@ mod negentropy;
 mod pow;
 mod refs;
 mod relay_info;
+mod relay_list;
 mod support;
 mod urls;
