@@ -3,6 +3,7 @@
 use super::{Address, Tag, Tags};
 use crate::{EventId, PublicKey, RelayUrl, Timestamp};
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// Typed access. Tags that are malformed are skipped: they are common, and one of them must not hide the others.
 ///
@@ -101,7 +102,8 @@ pub(crate) fn number(text: &str) -> Option<u64> {
 }
 
 /// What part an event has in a thread (NIP-10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Marker {
     /// The note that began the thread.
     Root,

@@ -93,7 +93,7 @@ pub enum RelayMessage<'a> {
 
 /// What an EOSE says about completeness (NIP-67). Neither is known to be false where a relay
 /// says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct EoseHints {
     /// Every stored match was sent.
     pub finish: bool,

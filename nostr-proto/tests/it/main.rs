@@ -16,5 +16,6 @@ mod pow;
 mod refs;
 mod relay_info;
 mod relay_list;
+mod serde_docs;
 mod support;
 mod urls;
