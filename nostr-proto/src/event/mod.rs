@@ -1,13 +1,17 @@
 //! Events: parsed, hashed, signed, verified. Each step is a type of its own, so that an
 //! unverified event can't pass for a verified one.
 
+mod address;
 mod body;
 mod encode;
 mod hash;
 mod key;
 mod parse;
 mod raw_tags;
+mod refs;
 mod serde_impls;
+mod serde_unsigned;
+mod tag_builders;
 mod tags;
 mod template;
 mod verifier;
@@ -19,9 +23,12 @@ use alloc::sync::Arc;
 use body::Body;
 use core::fmt;
 
+pub use address::{Address, AddressError};
 pub use hash::{HashedEvent, IdMismatch};
 pub(crate) use key::Key;
 pub(crate) use parse::parse_event;
+pub(crate) use refs::number;
+pub use refs::{AddressRef, EventRef, Marker, PubkeyRef, Quote, QuoteTarget};
 pub use tags::{Tag, TagValues, Tags};
 pub use template::{EventTemplate, UnsignedEvent};
 pub use verifier::Verifier;
@@ -31,6 +38,25 @@ pub use verify::{BadSignature, EventError, Proof, ProofMismatch, VerifiedEvent, 
 /// checked. See [`Event::check_id`], [`verify`] and [`verify_event`].
 ///
 /// Cloning copies a pointer. All strings share one buffer, so tags come as borrowed views.
+///
+/// ```
+/// use nostr_proto::{Event, Kind};
+///
+/// let event = Event::from_json(r#"{
+///     "id": "000006d8c378af1779d2feebc7603a125d99eca0ccf1085959b307f64e5dd358",
+///     "pubkey": "a48380f4cfcc1ad5378294fcac36439770f9c878dd880ffa94bb74ea54a6f243",
+///     "created_at": 1651794653,
+///     "kind": 1,
+///     "tags": [["nonce", "776797", "20"]],
+///     "content": "It's just me mining my own business",
+///     "sig": "284622fc0a3f4f1303455d5175f7ba962a3300d136085b9566801bc2e0699de0c7e31e44c81fb40ad9049173742e904713c3594a1da0fc5d2382a25c11aba977"
+/// }"#)?;
+/// assert_eq!(event.kind(), Kind::TEXT_NOTE);
+/// assert_eq!(event.tags().value_of("nonce"), Some("776797"));
+/// let event = event.check_id()?;
+/// assert_eq!(event.check_pow(20), Ok(()));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Event(Arc<Body>);
 
@@ -143,12 +169,19 @@ impl Event {
     /// When the event expires (NIP-40); `None` if never, or if the tag holds no number.
     #[must_use]
     pub fn expiration(&self) -> Option<Timestamp> {
-        let seconds = self.0.first_value("expiration")?;
-        // `parse` alone would also take a plus sign.
-        if !seconds.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        seconds.parse().ok().map(Timestamp::new)
+        self.tags().expiration()
+    }
+
+    /// Whether the event counts as expired at this time (NIP-40): from the very second that it names.
+    #[must_use]
+    pub fn is_expired_at(&self, now: Timestamp) -> bool {
+        self.tags().is_expired_at(now)
+    }
+
+    /// Whether only its author may publish the event (NIP-70): it has a tag `-`.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.tags().is_protected()
     }
 
     /// What versions of this event replace one another under; `None` for kinds that are neither
@@ -177,23 +210,5 @@ impl fmt::Debug for Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_json())
-    }
-}
-
-/// What names a replaceable or addressable event across its versions, as in an `a` tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    /// The kind.
-    pub kind: Kind,
-    /// The author.
-    pub pubkey: PublicKey,
-    /// The value of the `d` tag; "" for replaceable kinds.
-    pub identifier: String,
-}
-
-/// `kind:pubkey:identifier`, the form of an `a` tag's value.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.kind, self.pubkey, self.identifier)
     }
 }

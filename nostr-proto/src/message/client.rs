@@ -10,7 +10,17 @@ use crate::{Event, Filter};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// A message from a client to a relay.
+/// A message from a client to a relay (NIP-01, 42, 45, 77). To write one without owning its parts, see
+/// [`encode`](crate::encode).
+///
+/// ```
+/// use nostr_proto::{ClientMessage, Filter};
+///
+/// let message = ClientMessage::Req { subscription: "feed".into(), filters: vec![Filter::new().limit(1)] };
+/// assert_eq!(message.to_json(), r#"["REQ","feed",{"limit":1}]"#);
+/// assert_eq!(ClientMessage::from_json(r#"[ "REQ", "feed", {"limit": 1} ]"#)?, message);
+/// # Ok::<(), nostr_proto::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientMessage {
     /// Publishes an event.
@@ -36,17 +46,39 @@ pub enum ClientMessage {
         /// What is counted: events that match any of these.
         filters: Vec<Filter>,
     },
+    /// Opens a reconciliation of event sets (NIP-77), or begins it anew.
+    NegOpen {
+        /// The reconciliation's name on this connection; not in one space with those of REQ.
+        subscription: String,
+        /// Which events are compared.
+        filter: Filter,
+        /// The first negentropy message: binary, hex only on the wire.
+        message: Vec<u8>,
+    },
+    /// Continues a reconciliation (NIP-77).
+    NegMsg {
+        /// The reconciliation's name on this connection.
+        subscription: String,
+        /// The negentropy message: binary, hex only on the wire.
+        message: Vec<u8>,
+    },
+    /// Ends a reconciliation (NIP-77).
+    NegClose {
+        /// The reconciliation's name on this connection.
+        subscription: String,
+    },
 }
 
 impl ClientMessage {
     /// Parses a message as a relay receives it. Further elements are ignored, except that all
-    /// behind a subscription id of REQ and COUNT are filters.
+    /// behind a subscription id of REQ and COUNT are filters. The hex of a negentropy message may be in
+    /// either case; its bytes are not looked at.
     ///
     /// # Errors
     ///
-    /// Another verb, an element of the wrong type, no filter or more than [`MAX_FILTERS`], a bad event or filter, a text
-    /// above [`MAX_MESSAGE_BYTES`](crate::limits::MAX_MESSAGE_BYTES), or no valid JSON. The
-    /// subscription id may be any string that is not empty; its length is the relay's business.
+    /// Another verb, an element of the wrong type, no filter or more than [`MAX_FILTERS`], a bad event or filter, a
+    /// text above [`MAX_MESSAGE_BYTES`](crate::limits::MAX_MESSAGE_BYTES), or no valid JSON. The subscription id may be
+    /// any string that is not empty; its length is the relay's business.
     pub fn from_json(json: &str) -> Result<ClientMessage, ParseError> {
         let (mut elements, at, verb) = Elements::open(json)?;
         let elements = &mut elements;
@@ -56,6 +88,16 @@ impl ClientMessage {
             "REQ" => ClientMessage::Req { subscription: subscription(elements)?, filters: filters(elements)? },
             "COUNT" => ClientMessage::Count { subscription: subscription(elements)?, filters: filters(elements)? },
             "CLOSE" => ClientMessage::Close { subscription: subscription(elements)? },
+            "NEG-OPEN" => {
+                let subscription = subscription(elements)?;
+                elements.require("filter")?;
+                let filter = parse_filter(&mut elements.reader)?;
+                ClientMessage::NegOpen { subscription, filter, message: elements.negentropy()? }
+            }
+            "NEG-MSG" => {
+                ClientMessage::NegMsg { subscription: subscription(elements)?, message: elements.negentropy()? }
+            }
+            "NEG-CLOSE" => ClientMessage::NegClose { subscription: subscription(elements)? },
             _ => return Err(ParseError::new(at, ParseErrorKind::UnknownMessage)),
         };
         elements.finish()?;
@@ -71,6 +113,9 @@ impl ClientMessage {
             ClientMessage::Req { subscription, filters } => encode::req(subscription, filters),
             ClientMessage::Count { subscription, filters } => encode::count(subscription, filters),
             ClientMessage::Close { subscription } => encode::close(subscription),
+            ClientMessage::NegOpen { subscription, filter, message } => encode::neg_open(subscription, filter, message),
+            ClientMessage::NegMsg { subscription, message } => encode::neg_msg(subscription, message),
+            ClientMessage::NegClose { subscription } => encode::neg_close(subscription),
         }
     }
 }

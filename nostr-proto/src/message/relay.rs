@@ -1,17 +1,31 @@
 //! What relays send.
 
-use super::Reason;
 use super::elements::{Elements, bad};
 use super::reason::shorten;
+use super::{Reason, encode};
 use crate::error::ParseError;
 use crate::event::parse_event;
 use crate::json::{write_integer, write_joined, write_string};
-use crate::{Event, EventId};
+use crate::{Event, EventId, HyperLogLog, hex_text};
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-/// A message from a relay to a client. Texts borrow from the frame where nothing in them was
+/// A message from a relay to a client (NIP-01, 42, 45, 67, 77). Texts borrow from the frame where nothing in them was
 /// escaped.
+///
+/// ```
+/// use nostr_proto::{Prefix, RelayMessage};
+///
+/// let frame = r#"["CLOSED","feed","auth-required: hello"]"#;
+/// let RelayMessage::Closed { subscription, reason } = RelayMessage::parse(frame)? else {
+///     panic!("another message");
+/// };
+/// assert_eq!(subscription, "feed");
+/// assert_eq!((reason.prefix, reason.message.as_str()), (Some(Prefix::AuthRequired), "hello"));
+/// # Ok::<(), nostr_proto::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayMessage<'a> {
     /// An event for a subscription.
@@ -62,9 +76,25 @@ pub enum RelayMessage<'a> {
         count: u64,
         /// Whether that is an estimate.
         approximate: bool,
-        /// The registers that counts are merged by, as the relay wrote them: 512 hex characters
-        /// if it kept to NIP-45, which is not checked.
-        hll: Option<Cow<'a, str>>,
+        /// The registers that counts are merged by. `None` where the relay sent none, or anything but
+        /// 512 hex characters.
+        hll: Option<Box<HyperLogLog>>,
+    },
+    /// Continues a reconciliation of event sets (NIP-77).
+    NegMsg {
+        /// The reconciliation's name on this connection.
+        subscription: Cow<'a, str>,
+        /// The negentropy message: binary, hex only on the wire.
+        message: Vec<u8>,
+    },
+    /// The relay refused a reconciliation, or ended it (NIP-77).
+    NegErr {
+        /// The reconciliation's name on this connection.
+        subscription: Cow<'a, str>,
+        /// Why; empty where the relay gave no reason.
+        reason: Reason,
+        /// How many records the relay would compare at most, where it says so.
+        max_records: Option<u64>,
     },
     /// A message of a type that we don't know.
     Unknown {
@@ -75,7 +105,7 @@ pub enum RelayMessage<'a> {
 
 /// What an EOSE says about completeness (NIP-67). Neither is known to be false where a relay
 /// says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct EoseHints {
     /// Every stored match was sent.
     pub finish: bool,
@@ -85,7 +115,8 @@ pub struct EoseHints {
 
 impl<'a> RelayMessage<'a> {
     /// Parses a relay's frame: strict about events, lenient around them. Further elements and
-    /// unknown hints are ignored, reasons may be missing, and a COUNT may be a bare number.
+    /// unknown hints are ignored, reasons may be missing, a COUNT may be a bare number,
+    /// registers that are malformed count as absent, and hex around events may be in either case.
     ///
     /// # Errors
     ///
@@ -107,6 +138,10 @@ impl<'a> RelayMessage<'a> {
             "NOTICE" => RelayMessage::Notice { message: shorten_cow(elements.text("message")?) },
             "AUTH" => RelayMessage::Auth { challenge: elements.text("challenge")? },
             "COUNT" => count(elements)?,
+            "NEG-MSG" => {
+                RelayMessage::NegMsg { subscription: subscription(elements)?, message: elements.negentropy()? }
+            }
+            "NEG-ERR" => neg_err(elements)?,
             _ => RelayMessage::Unknown { verb },
         };
         elements.finish()?;
@@ -148,6 +183,14 @@ impl<'a> RelayMessage<'a> {
                 put_texts(&mut out, &["COUNT", subscription]);
                 put_count(&mut out, *count, *approximate, hll.as_deref());
             }
+            RelayMessage::NegMsg { subscription, message } => return encode::neg_msg(subscription, message),
+            RelayMessage::NegErr { subscription, reason, max_records } => {
+                put_texts(&mut out, &["NEG-ERR", subscription, &reason.to_string()]);
+                if let Some(records) = max_records {
+                    out.push(',');
+                    write_integer(&mut out, *records);
+                }
+            }
             RelayMessage::Unknown { verb } => put_texts(&mut out, &[verb]),
         }
         out.push(']');
@@ -171,7 +214,13 @@ impl<'a> RelayMessage<'a> {
             RelayMessage::Notice { message } => RelayMessage::Notice { message: owned(message) },
             RelayMessage::Auth { challenge } => RelayMessage::Auth { challenge: owned(challenge) },
             RelayMessage::Count { subscription, count, approximate, hll } => {
-                RelayMessage::Count { subscription: owned(subscription), count, approximate, hll: hll.map(owned) }
+                RelayMessage::Count { subscription: owned(subscription), count, approximate, hll }
+            }
+            RelayMessage::NegMsg { subscription, message } => {
+                RelayMessage::NegMsg { subscription: owned(subscription), message }
+            }
+            RelayMessage::NegErr { subscription, reason, max_records } => {
+                RelayMessage::NegErr { subscription: owned(subscription), reason, max_records }
             }
             RelayMessage::Unknown { verb } => RelayMessage::Unknown { verb: owned(verb) },
         }
@@ -247,6 +296,20 @@ fn hints(elements: &mut Elements<'_>) -> Result<EoseHints, ParseError> {
     Ok(hints)
 }
 
+/// Reads a NEG-ERR. What stands where the number of records may stand counts only if it is one.
+fn neg_err<'a>(elements: &mut Elements<'a>) -> Result<RelayMessage<'a>, ParseError> {
+    let subscription = subscription(elements)?;
+    let reason = reason(elements)?;
+    let mut max_records = None;
+    if elements.next()? {
+        max_records = elements.reader.integer();
+        if max_records.is_none() {
+            elements.skip()?;
+        }
+    }
+    Ok(RelayMessage::NegErr { subscription, reason, max_records })
+}
+
 const COUNT_SHAPE: &str = "an integer, or an object with an integer \"count\"";
 
 fn count<'a>(elements: &mut Elements<'a>) -> Result<RelayMessage<'a>, ParseError> {
@@ -267,7 +330,9 @@ fn count<'a>(elements: &mut Elements<'a>) -> Result<RelayMessage<'a>, ParseError
                         return elements.reader.error(bad("count", COUNT_SHAPE));
                     }
                 }
-                "hll" if value == Some(b'"') => hll = Some(elements.reader.string()?),
+                "hll" if value == Some(b'"') => {
+                    hll = HyperLogLog::from_hex(&elements.reader.string()?).ok().map(Box::new);
+                }
                 "approximate" if matches!(value, Some(b't' | b'f')) => {
                     approximate = elements.reader.boolean() == Some(true);
                 }
@@ -286,15 +351,16 @@ fn put_texts(out: &mut String, texts: &[&str]) {
     write_joined(out, texts, |out, text| write_string(out, text));
 }
 
-fn put_count(out: &mut String, count: u64, approximate: bool, hll: Option<&str>) {
+fn put_count(out: &mut String, count: u64, approximate: bool, hll: Option<&HyperLogLog>) {
     out.push_str(",{\"count\":");
     write_integer(out, count);
     if approximate {
         out.push_str(",\"approximate\":true");
     }
     if let Some(hll) = hll {
-        out.push_str(",\"hll\":");
-        write_string(out, hll);
+        out.push_str(",\"hll\":\"");
+        hex_text::push(out, hll.as_bytes());
+        out.push('"');
     }
     out.push('}');
 }
