@@ -126,7 +126,9 @@ impl fmt::Display for ParseErrorKind {
                 write!(f, "{} \"{field}\" is missing", part.label())
             }
             Self::BadField { part, field, expected } => write!(f, "{} \"{field}\" must be {expected}", part.label()),
-            Self::UnknownMessage => f.write_str("the message must be EVENT, REQ, CLOSE, AUTH or COUNT"),
+            Self::UnknownMessage => {
+                f.write_str("the message must be EVENT, REQ, CLOSE, AUTH, COUNT, NEG-OPEN, NEG-MSG or NEG-CLOSE")
+            }
         }
     }
 }

@@ -46,6 +46,7 @@ mod event;
 mod filter;
 mod head;
 mod hex;
+mod hex_text;
 mod ids;
 mod json;
 mod keys;

@@ -36,11 +36,33 @@ pub enum ClientMessage {
         /// What is counted: events that match any of these.
         filters: Vec<Filter>,
     },
+    /// Opens a reconciliation of event sets (NIP-77), or begins it anew.
+    NegOpen {
+        /// The reconciliation's name on this connection; not in one space with those of REQ.
+        subscription: String,
+        /// Which events are compared.
+        filter: Filter,
+        /// The first negentropy message: binary, hex only on the wire.
+        message: Vec<u8>,
+    },
+    /// Continues a reconciliation (NIP-77).
+    NegMsg {
+        /// The reconciliation's name on this connection.
+        subscription: String,
+        /// The negentropy message: binary, hex only on the wire.
+        message: Vec<u8>,
+    },
+    /// Ends a reconciliation (NIP-77).
+    NegClose {
+        /// The reconciliation's name on this connection.
+        subscription: String,
+    },
 }
 
 impl ClientMessage {
     /// Parses a message as a relay receives it. Further elements are ignored, except that all
-    /// behind a subscription id of REQ and COUNT are filters.
+    /// behind a subscription id of REQ and COUNT are filters. The hex of a negentropy message may be in
+    /// either case; its bytes are not looked at.
     ///
     /// # Errors
     ///
@@ -56,6 +78,16 @@ impl ClientMessage {
             "REQ" => ClientMessage::Req { subscription: subscription(elements)?, filters: filters(elements)? },
             "COUNT" => ClientMessage::Count { subscription: subscription(elements)?, filters: filters(elements)? },
             "CLOSE" => ClientMessage::Close { subscription: subscription(elements)? },
+            "NEG-OPEN" => {
+                let subscription = subscription(elements)?;
+                elements.require("filter")?;
+                let filter = parse_filter(&mut elements.reader)?;
+                ClientMessage::NegOpen { subscription, filter, message: elements.negentropy()? }
+            }
+            "NEG-MSG" => {
+                ClientMessage::NegMsg { subscription: subscription(elements)?, message: elements.negentropy()? }
+            }
+            "NEG-CLOSE" => ClientMessage::NegClose { subscription: subscription(elements)? },
             _ => return Err(ParseError::new(at, ParseErrorKind::UnknownMessage)),
         };
         elements.finish()?;
@@ -71,6 +103,9 @@ impl ClientMessage {
             ClientMessage::Req { subscription, filters } => encode::req(subscription, filters),
             ClientMessage::Count { subscription, filters } => encode::count(subscription, filters),
             ClientMessage::Close { subscription } => encode::close(subscription),
+            ClientMessage::NegOpen { subscription, filter, message } => encode::neg_open(subscription, filter, message),
+            ClientMessage::NegMsg { subscription, message } => encode::neg_msg(subscription, message),
+            ClientMessage::NegClose { subscription } => encode::neg_close(subscription),
         }
     }
 }

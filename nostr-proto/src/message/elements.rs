@@ -1,9 +1,11 @@
 //! The frame that both directions share: an array whose first element is a verb.
 
 use crate::error::{ParseError, ParseErrorKind, Part};
+use crate::hex_text;
 use crate::json::Reader;
 use crate::limits::{MAX_FRAME_DEPTH, MAX_MESSAGE_BYTES};
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 /// Walks over the elements of a message.
 pub(super) struct Elements<'a> {
@@ -50,6 +52,15 @@ impl<'a> Elements<'a> {
     pub(super) fn text(&mut self, name: &'static str) -> Result<Cow<'a, str>, ParseError> {
         self.require(name)?;
         self.reader.string_or(bad(name, "a string"))
+    }
+
+    /// Reads the next element, which must be a negentropy message in hex (NIP-77).
+    pub(super) fn negentropy(&mut self) -> Result<Vec<u8>, ParseError> {
+        let wrong = || bad("message", "an even number of hex characters");
+        self.require("message")?;
+        let start = self.reader.offset();
+        let text = self.reader.string_or(wrong())?;
+        hex_text::decode(&text).ok_or_else(|| ParseError::new(start, wrong()))
     }
 
     /// Reads over the element at the cursor.

@@ -1,5 +1,6 @@
 //! Client messages as JSON, without owning what goes into them.
 
+use crate::hex_text;
 use crate::json::{write_joined, write_string};
 use crate::{Event, Filter};
 use alloc::string::String;
@@ -29,9 +30,47 @@ pub fn count<'f>(subscription: &str, filters: impl IntoIterator<Item = &'f Filte
 /// `["CLOSE", subscription]`: ends a subscription.
 #[must_use]
 pub fn close(subscription: &str) -> String {
-    let mut out = String::from("[\"CLOSE\",");
+    with_name("[\"CLOSE\",", subscription)
+}
+
+/// `["NEG-OPEN", subscription, filter, message]`: opens a reconciliation of event sets (NIP-77). The binary message is
+/// written as lowercase hex.
+#[must_use]
+pub fn neg_open(subscription: &str, filter: &Filter, message: &[u8]) -> String {
+    let mut out = String::from("[\"NEG-OPEN\",");
+    write_string(&mut out, subscription);
+    out.push(',');
+    filter.write_json(&mut out);
+    end_with_hex(out, message)
+}
+
+/// `["NEG-MSG", subscription, message]`: continues a reconciliation (NIP-77), in either direction. The binary message
+/// is written as lowercase hex.
+#[must_use]
+pub fn neg_msg(subscription: &str, message: &[u8]) -> String {
+    let mut out = String::from("[\"NEG-MSG\",");
+    write_string(&mut out, subscription);
+    end_with_hex(out, message)
+}
+
+/// `["NEG-CLOSE", subscription]`: ends a reconciliation (NIP-77).
+#[must_use]
+pub fn neg_close(subscription: &str) -> String {
+    with_name("[\"NEG-CLOSE\",", subscription)
+}
+
+fn with_name(verb: &str, subscription: &str) -> String {
+    let mut out = String::from(verb);
     write_string(&mut out, subscription);
     out.push(']');
+    out
+}
+
+/// Appends the last element, and ends the message.
+fn end_with_hex(mut out: String, bytes: &[u8]) -> String {
+    out.push_str(",\"");
+    hex_text::push(&mut out, bytes);
+    out.push_str("\"]");
     out
 }
 

@@ -1,4 +1,4 @@
-//! The messages that clients and relays exchange (NIP-01, 42, 45, 67).
+//! The messages that clients and relays exchange (NIP-01, 42, 45, 67, 77).
 
 mod client;
 mod elements;

@@ -5,7 +5,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 
-/// The text of an OK or CLOSED.
+/// The text of an OK, CLOSED or NEG-ERR.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reason {
     /// The machine-readable prefix, if the text begins with one that we know.
@@ -15,7 +15,7 @@ pub struct Reason {
     pub message: String,
 }
 
-/// The machine-readable prefixes in use (NIP-01, NIP-42, and what relays send besides).
+/// The machine-readable prefixes in use (NIP-01, NIP-42, NIP-77, and what relays send besides).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Prefix {
     /// The relay has the event already.
@@ -42,10 +42,12 @@ pub enum Prefix {
     Replaced,
     /// The event was deleted by its author.
     Deleted,
+    /// The relay gave up a reconciliation that it had begun (NIP-77).
+    Closed,
 }
 
 impl Prefix {
-    const ALL: [Prefix; 12] = [
+    const ALL: [Prefix; 13] = [
         Prefix::Duplicate,
         Prefix::Pow,
         Prefix::Blocked,
@@ -58,6 +60,7 @@ impl Prefix {
         Prefix::Unsupported,
         Prefix::Replaced,
         Prefix::Deleted,
+        Prefix::Closed,
     ];
 
     /// The prefix as it is written, without the colon.
@@ -76,6 +79,7 @@ impl Prefix {
             Prefix::Unsupported => "unsupported",
             Prefix::Replaced => "replaced",
             Prefix::Deleted => "deleted",
+            Prefix::Closed => "closed",
         }
     }
 

@@ -1,14 +1,15 @@
 //! What relays send.
 
-use super::Reason;
 use super::elements::{Elements, bad};
 use super::reason::shorten;
+use super::{Reason, encode};
 use crate::error::ParseError;
 use crate::event::parse_event;
 use crate::json::{write_integer, write_joined, write_string};
 use crate::{Event, EventId};
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// A message from a relay to a client. Texts borrow from the frame where nothing in them was
 /// escaped.
@@ -66,6 +67,22 @@ pub enum RelayMessage<'a> {
         /// if it kept to NIP-45, which is not checked.
         hll: Option<Cow<'a, str>>,
     },
+    /// Continues a reconciliation of event sets (NIP-77).
+    NegMsg {
+        /// The reconciliation's name on this connection.
+        subscription: Cow<'a, str>,
+        /// The negentropy message: binary, hex only on the wire.
+        message: Vec<u8>,
+    },
+    /// The relay refused a reconciliation, or ended it (NIP-77).
+    NegErr {
+        /// The reconciliation's name on this connection.
+        subscription: Cow<'a, str>,
+        /// Why; empty where the relay gave no reason.
+        reason: Reason,
+        /// How many records the relay would compare at most, where it says so.
+        max_records: Option<u64>,
+    },
     /// A message of a type that we don't know.
     Unknown {
         /// Its first element.
@@ -85,7 +102,8 @@ pub struct EoseHints {
 
 impl<'a> RelayMessage<'a> {
     /// Parses a relay's frame: strict about events, lenient around them. Further elements and
-    /// unknown hints are ignored, reasons may be missing, and a COUNT may be a bare number.
+    /// unknown hints are ignored, reasons may be missing, a COUNT may be a bare number, and the hex of a
+    /// negentropy message may be in either case.
     ///
     /// # Errors
     ///
@@ -107,6 +125,10 @@ impl<'a> RelayMessage<'a> {
             "NOTICE" => RelayMessage::Notice { message: shorten_cow(elements.text("message")?) },
             "AUTH" => RelayMessage::Auth { challenge: elements.text("challenge")? },
             "COUNT" => count(elements)?,
+            "NEG-MSG" => {
+                RelayMessage::NegMsg { subscription: subscription(elements)?, message: elements.negentropy()? }
+            }
+            "NEG-ERR" => neg_err(elements)?,
             _ => RelayMessage::Unknown { verb },
         };
         elements.finish()?;
@@ -148,6 +170,14 @@ impl<'a> RelayMessage<'a> {
                 put_texts(&mut out, &["COUNT", subscription]);
                 put_count(&mut out, *count, *approximate, hll.as_deref());
             }
+            RelayMessage::NegMsg { subscription, message } => return encode::neg_msg(subscription, message),
+            RelayMessage::NegErr { subscription, reason, max_records } => {
+                put_texts(&mut out, &["NEG-ERR", subscription, &reason.to_string()]);
+                if let Some(records) = max_records {
+                    out.push(',');
+                    write_integer(&mut out, *records);
+                }
+            }
             RelayMessage::Unknown { verb } => put_texts(&mut out, &[verb]),
         }
         out.push(']');
@@ -172,6 +202,12 @@ impl<'a> RelayMessage<'a> {
             RelayMessage::Auth { challenge } => RelayMessage::Auth { challenge: owned(challenge) },
             RelayMessage::Count { subscription, count, approximate, hll } => {
                 RelayMessage::Count { subscription: owned(subscription), count, approximate, hll: hll.map(owned) }
+            }
+            RelayMessage::NegMsg { subscription, message } => {
+                RelayMessage::NegMsg { subscription: owned(subscription), message }
+            }
+            RelayMessage::NegErr { subscription, reason, max_records } => {
+                RelayMessage::NegErr { subscription: owned(subscription), reason, max_records }
             }
             RelayMessage::Unknown { verb } => RelayMessage::Unknown { verb: owned(verb) },
         }
@@ -245,6 +281,20 @@ fn hints(elements: &mut Elements<'_>) -> Result<EoseHints, ParseError> {
         }
     }
     Ok(hints)
+}
+
+/// Reads a NEG-ERR. What stands where the number of records may stand counts only if it is one.
+fn neg_err<'a>(elements: &mut Elements<'a>) -> Result<RelayMessage<'a>, ParseError> {
+    let subscription = subscription(elements)?;
+    let reason = reason(elements)?;
+    let mut max_records = None;
+    if elements.next()? {
+        max_records = elements.reader.integer();
+        if max_records.is_none() {
+            elements.skip()?;
+        }
+    }
+    Ok(RelayMessage::NegErr { subscription, reason, max_records })
 }
 
 const COUNT_SHAPE: &str = "an integer, or an object with an integer \"count\"";

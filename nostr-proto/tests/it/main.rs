@@ -10,5 +10,6 @@ mod filters;
 mod head;
 mod keys;
 mod messages;
+mod negentropy;
 mod support;
 mod urls;

@@ -94,7 +94,10 @@ impl Core {
             }
             Ok(RelayMessage::Notice { message }) => self.note_notice(ix, &message),
             Ok(RelayMessage::Auth { .. }) => self.count(ix, |c| &mut c.challenges),
-            Ok(RelayMessage::Count { .. }) => self.count(ix, |c| &mut c.unsolicited),
+            // The pool sends neither COUNT nor NEG-OPEN yet.
+            Ok(RelayMessage::Count { .. } | RelayMessage::NegMsg { .. } | RelayMessage::NegErr { .. }) => {
+                self.count(ix, |c| &mut c.unsolicited);
+            }
             Ok(RelayMessage::Unknown { .. }) => self.count(ix, |c| &mut c.unknown),
             Err(_) => self.note_garbage(ix),
         }

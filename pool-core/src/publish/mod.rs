@@ -439,7 +439,8 @@ impl State {
 fn tries(reason: &Reason, config: &Config) -> Option<u32> {
     match reason.prefix {
         Some(Prefix::RateLimited | Prefix::Error) => Some(config.max_sends),
-        None => Some(config.max_sends_unknown),
+        // `closed` speaks of reconciliations (NIP-77): on an OK it tells nothing.
+        None | Some(Prefix::Closed) => Some(config.max_sends_unknown),
         Some(_) => None,
     }
 }
