@@ -82,7 +82,7 @@ proptest! {
         prop_assert_eq!(serde_json::to_value(&filter).unwrap(), tree.clone());
         prop_assert_eq!(&serde_json::from_value::<Filter>(tree.clone()).unwrap(), &filter);
         let mut spelled = String::new();
-        spell(&tree, Liberties { escapes: true, extra_fields: false }, &mut choices, &mut spelled);
+        spell(&tree, Liberties { escapes: true, extra_fields: false, plain_head: false }, &mut choices, &mut spelled);
         prop_assert_eq!(&Filter::from_json(&spelled).unwrap(), &filter);
     }
 

@@ -5,11 +5,14 @@
 
 mod bad_events;
 mod corpus;
+mod differential;
 mod events;
 mod filters;
 mod head;
 mod keys;
 mod messages;
+mod naive;
 mod negentropy;
 mod support;
+mod tree;
 mod urls;
