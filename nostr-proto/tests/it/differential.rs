@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 /// One kind of text: how we read it, and how the naive reading does.
 #[derive(Clone, Copy, Debug)]
-enum Subject {
+pub(crate) enum Subject {
     Event,
     Filter,
     Relay,
@@ -24,7 +24,7 @@ enum Subject {
 
 impl Subject {
     /// Our reading, as the encoding of what was understood.
-    fn ours(self, text: &str) -> Result<String, ParseError> {
+    pub(crate) fn ours(self, text: &str) -> Result<String, ParseError> {
         match self {
             Subject::Event => Event::from_json(text).map(|event| event.to_json()),
             Subject::Filter => Filter::from_json(text).map(|filter| filter.to_json()),
@@ -43,7 +43,7 @@ impl Subject {
     }
 
     /// Judges one text; whether it was accepted.
-    fn check(self, text: &str) -> bool {
+    pub(crate) fn check(self, text: &str) -> bool {
         let ours = self.ours(text);
         let naive = match Tree::read(text) {
             Reading::Tree(tree) => self.naive(&tree),

@@ -3,6 +3,7 @@
 // Helpers of tests fail as tests do; clippy only knows this inside of `#[test]`.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bad;
 mod bad_events;
 mod corpus;
 mod differential;
