@@ -14,6 +14,8 @@ mod keys;
 mod messages;
 mod naive;
 mod negentropy;
+mod schnorr;
 mod support;
 mod tree;
+mod url_spellings;
 mod urls;
