@@ -10,6 +10,7 @@ mod differential;
 mod events;
 mod filters;
 mod head;
+mod head_blocks;
 mod keys;
 mod messages;
 mod naive;
