@@ -47,26 +47,35 @@ mod filter;
 mod head;
 mod hex;
 mod hex_text;
+mod hll;
 mod ids;
+mod info;
 mod json;
 mod keys;
 mod kind;
 pub mod limits;
 mod message;
+mod pow;
+mod relay_list;
 mod time;
 mod url;
 
 pub use error::{ParseError, ParseErrorKind, Part};
 pub use event::{
-    Address, BadSignature, Event, EventError, EventTemplate, HashedEvent, IdMismatch, Proof, ProofMismatch, Tag,
-    TagValues, Tags, UnsignedEvent, VerifiedEvent, verify, verify_event,
+    Address, AddressError, AddressRef, BadSignature, Event, EventError, EventRef, EventTemplate, HashedEvent,
+    IdMismatch, Marker, Proof, ProofMismatch, PubkeyRef, Quote, QuoteTarget, Tag, TagValues, Tags, UnsignedEvent,
+    VerifiedEvent, verify, verify_event,
 };
 pub use filter::{Filter, SortedSet};
 pub use head::{Head, scan_head, scan_signature};
 pub use hex::HexError;
+pub use hll::{HllError, HllOffset, HyperLogLog};
 pub use ids::{EventId, PublicKey, Signature};
+pub use info::{Fee, Fees, Limitation, RelayInfo, Retention};
 pub use keys::{KeyError, Keys, SecretKey};
 pub use kind::{Kind, KindClass};
 pub use message::{ClientMessage, EoseHints, Prefix, Reason, RelayMessage, encode};
+pub use pow::{Miner, Mining, PowError, PowNonce};
+pub use relay_list::{NotARelayList, RelayList, RelayListEntry, RelayUse};
 pub use time::Timestamp;
 pub use url::{RelayUrl, RelayUrlError};

@@ -25,3 +25,13 @@ pub const MAX_FILTERS: usize = 1024;
 /// The longest subscription id that NIP-01 allows, in characters. Relays are held to it
 /// nowhere; requests should be.
 pub const MAX_SUBSCRIPTION_ID: usize = 64;
+
+/// The largest relay information document (NIP-11) that is read, in bytes: 256 KiB. Usual ones have 1 to 5 KiB, but some
+/// carry their icon in a `data:` link.
+pub const MAX_RELAY_INFO_BYTES: usize = 256 << 10;
+
+/// How many items of each list in a relay information document (NIP-11) are kept.
+pub const MAX_INFO_ITEMS: usize = 256;
+
+/// How many relays of a relay list (NIP-65) are kept. The NIP wants 2 to 4 of each use.
+pub const MAX_RELAY_LIST: usize = 128;

@@ -1,11 +1,14 @@
 //! Events: parsed, hashed, signed, verified. Each step is a type of its own, so that an
 //! unverified event can't pass for a verified one.
 
+mod address;
 mod body;
 mod encode;
 mod hash;
 mod parse;
+mod refs;
 mod serde_impls;
+mod tag_builders;
 mod tags;
 mod template;
 mod verify;
@@ -16,8 +19,11 @@ use alloc::sync::Arc;
 use body::Body;
 use core::fmt;
 
+pub use address::{Address, AddressError};
 pub use hash::{HashedEvent, IdMismatch};
 pub(crate) use parse::parse_event;
+pub(crate) use refs::number;
+pub use refs::{AddressRef, EventRef, Marker, PubkeyRef, Quote, QuoteTarget};
 pub use tags::{Tag, TagValues, Tags};
 pub use template::{EventTemplate, UnsignedEvent};
 pub use verify::{BadSignature, EventError, Proof, ProofMismatch, VerifiedEvent, verify, verify_event};
@@ -138,12 +144,19 @@ impl Event {
     /// When the event expires (NIP-40); `None` if never, or if the tag holds no number.
     #[must_use]
     pub fn expiration(&self) -> Option<Timestamp> {
-        let seconds = self.0.first_value("expiration")?;
-        // `parse` alone would also take a plus sign.
-        if !seconds.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        seconds.parse().ok().map(Timestamp::new)
+        self.tags().expiration()
+    }
+
+    /// Whether the event counts as expired at this time (NIP-40): from the very second that it names.
+    #[must_use]
+    pub fn is_expired_at(&self, now: Timestamp) -> bool {
+        self.tags().is_expired_at(now)
+    }
+
+    /// Whether only its author may publish the event (NIP-70): it has a tag `-`.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.tags().is_protected()
     }
 
     /// What versions of this event replace one another under; `None` for kinds that are neither
@@ -172,23 +185,5 @@ impl fmt::Debug for Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_json())
-    }
-}
-
-/// What names a replaceable or addressable event across its versions, as in an `a` tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    /// The kind.
-    pub kind: Kind,
-    /// The author.
-    pub pubkey: PublicKey,
-    /// The value of the `d` tag; "" for replaceable kinds.
-    pub identifier: String,
-}
-
-/// `kind:pubkey:identifier`, the form of an `a` tag's value.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.kind, self.pubkey, self.identifier)
     }
 }

@@ -7,19 +7,33 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// What an author decides about an event, before it has an author, an id or a signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use nostr_proto::{EventTemplate, Keys, Kind, Timestamp};
+///
+/// let template = EventTemplate::new(Kind::LONG_FORM, "# Hello", Timestamp::new(1_700_000_000))
+///     .identifier("hello")
+///     .hashtag("greetings")
+///     .tag(["title", "Hello"]);
+/// let keys = Keys::from_entropy([7; 32])?;
+/// let event = keys.sign(&template, [0; 32]);
+/// assert_eq!(event.identifier(), "hello");
+/// # Ok::<(), nostr_proto::KeyError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventTemplate {
-    /// The kind.
-    pub kind: Kind,
-    /// The content.
-    pub content: String,
-    /// The tags, in order, each with its name first.
-    pub tags: Vec<Vec<String>>,
     /// When the event says it was created; for new versions of replaceable events see
     /// [`Timestamp::after`].
     pub created_at: Timestamp,
+    /// The kind.
+    pub kind: Kind,
+    /// The tags, in order, each with its name first.
+    pub tags: Vec<Vec<String>>,
+    /// The content.
+    pub content: String,
 }
 
 impl EventTemplate {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A sorted list without duplicates. Reads as a slice.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +109,20 @@ impl<'a, T> IntoIterator for &'a SortedSet<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter()
+    }
+}
+
+/// As a list.
+impl<T: Serialize> Serialize for SortedSet<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// From a list in any order, with or without duplicates.
+impl<'de, T: Deserialize<'de> + Ord> Deserialize<'de> for SortedSet<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SortedSet<T>, D::Error> {
+        Vec::deserialize(deserializer).map(SortedSet::from)
     }
 }
 

@@ -5,6 +5,7 @@ mod elements;
 pub mod encode;
 mod reason;
 mod relay;
+mod serde_impls;
 
 pub use client::ClientMessage;
 pub use reason::{Prefix, Reason};

@@ -6,8 +6,9 @@ use super::{Reason, encode};
 use crate::error::ParseError;
 use crate::event::parse_event;
 use crate::json::{write_integer, write_joined, write_string};
-use crate::{Event, EventId};
+use crate::{Event, EventId, HyperLogLog, hex_text};
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -63,9 +64,9 @@ pub enum RelayMessage<'a> {
         count: u64,
         /// Whether that is an estimate.
         approximate: bool,
-        /// The registers that counts are merged by, as the relay wrote them: 512 hex characters
-        /// if it kept to NIP-45, which is not checked.
-        hll: Option<Cow<'a, str>>,
+        /// The registers that counts are merged by. `None` where the relay sent none, or anything but
+        /// 512 hex characters.
+        hll: Option<Box<HyperLogLog>>,
     },
     /// Continues a reconciliation of event sets (NIP-77).
     NegMsg {
@@ -92,7 +93,7 @@ pub enum RelayMessage<'a> {
 
 /// What an EOSE says about completeness (NIP-67). Neither is known to be false where a relay
 /// says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct EoseHints {
     /// Every stored match was sent.
     pub finish: bool,
@@ -102,8 +103,8 @@ pub struct EoseHints {
 
 impl<'a> RelayMessage<'a> {
     /// Parses a relay's frame: strict about events, lenient around them. Further elements and
-    /// unknown hints are ignored, reasons may be missing, a COUNT may be a bare number, and the hex of a
-    /// negentropy message may be in either case.
+    /// unknown hints are ignored, reasons may be missing, a COUNT may be a bare number,
+    /// registers that are malformed count as absent, and hex around events may be in either case.
     ///
     /// # Errors
     ///
@@ -201,7 +202,7 @@ impl<'a> RelayMessage<'a> {
             RelayMessage::Notice { message } => RelayMessage::Notice { message: owned(message) },
             RelayMessage::Auth { challenge } => RelayMessage::Auth { challenge: owned(challenge) },
             RelayMessage::Count { subscription, count, approximate, hll } => {
-                RelayMessage::Count { subscription: owned(subscription), count, approximate, hll: hll.map(owned) }
+                RelayMessage::Count { subscription: owned(subscription), count, approximate, hll }
             }
             RelayMessage::NegMsg { subscription, message } => {
                 RelayMessage::NegMsg { subscription: owned(subscription), message }
@@ -317,7 +318,9 @@ fn count<'a>(elements: &mut Elements<'a>) -> Result<RelayMessage<'a>, ParseError
                         return elements.reader.error(bad("count", COUNT_SHAPE));
                     }
                 }
-                "hll" if value == Some(b'"') => hll = Some(elements.reader.string()?),
+                "hll" if value == Some(b'"') => {
+                    hll = HyperLogLog::from_hex(&elements.reader.string()?).ok().map(Box::new);
+                }
                 "approximate" if matches!(value, Some(b't' | b'f')) => {
                     approximate = elements.reader.boolean() == Some(true);
                 }
@@ -336,15 +339,16 @@ fn put_texts(out: &mut String, texts: &[&str]) {
     write_joined(out, texts, |out, text| write_string(out, text));
 }
 
-fn put_count(out: &mut String, count: u64, approximate: bool, hll: Option<&str>) {
+fn put_count(out: &mut String, count: u64, approximate: bool, hll: Option<&HyperLogLog>) {
     out.push_str(",{\"count\":");
     write_integer(out, count);
     if approximate {
         out.push_str(",\"approximate\":true");
     }
     if let Some(hll) = hll {
-        out.push_str(",\"hll\":");
-        write_string(out, hll);
+        out.push_str(",\"hll\":\"");
+        hex_text::push(out, hll.as_bytes());
+        out.push('"');
     }
     out.push('}');
 }

@@ -2,8 +2,10 @@
 
 use crate::support::{HEX64, signed, string};
 use nostr_proto::{
-    ClientMessage, EoseHints, EventId, Filter, Kind, ParseErrorKind, Part, Prefix, Reason, RelayMessage, encode, limits,
+    ClientMessage, EoseHints, EventId, Filter, HyperLogLog, Kind, ParseErrorKind, Part, Prefix, Reason, RelayMessage,
+    encode, limits,
 };
+use proptest::collection::vec;
 use proptest::prelude::*;
 use std::borrow::Cow;
 
@@ -36,10 +38,14 @@ fn relay_messages_of_the_nips() {
     assert_eq!(relay("[\"AUTH\",\"c\"]"), RelayMessage::Auth { challenge: "c".into() });
     let count = |count, approximate, hll| RelayMessage::Count { subscription: "s".into(), count, approximate, hll };
     assert_eq!(relay("[\"COUNT\",\"s\",{\"count\":5}]"), count(5, false, None));
-    assert_eq!(
-        relay("[\"COUNT\",\"s\",{\"count\":5,\"approximate\":true,\"hll\":\"0a\",\"x\":[1]}]"),
-        count(5, true, Some("0a".into()))
-    );
+    let frame =
+        |hll: &str| format!("[\"COUNT\",\"s\",{{\"count\":5,\"approximate\":true,\"hll\":\"{hll}\",\"x\":[1]}}]");
+    let registers = Box::new(HyperLogLog::from_bytes([0x0a; 256]));
+    assert_eq!(relay(&frame(&"0a".repeat(256))), count(5, true, Some(registers.clone())));
+    assert_eq!(relay(&frame(&"0A".repeat(256))), count(5, true, Some(registers)));
+    for malformed in ["0a", "", &"0a".repeat(255), &"0a".repeat(257), &"0g".repeat(256)] {
+        assert_eq!(relay(&frame(malformed)), count(5, true, None));
+    }
 }
 
 #[test]
@@ -229,8 +235,11 @@ fn any_relay_message() -> impl Strategy<Value = RelayMessage<'static>> {
         (text(), reason()).prop_map(|(subscription, reason)| RelayMessage::Closed { subscription, reason }),
         text().prop_map(|message| RelayMessage::Notice { message }),
         text().prop_map(|challenge| RelayMessage::Auth { challenge }),
-        (text(), any::<u64>(), any::<bool>(), proptest::option::of(text())).prop_map(
-            |(subscription, count, approximate, hll)| RelayMessage::Count { subscription, count, approximate, hll }
+        (text(), any::<u64>(), any::<bool>(), proptest::option::of(vec(any::<u8>(), 256))).prop_map(
+            |(subscription, count, approximate, hll)| {
+                let hll = hll.map(|bytes| Box::new(HyperLogLog::from_bytes(bytes.try_into().unwrap())));
+                RelayMessage::Count { subscription, count, approximate, hll }
+            }
         ),
         text()
             .prop_filter("a verb of ours", |verb| {

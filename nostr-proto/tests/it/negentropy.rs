@@ -102,7 +102,7 @@ proptest! {
         for message in [
             ClientMessage::NegOpen { subscription: subscription.clone(), filter, message: message.clone() },
             ClientMessage::NegMsg { subscription: subscription.clone(), message: message.clone() },
-            ClientMessage::NegClose { subscription: subscription.clone() },
+            ClientMessage::NegClose { subscription },
         ] {
             let json = message.to_json();
             prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", json);
