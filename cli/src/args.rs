@@ -22,6 +22,7 @@ const MAIN_HELP: &str = "\
 Examples:
   nostr-pool demo
   nostr-pool req --relay wss://relay.example.com --kind 1 --limit 20
+  nostr-pool keygen --output ~/.nostr-key
   nostr-pool publish --relay wss://relay.example.com --content 'hello' --key-file ~/.nostr-key
   nostr-pool verify events.jsonl
 
@@ -70,6 +71,13 @@ pub(crate) enum Command {
     /// The counts come last, on stderr. A line may be 1 MiB long; the input has no limit.
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArgs),
+    /// Make a new key, from the operating system's randomness.
+    ///
+    /// Prints the public key and the secret key, each as bech32 (NIP-19) and in hex. Whoever has the secret key can sign
+    /// as you, and nobody can restore it once it is lost. With --output it goes into a file, as `publish --key-file`
+    /// reads it, and is not printed.
+    #[command(after_help = KEYGEN_HELP)]
+    Keygen(KeygenArgs),
 }
 
 /// Arguments of `demo`.
@@ -233,3 +241,30 @@ Exit codes:
     1  at least one is not
    64  an argument is at fault, or a file cannot be read
   130  ended by Ctrl-C";
+
+/// Arguments of `keygen`.
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArgs {
+    /// Write the secret key to this new file, which only you can read, instead of printing it
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const KEYGEN_HELP: &str = "\
+Examples:
+  nostr-pool keygen
+  nostr-pool keygen --output ~/.nostr-key
+  nostr-pool publish --relay wss://a.example --content 'hello' --key-file ~/.nostr-key
+
+The file has the permissions 0600 (on Unix) and holds the nsec. One that is there already is
+never overwritten.
+
+The object of --json: npub, public_key; nsec, secret_key, or with --output: output (the path).
+
+Exit codes:
+    0  there is a new key (or the reader of stdout went away)
+    1  no randomness could be had, or the file not be written
+   64  an argument is at fault: the file is there already, or its folder is not";

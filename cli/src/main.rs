@@ -7,6 +7,7 @@ mod filter;
 mod hangup;
 mod interrupt;
 mod key;
+mod keygen;
 mod lines;
 mod output;
 mod parse;
@@ -51,6 +52,7 @@ fn run(command: Command) -> Result<Exit, Stop> {
             Command::Req(args) => req::run(&args).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Keygen(args) => keygen::run(&args),
         }
     });
     // A name that is still being looked up must not keep the process from ending.

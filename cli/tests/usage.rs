@@ -104,9 +104,14 @@ fn no_command_prints_help_and_is_a_fault() {
 
 #[test]
 fn help_is_everywhere_with_examples_and_exit_codes() {
-    for command in
-        [&["--help"][..], &["demo", "--help"], &["req", "--help"], &["publish", "--help"], &["verify", "--help"]]
-    {
+    for command in [
+        &["--help"][..],
+        &["demo", "--help"],
+        &["req", "--help"],
+        &["publish", "--help"],
+        &["verify", "--help"],
+        &["keygen", "--help"],
+    ] {
         let run = run(command).exits(0);
         assert!(run.stdout.contains("Examples:\n  nostr-pool "), "{}", run.stdout);
         assert!(run.stdout.contains("Exit codes"), "{}", run.stdout);

@@ -69,6 +69,11 @@ impl<'a> Elements<'a> {
         self.reader.skip_value(MAX_FRAME_DEPTH - 1, MAX_FRAME_DEPTH)
     }
 
+    /// Reads over the value at the cursor, which stands within an element.
+    pub(super) fn skip_within(&mut self) -> Result<(), ParseError> {
+        self.reader.skip_value(MAX_FRAME_DEPTH - 2, MAX_FRAME_DEPTH)
+    }
+
     /// Reads over the remaining elements, to the end of the text.
     pub(super) fn finish(&mut self) -> Result<(), ParseError> {
         while self.next()? {

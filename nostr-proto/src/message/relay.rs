@@ -284,7 +284,7 @@ fn hints(elements: &mut Elements<'_>) -> Result<EoseHints, ParseError> {
     while elements.reader.next_item(first)? {
         first = false;
         if elements.reader.peek() != Some(b'"') {
-            elements.skip()?;
+            elements.skip_within()?;
             continue;
         }
         match &*elements.reader.string()? {
@@ -336,7 +336,7 @@ fn count<'a>(elements: &mut Elements<'a>) -> Result<RelayMessage<'a>, ParseError
                 "approximate" if matches!(value, Some(b't' | b'f')) => {
                     approximate = elements.reader.boolean() == Some(true);
                 }
-                _ => elements.skip()?,
+                _ => elements.skip_within()?,
             }
         }
     }

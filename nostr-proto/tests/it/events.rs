@@ -26,28 +26,39 @@ fn naive_id(fields: &Fields) -> [u8; 32] {
     Sha256::digest(canonical.to_string()).into()
 }
 
-/// The id with rare control characters left bare, by replacing their escapes in the text.
-fn naive_bare_id(fields: &Fields) -> [u8; 32] {
+/// The id of the canonical form in which each `\u00xx` was replaced by what `write` makes of it and its place in order.
+fn id_rewritten(fields: &Fields, mut write: impl FnMut(usize, &str) -> String) -> [u8; 32] {
     let canonical = json!([0, hex(&fields.pubkey), fields.created_at, fields.kind, fields.tags, fields.content]);
-    let mut bare = String::new();
+    let mut rewritten = String::new();
+    let mut seen = 0;
     let text = canonical.to_string();
     let mut rest = text.as_str();
     while let Some(at) = rest.find('\\') {
-        bare.push_str(&rest[..at]);
-        if rest[at..].starts_with("\\u00") {
-            let code = u8::from_str_radix(&rest[at + 4..at + 6], 16).unwrap();
-            bare.push(char::from(code));
-            rest = &rest[at + 6..];
+        rewritten.push_str(&rest[..at]);
+        let length = if rest[at..].starts_with("\\u00") { 6 } else { 2 };
+        let escape = &rest[at..at + length];
+        if length == 6 {
+            rewritten.push_str(&write(seen, escape));
+            seen += 1;
         } else {
-            bare.push_str(&rest[at..at + 2]);
-            rest = &rest[at + 2..];
+            rewritten.push_str(escape);
         }
+        rest = &rest[at + length..];
     }
-    bare.push_str(rest);
-    Sha256::digest(bare).into()
+    rewritten.push_str(rest);
+    Sha256::digest(rewritten).into()
 }
 
-const ANY_SPELLING: Liberties = Liberties { escapes: true, extra_fields: true };
+fn bare(escape: &str) -> String {
+    char::from(u8::from_str_radix(&escape[4..], 16).unwrap()).to_string()
+}
+
+/// The id with rare control characters left bare, by replacing their escapes in the text.
+fn naive_bare_id(fields: &Fields) -> [u8; 32] {
+    id_rewritten(fields, |_, escape| bare(escape))
+}
+
+const ANY_SPELLING: Liberties = Liberties { escapes: true, extra_fields: true, plain_head: false };
 
 proptest! {
     #[test]
@@ -96,6 +107,31 @@ proptest! {
             let event = Fields { id, ..fields.clone() }.event();
             prop_assert!(event.check_id().is_ok());
         }
+    }
+
+    #[test]
+    fn a_mix_of_the_two_ways_is_refused(
+        fields in fields(), which in proptest::collection::vec(any::<bool>(), 2..20), controls in "[\u{1}\u{2}\u{b}\u{1f}]{2,5}", in_tags: bool,
+    ) {
+        // At least two rare control characters, here or there, and not all treated alike.
+        let mut fields = fields;
+        if in_tags {
+            fields.tags.push(vec!["x".to_owned(), controls]);
+        } else {
+            fields.content.push_str(&controls);
+        }
+        let mut treated = Vec::new();
+        let id = id_rewritten(&fields, |index, escape| {
+            let leave_bare = which[index % which.len()];
+            treated.push(leave_bare);
+            if leave_bare { bare(escape) } else { escape.to_owned() }
+        });
+        let mixed = treated.contains(&true) && treated.contains(&false);
+        prop_assert_eq!(Fields { id, ..fields.clone() }.event().check_id().is_err(), mixed);
+        // Nor are other escapes of the same characters, though JSON knows them.
+        let upper = id_rewritten(&fields, |_, escape| escape.to_uppercase().replacen("\\U", "\\u", 1));
+        let has_letters = upper != naive_id(&fields);
+        prop_assert_eq!(Fields { id: upper, ..fields.clone() }.event().check_id().is_err(), has_letters);
     }
 
     #[test]

@@ -26,7 +26,7 @@ proptest! {
     fn agrees_with_the_parser(
         fields in fields(), subscription in string(), mut choices in Choices::any(), escapes: bool, extra_fields: bool,
     ) {
-        let liberties = Liberties { escapes, extra_fields };
+        let liberties = Liberties { escapes, extra_fields, plain_head: false };
         let event = spell_event(&fields, liberties, &mut choices);
         let mut before = String::new();
         spell(&json!("EVENT"), liberties, &mut choices, &mut before);

@@ -110,7 +110,11 @@ pub(crate) struct Liberties {
     pub(crate) escapes: bool,
     /// Fields that NIP-01 does not know.
     pub(crate) extra_fields: bool,
+    /// No unneeded escapes, after all, in the keys of an event, nor in its id and signature.
+    pub(crate) plain_head: bool,
 }
+
+const PLAIN: Liberties = Liberties { escapes: false, extra_fields: false, plain_head: true };
 
 /// Spells an event's JSON with any order of keys and any white space.
 pub(crate) fn spell_event(fields: &Fields, liberties: Liberties, choices: &mut Choices) -> String {
@@ -130,10 +134,12 @@ pub(crate) fn spell_event(fields: &Fields, liberties: Liberties, choices: &mut C
             out.push(',');
         }
         out.push_str(choices.space());
-        spell_string(&key, liberties, choices, &mut out);
+        let in_key = if liberties.plain_head { PLAIN } else { liberties };
+        let in_value = if matches!(key.as_str(), "id" | "sig") { in_key } else { liberties };
+        spell_string(&key, in_key, choices, &mut out);
         out.push_str(choices.space());
         out.push(':');
-        spell(&value, liberties, choices, &mut out);
+        spell(&value, in_value, choices, &mut out);
     }
     out.push('}');
     out
@@ -200,6 +206,101 @@ fn spell_string(text: &str, liberties: Liberties, choices: &mut Choices, out: &m
         }
     }
     out.push('"');
+}
+
+/// A change to the bytes of a text.
+#[derive(Clone, Debug)]
+pub(crate) struct Edit {
+    what: u8,
+    from: prop::sample::Index,
+    to: prop::sample::Index,
+    length: usize,
+    token: &'static str,
+}
+
+/// A few changes, with pieces that matter to parsers of this protocol.
+pub(crate) fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    const TOKENS: [&str; 46] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ",",
+        ":",
+        "\\",
+        "\\\\",
+        "\\\"",
+        "\\/",
+        "\\u0000",
+        "\\u0061",
+        "\\ud83d",
+        "\\ude00",
+        "\\ud83e\\udd19",
+        "\\uD8",
+        "null",
+        "true",
+        "false",
+        "-",
+        "-1",
+        "0",
+        "1.0",
+        "1e9",
+        "E",
+        "00",
+        "65536",
+        "18446744073709551616",
+        "\"id\"",
+        "\"id\":1,",
+        "\"x\":[],",
+        "\"tags\":[[]],",
+        "[[]]",
+        "[[[[[[[[]]]]]]]]",
+        "\"EVENT\"",
+        "\"#e\":",
+        "\0",
+        "\u{1f}",
+        "\u{7f}",
+        "é",
+        "🤙",
+        " ",
+        "\n",
+        "\t",
+        "\u{feff}",
+    ];
+    let parts = (0_u8..8, any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_usize..6);
+    let edit = (parts, prop::sample::select(TOKENS.to_vec())).prop_map(|((what, from, to, length), token)| Edit {
+        what,
+        from,
+        to,
+        length,
+        token,
+    });
+    vec(edit, 1..4)
+}
+
+/// The text with these changes; `None` where they leave no UTF-8.
+pub(crate) fn mutated(text: &str, edits: &[Edit]) -> Option<String> {
+    let mut bytes = text.as_bytes().to_vec();
+    for edit in edits {
+        let from = edit.from.index(bytes.len() + 1);
+        let to = edit.to.index(bytes.len() + 1);
+        let end = (from + edit.length).min(bytes.len());
+        match edit.what {
+            0 | 1 => drop(bytes.splice(from..from, edit.token.bytes())),
+            2 => drop(bytes.splice(from..end, edit.token.bytes())),
+            3 => drop(bytes.drain(from..end)),
+            4 => bytes.truncate(from.max(1)),
+            5 => {
+                let piece = bytes[from.min(to)..from.max(to)].to_vec();
+                drop(bytes.splice(from..from, piece));
+            }
+            // A letter or digit becomes its neighbour; hex often stays hex.
+            6 => bytes.iter_mut().skip(from).find(|b| b.is_ascii_alphanumeric()).into_iter().for_each(|b| *b ^= 1),
+            _ => bytes.iter_mut().skip(from).find(|b| b.is_ascii_alphabetic()).into_iter().for_each(|b| *b ^= 0x20),
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 pub(crate) fn keys(number: u8) -> Keys {
