@@ -23,6 +23,12 @@ impl Spread {
             if figures.len() % 2 == 1 { figures[middle] } else { f64::midpoint(figures[middle - 1], figures[middle]) };
         Some(Self { min, median, max })
     }
+
+    /// In a unit so many times smaller.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self { min: self.min * factor, median: self.median * factor, max: self.max * factor }
+    }
 }
 
 impl fmt::Display for Spread {

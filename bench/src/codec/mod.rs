@@ -1,6 +1,8 @@
 //! The codec beside the `nostr` crate, `serde_json` into owned structs, and other JSON parsers, in one run.
 
+mod checks;
 mod duplicate;
+mod encode;
 mod hash;
 mod options;
 mod parse;
@@ -28,6 +30,8 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             Row::Parse => parse::run(options)?,
             Row::Duplicate => duplicate::run(options)?,
             Row::Hash => hash::run(options)?,
+            Row::Checks => checks::run(options)?,
+            Row::Encode => encode::run(options)?,
         });
     }
     table::print_goals(&goals);

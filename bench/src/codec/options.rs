@@ -13,7 +13,7 @@ The codec beside the nostr crate, serde_json into owned structs, and other JSON 
 
 Usage: codec [options], or nostr-pool-bench codec [options]
 
-  --rows A,B       parse, duplicate, hash; default all
+  --rows A,B       parse, duplicate, hash, checks, encode; default all
   --classes A,B    note, reaction, repost, zap, follows, article, escapes, mix, real; default all
   --layouts A,B    id-first, content-first, id-last, id-last-spaced; default all
   --rounds N       rounds, each of which runs every contender on every set, default 7
@@ -27,21 +27,27 @@ Usage: codec [options], or nostr-pool-bench codec [options]
 pub enum Row {
     /// A frame to an event, without verification.
     Parse,
-    /// A frame to \"already seen\".
+    /// A frame to "already seen".
     Duplicate,
     /// The id from the event.
     Hash,
+    /// All of a note's work but its signature, beside the signature.
+    Checks,
+    /// Client messages to JSON.
+    Encode,
 }
 
 impl Row {
     /// All rows.
-    pub const ALL: [Self; 3] = [Self::Parse, Self::Duplicate, Self::Hash];
+    pub const ALL: [Self; 5] = [Self::Parse, Self::Duplicate, Self::Hash, Self::Checks, Self::Encode];
 
     fn name(self) -> &'static str {
         match self {
             Self::Parse => "parse",
             Self::Duplicate => "duplicate",
             Self::Hash => "hash",
+            Self::Checks => "checks",
+            Self::Encode => "encode",
         }
     }
 }
