@@ -1,5 +1,7 @@
 //! Classes of events to measure by: what a figure is given for.
 
+use std::fmt;
+
 use nostr_proto::Event;
 
 use crate::{Mix, Shape, generated_with, shared};
@@ -104,6 +106,12 @@ fn real() -> Vec<Event> {
     let lines = shared().unwrap_or_default();
     let parse = |line: &String| Event::from_json(line).unwrap_or_else(|e| panic!("the shared corpus: {e}: {line}"));
     lines.iter().map(parse).collect()
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! EVENT frames as different relays spell them.
 
+use std::fmt;
+
 use nostr_proto::Event;
 use serde_json::Value;
 
@@ -74,6 +76,12 @@ impl Layout {
 
     fn join(self, items: &[String]) -> String {
         items.join(if self == Self::IdLastSpaced { ", " } else { "," })
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

@@ -23,10 +23,19 @@ const SEEN: usize = 100_000;
 const LARGE: usize = 2_000;
 
 /// The ids seen so far. Its hash is keyed (SipHash-1-3), as it has to be where peers choose the keys.
-type Seen = HashSet<EventId>;
+pub(super) type Seen = HashSet<EventId>;
 
 pub(super) fn run(options: &Options) -> Result<Vec<Goal>, Box<dyn Error>> {
     let sets = sets::frames(options);
+    let seen = seen(options, &sets)?;
+    let times = race::run(sets.iter().map(|set| heat(set, &seen)).collect(), options.rounds, options.slice);
+    let mut goals = print(options, &sets, &times);
+    goals.extend(large(options, &sets, &seen));
+    Ok(goals)
+}
+
+/// The ids of all frames, and others.
+pub(super) fn seen(options: &Options, sets: &[FrameSet]) -> Result<Seen, Box<dyn Error>> {
     let mut rng = Rng::new(options.seed);
     let mut seen: Seen =
         sets.iter().flat_map(|set| &set.frames).filter_map(|frame| skip::id(frame)?.parse().ok()).collect();
@@ -38,10 +47,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Goal>, Box<dyn Error>> {
             return Err(format!("the head scan does not recognise {frame}").into());
         }
     }
-    let times = race::run(sets.iter().map(|set| heat(set, &seen)).collect(), options.rounds, options.slice);
-    let mut goals = print(options, &sets, &times);
-    goals.extend(large(options, &sets, &seen));
-    Ok(goals)
+    Ok(seen)
 }
 
 fn ours(seen: &Seen, frame: &str) -> bool {
@@ -52,7 +58,8 @@ fn known(seen: &Seen, id: &str) -> bool {
     id.parse().is_ok_and(|id: EventId| seen.contains(&id))
 }
 
-fn heat<'a>(set: &'a FrameSet, seen: &'a Seen) -> Heat<'a> {
+/// The set with those who recognise it.
+pub(super) fn heat<'a>(set: &'a FrameSet, seen: &'a Seen) -> Heat<'a> {
     let frames = &set.frames;
     let ids: Vec<EventId> = frames.iter().filter_map(|frame| skip::id(frame)?.parse().ok()).collect();
     let mut simd = SimdJson::default();
@@ -130,7 +137,7 @@ fn large(options: &Options, sets: &[FrameSet], seen: &Seen) -> Vec<Goal> {
         let Some(speed) = Spread::of(speeds(options, &frames, seen)) else { continue };
         let (labels, bytes) = (set.labels(), frames.iter().map(|frame| frame.len()).sum::<usize>());
         let verdicts = (median.note(&labels, speed.median), worst.note(&labels, speed.min));
-        let columns: String = labels.iter().map(|label| format!("{label:<15}")).collect();
+        let columns: String = labels.iter().map(|text| table::label(text)).collect();
         let (count, mean) = (frames.len(), bytes / frames.len());
         let Spread { min, median, max } = speed;
         println!("{columns}{count:>6}{mean:>8}{median:>12.2}{min:>12.2}{max:>12.2}  {} {}", verdicts.0, verdicts.1);

@@ -60,18 +60,19 @@ pub(super) fn run(options: &Options) -> Fallible<Vec<Goal>> {
 /// A heat for each kind of message.
 pub(super) fn heats(options: &Options) -> Fallible<Vec<Heat<'static>>> {
     let mut rng = Rng::new(options.seed);
+    let (some, few) = ((options.bytes / 5_000).max(8), (options.bytes / 100_000).max(1));
     Ok(vec![
         events("EVENT note", "EVENT", Class::Note.events(options.seed, options.bytes))?,
         events("EVENT mix", "EVENT", Class::Mix.events(options.seed, options.bytes))?,
-        events("AUTH", "AUTH", auths(&mut rng)?)?,
-        filters("REQ 10", "REQ", (0..200).map(|_| authors(&mut rng, 10)).collect::<Fallible<_>>()?)?,
-        filters("REQ 1000", "REQ", (0..10).map(|_| authors(&mut rng, 1_000)).collect::<Fallible<_>>()?)?,
-        filters("COUNT 10", "COUNT", (0..200).map(|_| authors(&mut rng, 10)).collect::<Fallible<_>>()?)?,
+        events("AUTH", "AUTH", auths(&mut rng, some)?)?,
+        filters("REQ 10", "REQ", (0..some).map(|_| authors(&mut rng, 10)).collect::<Fallible<_>>()?)?,
+        filters("REQ 1000", "REQ", (0..few).map(|_| authors(&mut rng, 1_000)).collect::<Fallible<_>>()?)?,
+        filters("COUNT 10", "COUNT", (0..some).map(|_| authors(&mut rng, 10)).collect::<Fallible<_>>()?)?,
         closes()?,
     ])
 }
 
-fn auths(rng: &mut Rng) -> Fallible<Vec<Event>> {
+fn auths(rng: &mut Rng, count: usize) -> Fallible<Vec<Event>> {
     let keys = Keys::from_entropy(rng.bytes32())?;
     let auth = |_| {
         let mut template = EventTemplate::new(Kind::new(22242), "", Timestamp::new(1_741_300_000));
@@ -79,7 +80,7 @@ fn auths(rng: &mut Rng) -> Fallible<Vec<Event>> {
         template.tags = vec![pair("relay", "wss://relay.example/"), pair("challenge", &rng.hex(32))];
         keys.sign(&template, rng.bytes32())
     };
-    Ok((0..200).map(auth).map(Event::from).collect())
+    Ok((0..count).map(auth).collect())
 }
 
 /// Real keys, in order: points on the curve, as the others may insist on.
@@ -157,7 +158,7 @@ fn heat<A: 'static, B: 'static>(
     let contenders = vec![
         Contender::new("ours", move || each(&ours, |item| black_box(encode(item)).len())),
         Contender::new("serde_json", move || {
-            each(&owned, |item| black_box(serialize(item)).map_or(0, |text| text.len()))
+            each(&owned, |item| black_box(serialize(item)).map_or(0, |text| text.len()));
         }),
         Contender::new("nostr", move || each(&peers, |item| black_box(item.as_json()).len())),
     ];

@@ -9,11 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::options::Options;
 use super::race::{self, Contender, Heat};
-use super::sets;
 use super::table::{self, Bound, Goal};
 
 /// Events whose canonical form has a size in one range.
-struct HashSet {
+pub(super) struct EventSet {
     labels: Vec<String>,
     events: Vec<Event>,
     peers: Vec<nostr::event::Event>,
@@ -21,7 +20,7 @@ struct HashSet {
 }
 
 pub(super) fn run(options: &Options) -> Result<Vec<Goal>, Box<dyn Error>> {
-    let sets = hash_sets(options)?;
+    let sets = sets(options)?;
     let times = race::run(sets.iter().map(heat).collect(), options.rounds, options.slice);
     println!("hash: the id of an event; MB/s of canonical bytes, median [min–max] of {} rounds", options.rounds);
     println!(
@@ -67,10 +66,11 @@ fn range(bytes: usize) -> &'static str {
     }
 }
 
-fn hash_sets(options: &Options) -> Result<Vec<HashSet>, Box<dyn Error>> {
+/// Events of each class asked for, by size.
+pub(super) fn sets(options: &Options) -> Result<Vec<EventSet>, Box<dyn Error>> {
     let mut sets = Vec::new();
-    for (class, events) in sets::events(options) {
-        let mut ranges = [SMALL, MIDDLE, LARGE].map(|range| HashSet {
+    for (class, events) in super::sets::events(options) {
+        let mut ranges = [SMALL, MIDDLE, LARGE].map(|range| EventSet {
             labels: vec![class.name().to_owned(), range.to_owned()],
             events: Vec::new(),
             peers: Vec::new(),
@@ -99,7 +99,8 @@ fn canonical(event: &Event) -> Result<String, Box<dyn Error>> {
     Ok(format!("[0,{}]", fields.join(",")))
 }
 
-fn heat(set: &HashSet) -> Heat<'_> {
+/// The set with those who hash it.
+pub(super) fn heat(set: &EventSet) -> Heat<'_> {
     let contenders = vec![
         Contender::new("ours", || {
             for event in &set.events {

@@ -20,6 +20,7 @@ Usage: codec [options], or nostr-pool-bench codec [options]
   --slice N        ms that a contender runs on a set in a round, at least one pass; default 8
   --bytes N        the least size of a set in bytes, default 1000000
   --seed N         seed of the generated sets, default 1
+  --instructions   count instructions under callgrind instead of time, without checks
 ";
 
 /// What is measured.
@@ -41,7 +42,7 @@ impl Row {
     /// All rows.
     pub const ALL: [Self; 5] = [Self::Parse, Self::Duplicate, Self::Hash, Self::Checks, Self::Encode];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Parse => "parse",
             Self::Duplicate => "duplicate",
@@ -50,6 +51,17 @@ impl Row {
             Self::Encode => "encode",
         }
     }
+}
+
+/// What to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Time,
+    Instructions,
+    /// Hidden: the pass that callgrind counts.
+    Count {
+        contender: String,
+    },
 }
 
 /// What to measure, on what, for how long.
@@ -69,6 +81,9 @@ pub struct Options {
     pub bytes: usize,
     /// The seed of the generated sets.
     pub seed: u64,
+    pub(super) task: Task,
+    /// Hidden: the set that callgrind counts a pass over.
+    pub(super) heat: usize,
 }
 
 impl Default for Options {
@@ -81,6 +96,8 @@ impl Default for Options {
             slice: Duration::from_millis(8),
             bytes: 1_000_000,
             seed: 1,
+            task: Task::Time,
+            heat: 0,
         }
     }
 }
@@ -104,6 +121,9 @@ impl Options {
                 "--slice" => options.slice = Duration::from_millis(number(&word, &value()?)?),
                 "--bytes" => options.bytes = number(&word, &value()?)?,
                 "--seed" => options.seed = number(&word, &value()?)?,
+                "--instructions" => options.task = Task::Instructions,
+                "--count" => options.task = Task::Count { contender: value()? },
+                "--heat" => options.heat = number(&word, &value()?)?,
                 _ => return Err(format!("unknown argument {word}; --help lists them").into()),
             }
         }
@@ -111,6 +131,15 @@ impl Options {
             return Err("--rounds must be at least 1".into());
         }
         Ok(Some(options))
+    }
+
+    /// The options that make another process work on the same sets.
+    pub(super) fn sets(&self) -> [String; 8] {
+        let classes: Vec<&str> = self.classes.iter().map(|class| class.name()).collect();
+        let layouts: Vec<&str> = self.layouts.iter().map(|layout| layout.name()).collect();
+        let (bytes, seed) = (self.bytes.to_string(), self.seed.to_string());
+        let [a, b, c, d] = ["--classes", "--layouts", "--bytes", "--seed"].map(str::to_owned);
+        [a, classes.join(","), b, layouts.join(","), c, bytes, d, seed]
     }
 }
 

@@ -49,7 +49,8 @@ fn line(times: &Times, nostr: &mut Goal, serde: &mut Goal) {
     println!("{}{ours}{rates}{}", table::set_columns(times), ratios.concat());
 }
 
-fn heat(set: &FrameSet) -> Heat<'_> {
+/// The set with those who parse it.
+pub(super) fn heat(set: &FrameSet) -> Heat<'_> {
     let frames = &set.frames;
     let mut simd = SimdJson::default();
     let contenders = vec![

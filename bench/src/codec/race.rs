@@ -7,7 +7,7 @@ use crate::spread::Spread;
 /// Somebody who can do the work, over a whole set at a time.
 pub(super) struct Contender<'a> {
     pub(super) name: &'static str,
-    pass: Box<dyn FnMut() + 'a>,
+    pub(super) pass: Box<dyn FnMut() + 'a>,
 }
 
 impl<'a> Contender<'a> {
@@ -25,6 +25,13 @@ pub(super) struct Heat<'a> {
     /// The bytes of the set's items in all.
     pub(super) bytes: usize,
     pub(super) contenders: Vec<Contender<'a>>,
+}
+
+impl Heat<'_> {
+    /// Where this contender is.
+    pub(super) fn contender(&self, name: &str) -> Option<usize> {
+        self.contenders.iter().position(|contender| contender.name == name)
+    }
 }
 
 /// How long each contender took for one pass, in each round.

@@ -18,7 +18,7 @@ pub(super) struct FrameSet {
 
 impl FrameSet {
     pub(super) fn labels(&self) -> Vec<String> {
-        vec![self.class.name().to_owned(), self.layout.name().to_owned()]
+        vec![self.class.to_string(), self.layout.to_string()]
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -1,7 +1,5 @@
 //! Tables of medians and ranges, and the goals that they are held against.
 
-use std::fmt::Write as _;
-
 use super::race::Times;
 use crate::spread::Spread;
 
@@ -80,18 +78,18 @@ pub(super) fn print_goals(goals: &[Goal]) {
 
 /// The labels, number and mean size of a set, in columns.
 pub(super) fn set_columns(times: &Times) -> String {
-    let mut out = String::new();
-    for label in &times.labels {
-        // Writing to a string does not fail.
-        let _ = write!(out, "{label:<15}");
-    }
-    let _ = write!(out, "{:>6}{:>8}", times.items, times.bytes / times.items.max(1));
-    out
+    let labels: String = times.labels.iter().map(|text| label(text)).collect();
+    format!("{labels}{:>6}{:>8}", times.items, times.bytes / times.items.max(1))
+}
+
+/// A label in its column.
+pub(super) fn label(text: &str) -> String {
+    format!("{text:<15}")
 }
 
 /// The heads of these columns.
 pub(super) fn set_heads(labels: &[&str]) -> String {
-    let labels: String = labels.iter().map(|label| format!("{label:<15}")).collect();
+    let labels: String = labels.iter().map(|text| label(text)).collect();
     format!("{labels}{:>6}{:>8}", "items", "mean B")
 }
 
