@@ -45,7 +45,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         Role::Floors => report::floors(&args),
         Role::Workloads { w2 } => report::workloads(&args, *w2),
         Role::All => {
-            codec::run(&codec::Options { rounds: args.rounds, seed: args.seed, ..codec::Options::default() })?;
+            let mut options = codec::Options::default();
+            options.rounds = args.rounds;
+            options.seed = args.seed;
+            codec::run(&options)?;
             report::floors(&args)?;
             report::workloads(&args, true)
         }
