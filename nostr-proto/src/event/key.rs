@@ -16,6 +16,9 @@ impl Key {
     pub(crate) const ALL: [Key; 7] =
         [Key::Id, Key::Pubkey, Key::CreatedAt, Key::Kind, Key::Tags, Key::Content, Key::Sig];
 
+    /// The length of the longest name.
+    pub(crate) const LONGEST: usize = 10;
+
     /// The field's name.
     pub(crate) fn name(self) -> &'static str {
         match self {

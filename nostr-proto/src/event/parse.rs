@@ -8,7 +8,7 @@ use crate::hex;
 use crate::json::{RawString, Reader};
 use crate::limits::{MAX_DEPTH, MAX_EVENT_BYTES};
 use crate::{EventId, Kind, PublicKey, Signature, Timestamp};
-use ParseErrorKind::{BadField, DuplicateField, MissingField, TooLarge};
+use ParseErrorKind::{BadField, DuplicateField, MissingField, TooLarge, UnexpectedEnd};
 use alloc::string::String;
 use alloc::sync::Arc;
 
@@ -25,19 +25,10 @@ pub(crate) fn parse_event(reader: &mut Reader<'_>) -> Result<Event, ParseError> 
     let start = reader.offset();
     reader.expect(b'{', "an event object")?;
     let mut fields = Fields::new();
-    let mut first = true;
-    while let Some((at, key)) = next_key(reader, first)? {
-        first = false;
-        match key {
-            Some(key) => fields.read(key, at, reader)?,
-            // The event object is the first level.
-            None => reader.skip_value(MAX_DEPTH - 1, MAX_DEPTH)?,
-        }
+    match fields.read_all(reader, start).and_then(|()| fields.finish(reader)) {
+        Ok(event) => Ok(event),
+        Err(error) => Err(fields.first_error(reader, error)),
     }
-    if reader.offset() - start > MAX_EVENT_BYTES {
-        return Err(ParseError::new(start, TooLarge { limit: MAX_EVENT_BYTES }));
-    }
-    fields.finish(reader)
 }
 
 /// As [`Reader::next_key`], for an event: the key's offset, and the field that it names.
@@ -49,10 +40,15 @@ fn next_key(reader: &mut Reader<'_>, first: bool) -> Result<Option<(usize, Optio
         && let Some((key, length)) = Key::at(rest)
     {
         reader.set_offset(at + length);
-        return Ok(Some((at, Some(key))));
+        return match reader.peek() {
+            Some(_) => Ok(Some((at, Some(key)))),
+            None => reader.error(UnexpectedEnd),
+        };
     }
-    let next = reader.next_key(first)?;
-    Ok(next.map(|(at, key)| (at, Key::from_name(&key))))
+    let Some((at, key)) = reader.next_key(first)? else { return Ok(None) };
+    let mut buffer = [0; Key::LONGEST];
+    let name = key.read_short(&mut buffer)?;
+    Ok(Some((at, name.and_then(Key::from_name))))
 }
 
 /// The fields read so far. Strings are copied once all of them are found, so that one allocation of the right size does.
@@ -80,6 +76,35 @@ impl<'a> Fields<'a> {
             content: RawString::default(),
             signature: [0; 64],
         }
+    }
+
+    /// Reads from behind the opening brace, which stands at `start`, to behind the closing one.
+    fn read_all(&mut self, reader: &mut Reader<'a>, start: usize) -> Result<(), ParseError> {
+        let mut first = true;
+        while let Some((at, key)) = next_key(reader, first)? {
+            first = false;
+            match key {
+                Some(key) => self.read(key, at, reader)?,
+                // The event object is the first level.
+                None => reader.skip_value(MAX_DEPTH - 1, MAX_DEPTH)?,
+            }
+        }
+        if reader.offset() - start > MAX_EVENT_BYTES {
+            return Err(ParseError::new(start, TooLarge { limit: MAX_EVENT_BYTES }));
+        }
+        Ok(())
+    }
+
+    /// Of a fault that was found and those that strings before may have, unread as they are, the first.
+    #[cold]
+    fn first_error(&self, reader: &Reader<'a>, error: ParseError) -> ParseError {
+        let before = [self.tags.check(reader), self.content.check()];
+        before
+            .into_iter()
+            .filter_map(Result::err)
+            .chain([error])
+            .min_by_key(|error| error.offset)
+            .expect("one at least")
     }
 
     /// Reads the value of one field, whose key stands at `at`.
@@ -165,9 +190,9 @@ fn read_odd_hex<const N: usize>(
         return bad(reader, key, expected);
     }
     let start = reader.offset();
-    match hex::decode(&reader.string()?) {
-        Ok(bytes) => *out = bytes,
-        Err(_) => return bad_at(start, key, expected),
+    match reader.raw_string()?.read_short(&mut [0; hex::MAX_HEX])?.map(hex::decode) {
+        Some(Ok(bytes)) => *out = bytes,
+        _ => return bad_at(start, key, expected),
     }
     Ok(())
 }

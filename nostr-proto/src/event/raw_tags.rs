@@ -9,7 +9,7 @@ use alloc::string::String;
 
 /// Tags that were found in a text, and what they take as an event's text.
 pub(super) struct RawTags<'a> {
-    /// Where they begin.
+    /// Where they begin; 0 if they were not looked for.
     at: usize,
     count: usize,
     form: Form,
@@ -56,6 +56,19 @@ impl<'a> RawTags<'a> {
         // The outer brackets.
         (self.form, self.bytes) = if escaped { (Form::Sized, sized) } else { (Form::Plain, plain + 2) };
         Ok(())
+    }
+
+    /// Walks over them once more, as far as they go, and tells the first fault.
+    pub(super) fn check(&self, reader: &Reader<'a>) -> Result<(), ParseError> {
+        if self.plain.is_some() || self.at == 0 {
+            return Ok(());
+        }
+        let read = |reader: &mut Reader<'a>| {
+            let value = reader.raw_string()?;
+            value.check()?;
+            Ok(value)
+        };
+        walk(&mut reader.again_at(self.at), &mut Sizes::default(), read)
     }
 
     /// The form that [`RawTags::copy`] brings them to.

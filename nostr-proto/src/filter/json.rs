@@ -29,6 +29,7 @@ pub(crate) fn parse_filter(reader: &mut Reader<'_>) -> Result<Filter, ParseError
     let mut filter = Filter::default();
     let mut first = true;
     while let Some((at, key)) = reader.next_key(first)? {
+        let key = key.into_text()?;
         first = false;
         let new = match &*key {
             "ids" => filter.ids.replace(hex_list(reader, "ids", EventId::from_bytes)?).is_none(),

@@ -2,8 +2,8 @@
 
 use crate::error::{ParseError, ParseErrorKind};
 use crate::hex;
+use crate::json::RawString;
 use ParseErrorKind::{BadNumber, Expected, TooDeep, TrailingText, UnexpectedEnd};
-use alloc::borrow::Cow;
 
 /// Reads one JSON text from front to back. Every method that returns `Ok` leaves the cursor
 /// right behind what it read; after an `Err` the reader is of no more use.
@@ -104,8 +104,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Inside an object whose `{` has been read: the next key and its offset, with the cursor
-    /// at its value; or `None`, with the cursor behind the `}`.
-    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<(usize, Cow<'a, str>)>, ParseError> {
+    /// at its value; or `None`, with the cursor behind the `}`. Whether the key's escapes are valid shows when it is read.
+    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<(usize, RawString<'a>)>, ParseError> {
         if self.eat(b'}') {
             return Ok(None);
         }
@@ -116,12 +116,19 @@ impl<'a> Reader<'a> {
             return self.error(Expected("a key in quotes"));
         }
         let at = self.at;
-        let key = self.string()?;
+        let key = self.raw_string()?;
         self.expect(b':', "a colon")?;
         match self.peek() {
             Some(_) => Ok(Some((at, key))),
             None => self.error(UnexpectedEnd),
         }
+    }
+
+    /// As [`Reader::next_key`], of a key that matters to nobody: false behind the `}`.
+    fn skip_key(&mut self, first: bool) -> Result<bool, ParseError> {
+        let Some((_, key)) = self.next_key(first)? else { return Ok(false) };
+        key.check()?;
+        Ok(true)
     }
 
     /// Reads an unsigned integer; `None`, without moving, if the value is anything else: a
@@ -198,7 +205,7 @@ impl<'a> Reader<'a> {
     /// bracket if there is none (false).
     fn enter(&mut self, open: &mut Nesting) -> Result<bool, ParseError> {
         let inside = match open.top() {
-            Some(true) => self.next_key(true)?.is_some(),
+            Some(true) => self.skip_key(true)?,
             _ => self.next_item(true)?,
         };
         if !inside {
@@ -211,7 +218,7 @@ impl<'a> Reader<'a> {
     /// what ends here; false once nothing is open.
     fn leave(&mut self, open: &mut Nesting) -> Result<bool, ParseError> {
         while let Some(object) = open.top() {
-            let more = if object { self.next_key(false)?.is_some() } else { self.next_item(false)? };
+            let more = if object { self.skip_key(false)? } else { self.next_item(false)? };
             if more {
                 return Ok(true);
             }

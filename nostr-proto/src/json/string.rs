@@ -45,9 +45,7 @@ impl<'a> RawString<'a> {
         if self.decoded != UNKNOWN {
             return Ok(self.decoded);
         }
-        let mut count = Count::default();
-        self.decode(&mut count)?;
-        Ok(count.0)
+        self.count()
     }
 
     /// Appends the string without its escapes.
@@ -82,6 +80,32 @@ impl<'a> RawString<'a> {
         })?;
         out.put(&self.text[done..]);
         Ok(())
+    }
+
+    /// Checks the string's escapes.
+    pub(crate) fn check(&self) -> Result<(), ParseError> {
+        if self.is_plain() { Ok(()) } else { self.count().map(|_| ()) }
+    }
+
+    /// Checks the string's escapes, and counts the bytes of what it stands for.
+    fn count(&self) -> Result<usize, ParseError> {
+        let mut count = Count::default();
+        self.decode(&mut count)?;
+        Ok(count.0)
+    }
+
+    /// The string, which is decoded in this buffer if it has escapes; `None` if it is longer than the buffer then.
+    pub(crate) fn read_short<'b>(&self, buffer: &'b mut [u8]) -> Result<Option<&'b str>, ParseError>
+    where
+        'a: 'b,
+    {
+        if let Some(text) = self.plain() {
+            return Ok(Some(text));
+        }
+        let mut short = Short { buffer, length: 0 };
+        self.decode(&mut short)?;
+        let Short { buffer, length } = short;
+        Ok(buffer.get(..length).map(|bytes| core::str::from_utf8(bytes).expect("whole characters were written")))
     }
 
     /// The string, without a copy where it stands as it is.
@@ -119,6 +143,22 @@ impl<'a> RawString<'a> {
             let digit = char::from(byte).to_digit(16)?;
             Some(code << 4 | digit)
         })
+    }
+}
+
+/// A buffer that takes what it can hold; a length beyond its end says that there was more.
+struct Short<'b> {
+    buffer: &'b mut [u8],
+    length: usize,
+}
+
+impl Sink for Short<'_> {
+    fn put(&mut self, text: &str) {
+        let end = self.length + text.len();
+        if let Some(room) = self.buffer.get_mut(self.length..end) {
+            room.copy_from_slice(text.as_bytes());
+        }
+        self.length = end;
     }
 }
 
@@ -163,7 +203,7 @@ impl<'a> Reader<'a> {
         // Without a last backslash, which takes its meaning from what should follow.
         let backslashes = whole[offset..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
         let before = RawString { text: &self.text()[offset..at - backslashes % 2], offset, decoded: UNKNOWN };
-        before.decode(&mut Count::default())?;
+        before.check()?;
         let bad_escape = backslashes % 2 == 1 && at < whole.len();
         self.set_offset(if bad_escape { at - 1 } else { at });
         // At the end of the text this says so.
@@ -177,8 +217,7 @@ impl<'a> Reader<'a> {
 
     /// Reads over a string and checks its syntax.
     pub(super) fn skip_string(&mut self) -> Result<(), ParseError> {
-        let string = self.raw_string()?;
-        if string.is_plain() { Ok(()) } else { string.decode(&mut Count::default()) }
+        self.raw_string()?.check()
     }
 
     /// Reads a string, or complains that one is missing.
