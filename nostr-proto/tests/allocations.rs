@@ -8,8 +8,8 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use nostr_proto::{
-    ClientMessage, Event, EventTemplate, Filter, Keys, Kind, RelayMessage, Timestamp, limits, scan_head,
-    scan_signature, verify,
+    ClientMessage, Event, EventTemplate, Fee, Filter, Keys, Kind, RelayInfo, RelayMessage, Retention, Timestamp,
+    limits, scan_head, scan_signature, verify,
 };
 use std::fs;
 use std::hint::black_box;
@@ -322,6 +322,10 @@ const FRAME_FACTOR: usize = 3;
 /// The same of a filter, whose worst is a list of empty strings: three bytes each on the wire, 24 in memory, and in the
 /// worst moment that of a vector three times.
 const FILTER_FACTOR: usize = 24;
+/// The same of a relay information document.
+const INFO_FACTOR: usize = 3;
+/// What its lists may take besides, which are bounded in number: an entry of a few bytes takes some ten times as many.
+const INFO_ITEMS: usize = 3 * limits::MAX_INFO_ITEMS * (3 * size_of::<Fee>() + size_of::<Retention>());
 /// What may come on top, whatever the size.
 const FIXED: usize = 2048;
 /// What a REQ or COUNT may take for its filters besides: each is some hundred bytes, even where it is two on the wire.
@@ -340,12 +344,13 @@ fn assert_all_bounded(text: &str) {
     assert_bounded("relay frame", text, FRAME_FACTOR, FIXED, || RelayMessage::parse(text));
     assert_bounded("filter", text, FILTER_FACTOR, FIXED + 52 * 64, || Filter::from_json(text));
     assert_bounded("client message", text, FILTER_FACTOR, FIXED + FILTERS, || ClientMessage::from_json(text));
+    assert_bounded("relay information", text, INFO_FACTOR, FIXED + INFO_ITEMS, || RelayInfo::from_json(text));
     let (_, info) = counted(|| (scan_head(text), scan_signature(text)));
     assert_eq!(info.count_total, 0, "a scan allocates");
 }
 
 /// What hostile texts are made of, many times over.
-const PIECES: [&str; 25] = [
+const PIECES: [&str; 30] = [
     "",
     "[",
     "{",
@@ -371,10 +376,15 @@ const PIECES: [&str; 25] = [
     "\"\\u0061\":1,",
     "65535,",
     "null,",
+    "{\"amount\":1},",
+    "{\"amount\":1,\"kinds\":[1]},",
+    "{\"time\":1},",
+    "[1,2],",
+    "00",
 ];
 
 /// What they are put into.
-const FRAMES: [(&str, &str); 24] = [
+const FRAMES: [(&str, &str); 34] = [
     ("", ""),
     ("[", "]"),
     ("\"", "\""),
@@ -398,6 +408,16 @@ const FRAMES: [(&str, &str); 24] = [
     ("[\"REQ\",\"s\",{\"#t\":[", "\"\"]}]"),
     ("[\"REQ\",\"", "\",{}]"),
     ("[\"CLOSE\",\"", "\"]"),
+    ("[\"NEG-MSG\",\"s\",\"", "\"]"),
+    ("[\"NEG-OPEN\",\"s\",{},\"", "\"]"),
+    ("[\"NEG-ERR\",\"s\",\"", "\"]"),
+    ("{\"name\":\"", "\"}"),
+    ("{\"supported_nips\":[", "]}"),
+    ("{\"tags\":[", "]}"),
+    ("{\"fees\":{\"admission\":[", "]}}"),
+    ("{\"fees\":{\"admission\":[{\"amount\":1,\"kinds\":[", "]}]}}"),
+    ("{\"retention\":[", "]}"),
+    ("{\"retention\":[{\"time\":1,\"kinds\":[", "]}]}"),
     ("[\"X\",", "1]"),
 ];
 

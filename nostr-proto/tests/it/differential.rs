@@ -106,6 +106,7 @@ fn relay_value() -> impl Strategy<Value = Value> {
         json!(5),
         json!({"count": 0}),
         json!({"count": u64::MAX, "approximate": true, "hll": "00", "x": {"count": "x"}}),
+        json!({"count": 1, "hll": "0bC9".repeat(128)}),
         json!({"hll": 5, "approximate": 1, "count": 5}),
     ]);
     let message = prop_oneof![

@@ -184,7 +184,11 @@ fn count(tree: &Tree) -> Option<Value> {
             ("count", value) => drop(normal.insert("count".to_owned(), integer(value, u64::MAX)?.into())),
             ("approximate", Tree::Bool(true)) => drop(normal.insert("approximate".to_owned(), true.into())),
             ("approximate", Tree::Bool(false)) => drop(normal.remove("approximate")),
-            ("hll", Tree::Text(hll)) => drop(normal.insert("hll".to_owned(), hll.as_str().into())),
+            ("hll", Tree::Text(hll)) if hll.len() == 512 && hll.chars().all(|c| c.is_ascii_hexdigit()) => {
+                drop(normal.insert("hll".to_owned(), hll.to_ascii_lowercase().into()));
+            }
+            // Registers that are none leave none.
+            ("hll", Tree::Text(_)) => drop(normal.remove("hll")),
             _ => {}
         }
     }
