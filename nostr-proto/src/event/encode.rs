@@ -7,9 +7,9 @@ use crate::json::{Count, Escapes, Sink, write_integer, write_joined, write_strin
 /// Writes the event object: minified, fields in the order of NIP-01.
 pub(super) fn write_event(body: &Body, out: &mut impl Sink) {
     out.put("{\"id\":\"");
-    body.id.with_hex(|hex| out.put(hex));
+    out.put_hex(body.id.as_bytes());
     out.put("\",\"pubkey\":\"");
-    body.pubkey.with_hex(|hex| out.put(hex));
+    out.put_hex(body.pubkey.as_bytes());
     out.put("\",\"created_at\":");
     write_integer(out, body.created_at.as_secs());
     out.put(",\"kind\":");
@@ -25,7 +25,7 @@ pub(super) fn write_event(body: &Body, out: &mut impl Sink) {
         None => write_string_body(out, body.content(), Escapes::All),
     }
     out.put("\",\"sig\":\"");
-    body.signature.with_hex(|hex| out.put(hex));
+    out.put_hex(body.signature.as_bytes());
     out.put("\"}");
 }
 

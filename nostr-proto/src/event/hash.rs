@@ -86,7 +86,7 @@ fn compute_with(body: &Body, escapes: Escapes) -> EventId {
     let mut hasher = Hasher::new();
     let out = &mut hasher;
     out.put("[0,\"");
-    body.pubkey.with_hex(|hex| out.put(hex));
+    out.put_hex(body.pubkey.as_bytes());
     out.put("\",");
     write_integer(out, body.created_at.as_secs());
     out.put(",");

@@ -1,6 +1,8 @@
 //! Writing JSON into anything that takes text: a string, a byte counter, a hash.
 
 use super::blocks::each_special;
+use super::scan::plain_length;
+use crate::hex;
 use alloc::string::String;
 use core::ops::Range;
 
@@ -12,6 +14,12 @@ pub(crate) trait Sink {
     #[inline(always)]
     fn put_range(&mut self, text: &str, range: Range<usize>) {
         self.put(&text[range]);
+    }
+
+    /// Appends up to 64 bytes, a multiple of 16, as lowercase hex.
+    #[inline]
+    fn put_hex(&mut self, bytes: &[u8]) {
+        self.put(hex::encode(bytes, &mut [0; hex::MAX_HEX]));
     }
 
     fn put_char(&mut self, character: char) {
@@ -38,7 +46,14 @@ impl Sink for Count {
     fn put(&mut self, text: &str) {
         self.0 += text.len();
     }
+
+    fn put_hex(&mut self, bytes: &[u8]) {
+        self.0 += 2 * bytes.len();
+    }
 }
+
+/// Up to this many bytes, a string that needs no escape is written faster if it is looked over first.
+const SHORT: usize = 128;
 
 /// What to do with control characters that have no short escape.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +67,11 @@ pub(crate) enum Escapes {
 /// Writes `text` as a JSON string, quotes included.
 pub(crate) fn write_string(out: &mut impl Sink, text: &str) {
     out.put("\"");
-    write_string_body(out, text, Escapes::All);
+    if text.len() <= SHORT && plain_length(text.as_bytes()) == text.len() {
+        out.put(text);
+    } else {
+        write_string_body(out, text, Escapes::All);
+    }
     out.put("\"");
 }
 
