@@ -96,14 +96,22 @@ pub(crate) const MAX_HEX: usize = 128;
 
 /// Writes up to 64 bytes, a multiple of 16, as lowercase hex into the caller's buffer.
 pub(crate) fn encode<'b>(bytes: &[u8], buffer: &'b mut [u8; MAX_HEX]) -> &'b str {
-    let (vectors, []) = bytes.as_chunks::<16>() else { unreachable!("ids, keys and signatures are whole vectors") };
-    for (text, vector) in buffer.as_chunks_mut::<32>().0.iter_mut().zip(vectors) {
+    let text = &mut buffer[..2 * bytes.len()];
+    encode_into(bytes, text);
+    core::str::from_utf8(text).expect("hex digits are ASCII")
+}
+
+/// As [`encode`], into a buffer of the right size.
+#[inline(always)]
+pub(crate) fn encode_into(bytes: &[u8], text: &mut [u8]) {
+    let (vectors, rest) = bytes.as_chunks::<16>();
+    debug_assert!(rest.is_empty() && text.len() == 2 * bytes.len(), "ids, keys and signatures are whole vectors");
+    for (text, vector) in text.as_chunks_mut::<32>().0.iter_mut().zip(vectors) {
         let vector = u8x16::from(*vector);
         let (high, low) = (digits(vector >> 4_u32), digits(vector & u8x16::splat(0x0f)));
         let halves = [u8x16::unpack_low(high, low), u8x16::unpack_high(high, low)];
         *text = cast(halves);
     }
-    core::str::from_utf8(&buffer[..2 * bytes.len()]).expect("hex digits are ASCII")
 }
 
 /// The characters of values below 16.

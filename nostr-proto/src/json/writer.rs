@@ -110,19 +110,8 @@ fn write_control(out: &mut impl Sink, byte: u8, escapes: Escapes) {
 }
 
 /// Writes a number in decimal.
-pub(crate) fn write_integer(out: &mut impl Sink, mut number: u64) {
-    // u64::MAX has 20 digits.
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len() - 1;
-    loop {
-        digits[start] = b"0123456789"[(number % 10) as usize];
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-        start -= 1;
-    }
-    out.put(core::str::from_utf8(&digits[start..]).expect("decimal digits are ASCII"));
+pub(crate) fn write_integer(out: &mut impl Sink, number: u64) {
+    out.put(itoa::Buffer::new().format(number));
 }
 
 /// Writes items with commas between them.
