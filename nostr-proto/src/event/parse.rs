@@ -34,10 +34,12 @@ pub(crate) fn parse_event(reader: &mut Reader<'_>) -> Result<Event, ParseError> 
 /// As [`Reader::next_key`], for an event: the key's offset, and the field that it names.
 #[inline]
 fn next_key(reader: &mut Reader<'_>, first: bool) -> Result<Option<(usize, Option<Key>)>, ParseError> {
+    let text = reader.text().as_bytes();
     let at = reader.offset() + usize::from(!first);
-    let rest = reader.text().as_bytes().get(at..).unwrap_or(&[]);
+    // Nearly always a comma and the key, or a space between them.
+    let at = at + usize::from(text.get(at) == Some(&b' '));
     if (first || reader.at_byte(b','))
-        && let Some((key, length)) = Key::at(rest)
+        && let Some((key, length)) = text.get(at..).and_then(Key::at)
     {
         reader.set_offset(at + length);
         return match reader.peek() {
@@ -159,7 +161,7 @@ impl<'a> Fields<'a> {
 
     /// Copies the strings.
     fn text(&self, reader: &Reader<'a>) -> Result<Text, ParseError> {
-        let mut text = String::with_capacity(self.tags.bytes() + self.content.decoded_length()?);
+        let mut text = String::with_capacity(self.tags.bytes() + self.content.decoded_length());
         self.tags.copy(reader, &mut text)?;
         let tags = (self.tags.form(), self.tags.count(), text.len());
         self.content.decode(&mut text)?;

@@ -6,6 +6,7 @@ use super::tags::{Form, TagsWriter, sized_bytes};
 use crate::error::ParseError;
 use crate::json::{RawString, Reader, plain_length};
 use alloc::string::String;
+use core::ops::Range;
 
 /// Tags that were found in a text, and what they take as an event's text.
 pub(super) struct RawTags<'a> {
@@ -14,13 +15,13 @@ pub(super) struct RawTags<'a> {
     count: usize,
     form: Form,
     bytes: usize,
-    /// They themselves, where they stand in plain form already and not with white space or escapes in them.
+    /// They themselves, where there are no escapes in them.
     plain: Option<&'a str>,
-    /// The first of their values, where they do not.
+    /// The first of their values, where there are.
     known: [RawString<'a>; KNOWN],
 }
 
-/// How many values are not looked for a second time, when they are copied. Tags that are not plain are mostly few.
+/// How many values are not looked for a second time, when they are copied. Tags with escapes are mostly few.
 const KNOWN: usize = 16;
 
 impl<'a> RawTags<'a> {
@@ -33,11 +34,12 @@ impl<'a> RawTags<'a> {
     pub(super) fn find(&mut self, reader: &mut Reader<'a>) -> Result<(), ParseError> {
         reader.peek();
         self.at = reader.offset();
-        if let Some((length, count)) = plain_tags(&reader.text().as_bytes()[self.at..]) {
+        let mut gaps = 0;
+        if let Some((length, count)) = plain_tags(&reader.text().as_bytes()[self.at..], &mut |gap| gaps += gap.len()) {
             reader.set_offset(self.at + length);
             self.count = count;
             self.plain = Some(&reader.text()[self.at..self.at + length]);
-            (self.form, self.bytes) = (Form::Plain, length);
+            (self.form, self.bytes) = (Form::Plain, length - gaps);
             return Ok(());
         }
         self.plain = None;
@@ -89,7 +91,14 @@ impl<'a> RawTags<'a> {
     /// Appends them to an event's text.
     pub(super) fn copy(&self, reader: &Reader<'a>, out: &mut String) -> Result<(), ParseError> {
         if let Some(tags) = self.plain {
-            out.push_str(tags);
+            let mut done = 0;
+            if self.bytes < tags.len() {
+                plain_tags(tags.as_bytes(), &mut |gap| {
+                    out.push_str(&tags[done..gap.start]);
+                    done = gap.end;
+                });
+            }
+            out.push_str(&tags[done..]);
             return Ok(());
         }
         let mut writer = TagsWriter::new(self.form, out);
@@ -106,53 +115,72 @@ impl<'a> RawTags<'a> {
     }
 }
 
-/// The length and number of the tags that a text begins with, if it begins with tags in plain form.
-fn plain_tags(text: &[u8]) -> Option<(usize, usize)> {
-    let byte = |at: usize| text.get(at).copied();
+/// The length and number of the tags that a text begins with, if it begins with tags without escapes. `gap` is told of
+/// all white space between their parts: without it, they are in plain form.
+#[inline(always)]
+fn plain_tags(text: &[u8], gap: &mut impl FnMut(Range<usize>)) -> Option<(usize, usize)> {
     let mut at = 1;
     let mut count = 0;
-    if byte(0)? != b'[' {
+    if *text.first()? != b'[' {
         return None;
     }
-    if byte(1)? == b']' {
-        return Some((2, 0));
+    if part(text, &mut at, gap)? == b']' {
+        return Some((at, 0));
     }
+    // Behind the byte that was looked at.
+    at -= 1;
     loop {
-        if byte(at)? != b'[' {
+        if part(text, &mut at, gap)? != b'[' {
             return None;
         }
-        at += 1;
-        if byte(at)? == b']' {
-            at += 1;
-        } else {
-            at = plain_tag(text, at)?;
-        }
+        plain_tag(text, &mut at, gap)?;
         count += 1;
-        match byte(at)? {
-            b',' => at += 1,
-            b']' => return Some((at + 1, count)),
+        match part(text, &mut at, gap)? {
+            b',' => {}
+            b']' => return Some((at, count)),
             _ => return None,
         }
     }
 }
 
-/// The position behind the closing bracket of a tag in plain form, of which `at` is the first value.
-#[inline]
-fn plain_tag(text: &[u8], at: usize) -> Option<usize> {
-    let mut at = at;
+/// Goes from behind the opening bracket of a tag without escapes to behind the closing one.
+#[inline(always)]
+fn plain_tag(text: &[u8], at: &mut usize, gap: &mut impl FnMut(Range<usize>)) -> Option<()> {
+    let mut first = true;
     loop {
-        if *text.get(at)? != b'"' {
+        match part(text, at, gap)? {
+            b'"' => {}
+            b']' if first => return Some(()),
+            _ => return None,
+        }
+        first = false;
+        *at += plain_length(&text[*at..]);
+        if *text.get(*at)? != b'"' {
             return None;
         }
-        at += 1 + plain_length(&text[at + 1..]);
-        let &[b'"', behind] = text.get(at..)?.first_chunk()? else { return None };
-        at += 2;
-        match behind {
+        *at += 1;
+        match part(text, at, gap)? {
             b',' => {}
-            b']' => return Some(at),
+            b']' => return Some(()),
             _ => return None,
         }
     }
+}
+
+/// Skips white space, and takes the byte behind it.
+#[inline(always)]
+fn part(text: &[u8], at: &mut usize, gap: &mut impl FnMut(Range<usize>)) -> Option<u8> {
+    let start = *at;
+    let mut byte = *text.get(start)?;
+    if byte <= b' ' {
+        while matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            *at += 1;
+            byte = *text.get(*at)?;
+        }
+        gap(start..*at);
+    }
+    *at += 1;
+    Some(byte)
 }
 
 /// What happens on a walk over tags.
@@ -213,7 +241,7 @@ impl Visitor for Sizes {
     }
 
     fn value(&mut self, value: RawString<'_>) -> Result<(), ParseError> {
-        let length = value.decoded_length()?;
+        let length = value.decoded_length();
         // Quotes, and a comma behind the value before.
         self.plain += length + 2 + usize::from(self.values > 0);
         self.sized += sized_bytes(length);
@@ -233,7 +261,7 @@ impl Visitor for TagsWriter<'_> {
     }
 
     fn value(&mut self, value: RawString<'_>) -> Result<(), ParseError> {
-        value.decode(self.begin_value(value.decoded_length()?))?;
+        value.decode(self.begin_value(value.decoded_length()))?;
         self.end_value();
         Ok(())
     }

@@ -53,10 +53,8 @@ pub(super) enum EscapedString {
     /// The string ends with the quote at this position.
     Ends {
         end: usize,
-        /// How many escapes begin before.
-        escapes: usize,
-        /// Whether one of them is a `\u`.
-        unicode: bool,
+        /// How many bytes its escapes take beyond what they stand for, if they are valid; one each at least.
+        saved: usize,
     },
     /// The string does not end before this position, where a control character stands or the text is over.
     Fails { at: usize },
@@ -66,7 +64,7 @@ pub(super) enum EscapedString {
 pub(super) fn escaped_string(text: &[u8], at: usize) -> EscapedString {
     let mut at = at;
     let mut escapes = Escapes::default();
-    let (mut count, mut unicode) = (0, 0);
+    let mut saved = 0;
     while at < text.len() {
         let block = block_at(text, at);
         let found = string_bytes(&block);
@@ -78,16 +76,37 @@ pub(super) fn escaped_string(text: &[u8], at: usize) -> EscapedString {
             return EscapedString::Fails { at: at + found.controls.trailing_zeros() as usize };
         }
         if escaped & inside != 0 {
-            count += (escaped & inside).count_ones() as usize;
-            unicode |= equals(&block, b'u') & escaped & inside;
+            saved += (escaped & inside).count_ones() as usize;
+            let mut us = equals(&block, b'u') & escaped & inside;
+            while us != 0 {
+                saved += saved_more(text, at + us.trailing_zeros() as usize);
+                us &= us - 1;
+            }
         }
         if quotes != 0 {
-            let end = at + quotes.trailing_zeros() as usize;
-            return EscapedString::Ends { end, escapes: count, unicode: unicode != 0 };
+            return EscapedString::Ends { end: at + quotes.trailing_zeros() as usize, saved };
         }
         at += BLOCK;
     }
     EscapedString::Fails { at: text.len() }
+}
+
+/// How many bytes a `\u` escape, of which this is the position of the `u`, takes beyond what it stands for and one.
+/// The first of a surrogate pair stands for the four bytes of both.
+fn saved_more(text: &[u8], at: usize) -> usize {
+    match hex4(text, at + 1) {
+        Some(..0x80) => 4,
+        Some(..0x800) => 3,
+        Some(0xd800..0xdc00) => 1,
+        Some(0xdc00..0xe000) => 5,
+        Some(_) => 2,
+        None => 0,
+    }
+}
+
+/// The value of the four hex digits that stand here.
+pub(super) fn hex4(text: &[u8], at: usize) -> Option<u32> {
+    text.get(at..at + 4)?.iter().try_fold(0, |code, &byte| Some(code << 4 | char::from(byte).to_digit(16)?))
 }
 
 /// Calls `each` with the position of every escaped character of a string that ends where the text does.

@@ -57,6 +57,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips white space and shows the byte behind it.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.byte() {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {

@@ -1,6 +1,6 @@
 //! Reading JSON strings: first found, then decoded, so that the room they need is known before it is taken.
 
-use super::blocks::{EscapedString, each_escaped, escaped_string};
+use super::blocks::{EscapedString, each_escaped, escaped_string, hex4};
 use super::scan::plain_length;
 use super::{Count, Reader, Sink};
 use crate::error::{ParseError, ParseErrorKind};
@@ -17,9 +17,6 @@ pub(crate) struct RawString<'a> {
     /// The length without escapes: the same as that of `text` if there are none.
     decoded: usize,
 }
-
-/// Stands for the decoded length of a string with a `\u` escape, which is known once they are read.
-const UNKNOWN: usize = usize::MAX;
 
 impl<'a> RawString<'a> {
     /// Whether the string stands as it is.
@@ -39,13 +36,10 @@ impl<'a> RawString<'a> {
         self.is_plain().then_some(self.text)
     }
 
-    /// The string's length in bytes once it is decoded.
+    /// The string's length in bytes once it is decoded, if that can be done.
     #[inline]
-    pub(crate) fn decoded_length(&self) -> Result<usize, ParseError> {
-        if self.decoded != UNKNOWN {
-            return Ok(self.decoded);
-        }
-        self.count()
+    pub(crate) fn decoded_length(&self) -> usize {
+        self.decoded
     }
 
     /// Appends the string without its escapes.
@@ -66,7 +60,9 @@ impl<'a> RawString<'a> {
             if at < done {
                 return Ok(());
             }
-            out.put(&self.text[done..at - 1]);
+            if done < at - 1 {
+                out.put(&self.text[done..at - 1]);
+            }
             let short = self.text.as_bytes().get(at).map_or(0, |&letter| SHORT[usize::from(letter)]);
             if short != 0 {
                 out.put_char(char::from(short));
@@ -84,14 +80,7 @@ impl<'a> RawString<'a> {
 
     /// Checks the string's escapes.
     pub(crate) fn check(&self) -> Result<(), ParseError> {
-        if self.is_plain() { Ok(()) } else { self.count().map(|_| ()) }
-    }
-
-    /// Checks the string's escapes, and counts the bytes of what it stands for.
-    fn count(&self) -> Result<usize, ParseError> {
-        let mut count = Count::default();
-        self.decode(&mut count)?;
-        Ok(count.0)
+        if self.is_plain() { Ok(()) } else { self.decode_escaped(&mut Count::default()) }
     }
 
     /// The string, which is decoded in this buffer if it has escapes; `None` if it is longer than the buffer then.
@@ -113,7 +102,7 @@ impl<'a> RawString<'a> {
         if let Some(text) = self.plain() {
             return Ok(Cow::Borrowed(text));
         }
-        let mut owned = String::with_capacity(self.decoded_length()?);
+        let mut owned = String::with_capacity(self.decoded);
         self.decode(&mut owned)?;
         Ok(Cow::Owned(owned))
     }
@@ -135,14 +124,8 @@ impl<'a> RawString<'a> {
 
     /// The value of `\uxxxx` at this position, if that is what stands there.
     fn hex4(&self, at: usize) -> Option<u32> {
-        let bytes = self.text.as_bytes().get(at..at + 6)?;
-        if bytes[..2] != *b"\\u" {
-            return None;
-        }
-        bytes[2..].iter().try_fold(0, |code, &byte| {
-            let digit = char::from(byte).to_digit(16)?;
-            Some(code << 4 | digit)
-        })
+        let bytes = self.text.as_bytes();
+        bytes.get(at..)?.starts_with(b"\\u").then(|| hex4(bytes, at + 2))?
     }
 }
 
@@ -186,8 +169,8 @@ impl<'a> Reader<'a> {
         let (end, decoded) = match text.as_bytes().get(first) {
             Some(b'"') => (first, first - offset),
             Some(b'\\') => match escaped_string(text.as_bytes(), first) {
-                EscapedString::Ends { end, escapes, unicode: false } => (end, end - offset - escapes),
-                EscapedString::Ends { end, unicode: true, .. } => (end, UNKNOWN),
+                // Escapes that are not valid may seem to save more than there is.
+                EscapedString::Ends { end, saved } => (end, (end - offset).saturating_sub(saved)),
                 EscapedString::Fails { at } => return self.string_fails(offset, at),
             },
             _ => return self.string_fails(offset, first),
@@ -202,7 +185,7 @@ impl<'a> Reader<'a> {
         let whole = self.text().as_bytes();
         // Without a last backslash, which takes its meaning from what should follow.
         let backslashes = whole[offset..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
-        let before = RawString { text: &self.text()[offset..at - backslashes % 2], offset, decoded: UNKNOWN };
+        let before = RawString { text: &self.text()[offset..at - backslashes % 2], offset, decoded: usize::MAX };
         before.check()?;
         let bad_escape = backslashes % 2 == 1 && at < whole.len();
         self.set_offset(if bad_escape { at - 1 } else { at });
