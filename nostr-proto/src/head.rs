@@ -4,6 +4,7 @@ use crate::event::Key;
 use crate::hex::decode_into;
 use crate::json::{nested_end, plain_length, string_end};
 use crate::{EventId, Signature};
+use memchr::memchr;
 
 /// What a frame's head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +54,40 @@ fn scan_event<const N: usize>(frame: &str, wanted: Key) -> Option<(&str, [u8; N]
     let subscription = scan.plain_string()?;
     scan.eat(b',')?;
     scan.eat(b'{')?;
+    let mut first = true;
     loop {
         let key = scan.key()?;
         if key == Some(wanted) {
             return Some((subscription, scan.hex_string()?));
         }
+        if first && let Some(found) = last_member(&scan.bytes()[scan.at..], wanted) {
+            return Some((subscription, found));
+        }
+        first = false;
         scan.skip_value(key)?;
         scan.eat(b',')?;
     }
+}
+
+/// The event's member of this name, if a frame ends with it and has only one object. `rest` is what follows the first
+/// key of its event.
+///
+/// Why that is right where the frame is valid: the last bracket closes the message, the brace before it an object, and
+/// the quote before that a string. The other three quotes have no backslash before them, so that they are no part of a
+/// string but begin or end one: by the colon and by what is between them, the first two are around the member's name
+/// and the others around its value. With no other closing brace, be it in a string, no other object ends in the frame:
+/// this one is the event.
+fn last_member<const N: usize>(rest: &[u8], name: Key) -> Option<[u8; N]> {
+    let rest = rest.strip_suffix(b"\"}]")?;
+    let (before, value) = rest.split_at_checked(rest.len().checked_sub(2 * N)?)?;
+    let before = before.strip_suffix(b"\"")?;
+    let before = before.strip_suffix(b" ").unwrap_or(before);
+    let before = before.strip_suffix(b"\":")?.strip_suffix(name.name().as_bytes())?.strip_suffix(b"\"")?;
+    if !matches!(before.last()?, b',' | b' ') || memchr(b'}', before).is_some() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    decode_into(value, &mut bytes).then_some(bytes)
 }
 
 struct Scan<'a> {
