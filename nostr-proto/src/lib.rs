@@ -1,6 +1,8 @@
 //! The Nostr wire protocol: events, filters, messages, relay URLs; parse, validate, hash, sign,
 //! verify. No I/O, no clock, no randomness, `no_std`.
 //!
+//! # Events
+//!
 //! An event goes through types that each say what is known about it:
 //!
 //! | type | its id is the hash of its content | its author signed it |
@@ -8,6 +10,11 @@
 //! | [`Event`] | unknown | unknown |
 //! | [`HashedEvent`], from [`Event::check_id`] | yes | unknown |
 //! | [`VerifiedEvent`], from a [`Proof`] by [`verify`], or from [`verify_event`] | yes | yes |
+//!
+//! In the other direction, an [`EventTemplate`] becomes an [`UnsignedEvent`] by naming its author, and an [`Event`] by
+//! the signature of the author's [`Keys`].
+//!
+//! # Frames
 //!
 //! Whatever comes from a relay passes through [`scan_head`], which recognises known ids without
 //! parsing, and [`RelayMessage::parse`], which is strict about events and lenient around them.
@@ -35,6 +42,46 @@
 //! assert_eq!(event.content(), "hello");
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
+//!
+//! # What is where
+//!
+//! | in NIP-01 | here |
+//! |---|---|
+//! | event | [`Event`], [`EventTemplate`], [`UnsignedEvent`]; JSON by [`Event::from_json`], [`Event::to_json`] |
+//! | `id`, `pubkey`, `sig` | [`EventId`], [`PublicKey`], [`Signature`] |
+//! | `created_at` | [`Timestamp`]; for the next version of a replaceable event [`Timestamp::after`] |
+//! | `kind` and its ranges | [`Kind`], [`KindClass`] |
+//! | `tags` | [`Tags`], [`Tag`] |
+//! | `e`, `p`, `a` tags | [`Tags::event_refs`], [`Tags::pubkey_refs`], [`Tags::address_refs`] |
+//! | `d` tag, `kind:pubkey:d` | [`Event::identifier`], [`Address`], [`Event::address`] |
+//! | serialisation for the id | [`Event::compute_id`], [`Event::check_id`] |
+//! | signing, verifying | [`Keys::sign`], [`verify`] |
+//! | filter | [`Filter`], [`Filter::matches`] |
+//! | client to relay: EVENT, REQ, CLOSE | [`ClientMessage`], or without owning anything [`encode`] |
+//! | relay to client: EVENT, OK, EOSE, CLOSED, NOTICE | [`RelayMessage`] |
+//! | `duplicate`, `pow`, `blocked`, … | [`Reason`], [`Prefix`] |
+//! | relay URL | [`RelayUrl`], in one canonical form |
+//!
+//! | NIP | what | here |
+//! |---|---|---|
+//! | 10 | threads: markers of `e` tags | [`EventRef`], [`Marker`] |
+//! | 11 | relay information document | [`RelayInfo`], [`Limitation`], [`Fees`], [`Fee`], [`Retention`] |
+//! | 13 | proof of work | [`EventId::difficulty`], [`Event::check_pow`], [`Tags::pow_nonce`], [`Miner`] |
+//! | 18 | quotes: `q` tags | [`Quote`], [`Tags::quotes`] |
+//! | 19 | `npub`, `nsec` | [`PublicKey::parse`], [`PublicKey::to_npub`], [`SecretKey::parse`], [`SecretKey::to_nsec`] |
+//! | 24 | `r` and `t` tags | [`Tags::references`], [`Tags::hashtags`] |
+//! | 40 | expiration | [`Event::expiration`], [`Event::is_expired_at`], [`EventTemplate::expires_at`] |
+//! | 42 | AUTH, both ways | [`RelayMessage::Auth`], [`EventTemplate::auth`], [`ClientMessage::Auth`] |
+//! | 45 | COUNT, HyperLogLog | [`ClientMessage::Count`], [`RelayMessage::Count`], [`HyperLogLog`], [`HllOffset`] |
+//! | 50 | search | [`Filter::search`] |
+//! | 59 | rumors | [`UnsignedEvent`], in serde documents |
+//! | 65 | relay lists | [`RelayList`], [`RelayUse`] |
+//! | 67 | EOSE hints | [`EoseHints`] |
+//! | 70 | protected events | [`Event::is_protected`], [`EventTemplate::protected`] |
+//! | 77 | negentropy: the messages alone | [`ClientMessage::NegOpen`], [`RelayMessage::NegMsg`], [`encode::neg_msg`] |
+//!
+//! Public types that have a form in JSON serialise to it with serde. That is for documents of one's own: the wire path
+//! has its own, faster and stricter reader.
 #![no_std]
 
 extern crate alloc;

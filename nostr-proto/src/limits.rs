@@ -26,8 +26,8 @@ pub const MAX_FILTERS: usize = 1024;
 /// nowhere; requests should be.
 pub const MAX_SUBSCRIPTION_ID: usize = 64;
 
-/// The largest relay information document (NIP-11) that is read, in bytes: 256 KiB. Usual ones have 1 to 5 KiB, but some
-/// carry their icon in a `data:` link.
+/// The largest relay information document (NIP-11) that is read, in bytes: 256 KiB. Usual ones have 1 to 5 KiB, but
+/// some carry their icon in a `data:` link.
 pub const MAX_RELAY_INFO_BYTES: usize = 256 << 10;
 
 /// How many items of each list in a relay information document (NIP-11) are kept.

@@ -134,8 +134,8 @@ impl RelayList {
         list
     }
 
-    /// Adds a relay, or another use of one that is there already. False, and no change, if the relay is new and the list
-    /// is full.
+    /// Adds a relay, or another use of one that is there already. False, and no change, if the relay is new and the
+    /// list is full.
     pub fn insert(&mut self, url: RelayUrl, usage: RelayUse) -> bool {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.url == url) {
             entry.usage = entry.usage.and(usage);
@@ -176,8 +176,8 @@ impl RelayList {
         self.entries.is_empty()
     }
 
-    /// How many `r` tags of the event were left out: those whose URL is no relay's, those whose marker is neither `read`
-    /// nor `write`, and all behind the one that filled the list. A repeated relay is not left out but merged.
+    /// How many `r` tags of the event were left out: those whose URL is no relay's, those whose marker is neither
+    /// `read` nor `write`, and all behind the one that filled the list. A repeated relay is not left out but merged.
     #[must_use]
     pub fn skipped(&self) -> usize {
         self.skipped

@@ -8,6 +8,7 @@ mod hash;
 mod parse;
 mod refs;
 mod serde_impls;
+mod serde_unsigned;
 mod tag_builders;
 mod tags;
 mod template;
@@ -32,6 +33,25 @@ pub use verify::{BadSignature, EventError, Proof, ProofMismatch, VerifiedEvent, 
 /// checked. See [`Event::check_id`], [`verify`] and [`verify_event`].
 ///
 /// Cloning copies a pointer. All strings share one buffer, so tags come as borrowed views.
+///
+/// ```
+/// use nostr_proto::{Event, Kind};
+///
+/// let event = Event::from_json(r#"{
+///     "id": "000006d8c378af1779d2feebc7603a125d99eca0ccf1085959b307f64e5dd358",
+///     "pubkey": "a48380f4cfcc1ad5378294fcac36439770f9c878dd880ffa94bb74ea54a6f243",
+///     "created_at": 1651794653,
+///     "kind": 1,
+///     "tags": [["nonce", "776797", "20"]],
+///     "content": "It's just me mining my own business",
+///     "sig": "284622fc0a3f4f1303455d5175f7ba962a3300d136085b9566801bc2e0699de0c7e31e44c81fb40ad9049173742e904713c3594a1da0fc5d2382a25c11aba977"
+/// }"#)?;
+/// assert_eq!(event.kind(), Kind::TEXT_NOTE);
+/// assert_eq!(event.tags().value_of("nonce"), Some("776797"));
+/// let event = event.check_id()?;
+/// assert_eq!(event.check_pow(20), Ok(()));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Event(Arc<Body>);
 

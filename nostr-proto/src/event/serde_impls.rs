@@ -1,13 +1,12 @@
 //! Events in other people's serde documents. The wire path does not go through here.
 
 use super::body::{Body, StringsBuilder};
-use super::{Event, EventTemplate, HashedEvent, IdMismatch, Tag, Tags, UnsignedEvent, VerifiedEvent};
+use super::{Event, Tag, Tags, VerifiedEvent};
 use crate::{EventId, Kind, PublicKey, Signature, Timestamp};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
-use serde::de::Error as _;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -37,50 +36,11 @@ impl Serialize for Event {
     }
 }
 
-/// Serialises like the event itself. There is no way back but through [`Event::check_id`].
-impl Serialize for HashedEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Event::serialize(self, serializer)
-    }
-}
-
 /// Serialises like the event itself. There is no way back but through
 /// [`verify_event`](super::verify_event).
 impl Serialize for VerifiedEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Event::serialize(self, serializer)
-    }
-}
-
-/// With the id, as rumors are written (NIP-59).
-impl Serialize for UnsignedEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut event = serializer.serialize_struct("UnsignedEvent", 6)?;
-        event.serialize_field("id", &self.id())?;
-        event.serialize_field("pubkey", &self.pubkey())?;
-        event.serialize_field("created_at", &self.created_at())?;
-        event.serialize_field("kind", &self.kind())?;
-        event.serialize_field("tags", &self.tags())?;
-        event.serialize_field("content", self.content())?;
-        event.end()
-    }
-}
-
-#[derive(Deserialize)]
-struct UnsignedFields {
-    id: Option<EventId>,
-    pubkey: PublicKey,
-    #[serde(flatten)]
-    template: EventTemplate,
-}
-
-/// The id may be absent; where it is there, it must be the hash of the content.
-impl<'de> Deserialize<'de> for UnsignedEvent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<UnsignedEvent, D::Error> {
-        let fields = UnsignedFields::deserialize(deserializer)?;
-        let event = fields.template.unsigned(fields.pubkey);
-        let (claimed, computed) = (fields.id.unwrap_or(event.id()), event.id());
-        if claimed == computed { Ok(event) } else { Err(D::Error::custom(IdMismatch { claimed, computed })) }
     }
 }
 

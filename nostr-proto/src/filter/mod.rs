@@ -15,6 +15,16 @@ pub use set::SortedSet;
 /// An event must meet every constraint.
 ///
 /// All lists are kept sorted and without duplicates, so that equal filters have equal JSON.
+///
+/// ```
+/// use nostr_proto::{Filter, Kind, Timestamp};
+///
+/// let filter = Filter::new().kinds([Kind::REACTION, Kind::TEXT_NOTE]).tag('t', "nostr").since(Timestamp::new(5));
+/// let json = r##"{"kinds":[1,7],"#t":["nostr"],"since":5}"##;
+/// assert_eq!(filter.to_json(), json);
+/// assert_eq!(Filter::from_json(json)?, filter);
+/// # Ok::<(), nostr_proto::ParseError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// The event is one of these.

@@ -16,8 +16,8 @@ use serde::ser::{SerializeSeq, Serializer};
 /// Nothing of it is checked against what the relay does, and texts may hold anything, control characters included:
 /// escape them when showing them, and look at links before opening them.
 ///
-/// A field is `None` or empty where the relay left it out, wrote `null` or `""`, or wrote something that the field can't
-/// be. The last is counted in [`ignored`](RelayInfo::ignored).
+/// A field is `None` or empty where the relay left it out, wrote `null` or `""`, or wrote something that the field
+/// can't be. The last is counted in [`ignored`](RelayInfo::ignored).
 ///
 /// ```
 /// use nostr_proto::RelayInfo;
@@ -200,15 +200,15 @@ impl RelayInfo {
     /// Reads a document with all leniency: a relay's small mistake must not hide the rest of what it says.
     ///
     /// - Unknown fields are read over. Of a field that appears twice, the last that makes sense counts.
-    /// - A field of the wrong type, or a number that is negative, has a fraction or is too large for its field, is absent
-    ///   and counted in [`ignored`](RelayInfo::ignored). The same holds for each item of a list.
+    /// - A field of the wrong type, or a number that is negative, has a fraction or is too large for its field, is
+    ///   absent and counted in [`ignored`](RelayInfo::ignored). The same holds for each item of a list.
     /// - Numbers may be in quotes or have a fraction of zeros (`"500"`, `500.0`), keys may be `npub`s.
     /// - Lists keep their first [`MAX_INFO_ITEMS`](crate::limits::MAX_INFO_ITEMS) items, the others are counted.
     ///
     /// # Errors
     ///
-    /// A text above [`MAX_RELAY_INFO_BYTES`](crate::limits::MAX_RELAY_INFO_BYTES), one that is not a JSON object, or one
-    /// nested deeper than [`MAX_FRAME_DEPTH`](crate::limits::MAX_FRAME_DEPTH).
+    /// A text above [`MAX_RELAY_INFO_BYTES`](crate::limits::MAX_RELAY_INFO_BYTES), one that is not a JSON object, or
+    /// one nested deeper than [`MAX_FRAME_DEPTH`](crate::limits::MAX_FRAME_DEPTH).
     pub fn from_json(text: &str) -> Result<RelayInfo, ParseError> {
         parse::from_json(text)
     }

@@ -10,7 +10,17 @@ use crate::{Event, Filter};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// A message from a client to a relay.
+/// A message from a client to a relay (NIP-01, 42, 45, 77). To write one without owning its parts, see
+/// [`encode`](crate::encode).
+///
+/// ```
+/// use nostr_proto::{ClientMessage, Filter};
+///
+/// let message = ClientMessage::Req { subscription: "feed".into(), filters: vec![Filter::new().limit(1)] };
+/// assert_eq!(message.to_json(), r#"["REQ","feed",{"limit":1}]"#);
+/// assert_eq!(ClientMessage::from_json(r#"[ "REQ", "feed", {"limit": 1} ]"#)?, message);
+/// # Ok::<(), nostr_proto::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientMessage {
     /// Publishes an event.
@@ -66,9 +76,9 @@ impl ClientMessage {
     ///
     /// # Errors
     ///
-    /// Another verb, an element of the wrong type, no filter or more than [`MAX_FILTERS`], a bad event or filter, a text
-    /// above [`MAX_MESSAGE_BYTES`](crate::limits::MAX_MESSAGE_BYTES), or no valid JSON. The
-    /// subscription id may be any string that is not empty; its length is the relay's business.
+    /// Another verb, an element of the wrong type, no filter or more than [`MAX_FILTERS`], a bad event or filter, a
+    /// text above [`MAX_MESSAGE_BYTES`](crate::limits::MAX_MESSAGE_BYTES), or no valid JSON. The subscription id may be
+    /// any string that is not empty; its length is the relay's business.
     pub fn from_json(json: &str) -> Result<ClientMessage, ParseError> {
         let (mut elements, at, verb) = Elements::open(json)?;
         let elements = &mut elements;

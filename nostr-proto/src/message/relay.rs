@@ -12,8 +12,20 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-/// A message from a relay to a client. Texts borrow from the frame where nothing in them was
+/// A message from a relay to a client (NIP-01, 42, 45, 67, 77). Texts borrow from the frame where nothing in them was
 /// escaped.
+///
+/// ```
+/// use nostr_proto::{Prefix, RelayMessage};
+///
+/// let frame = r#"["CLOSED","feed","auth-required: hello"]"#;
+/// let RelayMessage::Closed { subscription, reason } = RelayMessage::parse(frame)? else {
+///     panic!("another message");
+/// };
+/// assert_eq!(subscription, "feed");
+/// assert_eq!((reason.prefix, reason.message.as_str()), (Some(Prefix::AuthRequired), "hello"));
+/// # Ok::<(), nostr_proto::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayMessage<'a> {
     /// An event for a subscription.

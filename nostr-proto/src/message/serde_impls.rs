@@ -13,8 +13,8 @@ impl Serialize for ClientMessage {
     }
 }
 
-/// Follows the rules of [`ClientMessage::from_json`], except that a format which allows a key twice may let the last one
-/// win.
+/// Follows the rules of [`ClientMessage::from_json`], except that a format which allows a key twice may let the last
+/// one win.
 impl<'de> Deserialize<'de> for ClientMessage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ClientMessage, D::Error> {
         ClientMessage::from_json(&as_text(deserializer)?).map_err(D::Error::custom)
@@ -28,7 +28,8 @@ impl Serialize for RelayMessage<'_> {
     }
 }
 
-/// Follows the rules of [`RelayMessage::parse`], except that a format which allows a key twice may let the last one win.
+/// Follows the rules of [`RelayMessage::parse`], except that a format which allows a key twice may let the last one
+/// win.
 impl<'de> Deserialize<'de> for RelayMessage<'static> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RelayMessage<'static>, D::Error> {
         let text = as_text(deserializer)?;

@@ -26,12 +26,12 @@ const INITIAL_STATE: [u32; 8] =
 /// decides how long a call may take, and whether there is a next one.
 ///
 /// An attempt hashes from the nonce to the end of the event: the canonical form is written once, the part before the
-/// nonce is hashed once, and the nonce is counted up in place. The `nonce` tag is the last of the tags, which is as late
-/// as it can be, but the content still comes behind it; a long content makes each attempt slower.
+/// nonce is hashed once, and the nonce is counted up in place. The `nonce` tag is the last of the tags, which is as
+/// late as it can be, but the content still comes behind it; a long content makes each attempt slower.
 ///
-/// With a target of n bits it takes 2^n attempts on average. To use several threads, give each a
-/// [`lane`](Miner::lane). The nonces tried are the same in every run. For a long search, NIP-13 recommends to begin anew
-/// with a later `created_at` now and then.
+/// With a target of n bits it takes 2^n attempts on average. To use several threads, give each a [`lane`](Miner::lane).
+/// The nonces tried are the same in every run. For a long search, NIP-13 recommends to begin anew with a later
+/// `created_at` now and then.
 ///
 /// ```
 /// use nostr_proto::{EventTemplate, Keys, Miner, Mining, Timestamp};
