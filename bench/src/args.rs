@@ -4,16 +4,18 @@ use std::error::Error;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use nostr_pool_tests::corpus::Mix;
+use nostr_pool_corpus::Mix;
 
 pub(crate) const HELP: &str = "\
 Benchmarks of nostr-pool beside the bare floors and another library.
 
 Usage: nostr-pool-bench [w1|w2|floors|all] [options]
+       nostr-pool-bench codec [options]
 
   w1      N unique events from one relay
   w2      the same N events from each of 10 relays, and w1, which it is compared to
   floors  reading a socket, hashing, verifying and parsing on their own
+  codec   the codec beside other codecs and JSON parsers; `codec --help` lists its options
   all     everything (default)
 
   --events N        events, default 20000

@@ -17,6 +17,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use args::{Args, Role};
+use nostr_pool_bench::codec;
 
 fn main() -> ExitCode {
     match run() {
@@ -29,7 +30,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse(std::env::args().skip(1))?;
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == "codec").is_some() {
+        return run_codec(words);
+    }
+    let args = Args::parse(words)?;
     match &args.role {
         Role::Help => {
             print!("{}", args::HELP);
@@ -40,8 +45,22 @@ fn run() -> Result<(), Box<dyn Error>> {
         Role::Floors => report::floors(&args),
         Role::Workloads { w2 } => report::workloads(&args, *w2),
         Role::All => {
+            let mut options = codec::Options::default();
+            options.rounds = args.rounds;
+            options.seed = args.seed;
+            codec::run(&options)?;
             report::floors(&args)?;
             report::workloads(&args, true)
+        }
+    }
+}
+
+fn run_codec(words: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    match codec::Options::parse(words)? {
+        Some(options) => codec::run(&options),
+        None => {
+            print!("{}", codec::HELP);
+            Ok(())
         }
     }
 }

@@ -55,43 +55,9 @@ impl Outcome {
     }
 }
 
-/// The median of some figures, with the least and the most.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spread {
-    pub(crate) min: f64,
-    pub(crate) median: f64,
-    pub(crate) max: f64,
-}
-
-impl Spread {
-    /// `None` of no figures.
-    pub(crate) fn of(mut figures: Vec<f64>) -> Option<Self> {
-        figures.sort_by(f64::total_cmp);
-        let (min, max) = (*figures.first()?, *figures.last()?);
-        let middle = figures.len() / 2;
-        let median =
-            if figures.len() % 2 == 1 { figures[middle] } else { f64::midpoint(figures[middle - 1], figures[middle]) };
-        Some(Self { min, median, max })
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:8.2}  [{:.2}–{:.2}]", self.median, self.min, self.max)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_is_the_middle_or_between_the_two() {
-        let spread = Spread::of(vec![3.0, 1.0, 2.0]).unwrap();
-        assert_eq!((spread.min, spread.median, spread.max), (1.0, 2.0, 3.0));
-        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]).unwrap().median, 2.5);
-        assert!(Spread::of(Vec::new()).is_none());
-    }
 
     #[test]
     fn an_outcome_survives_the_way_between_processes() {

@@ -8,8 +8,9 @@ use crate::args::Args;
 use crate::child;
 use crate::contenders;
 use crate::floors as parts;
-use crate::measure::{Outcome, Spread};
+use crate::measure::Outcome;
 use crate::serve::Server;
+use nostr_pool_bench::spread::Spread;
 
 /// Measures and prints the parts on their own.
 pub(crate) fn floors(args: &Args) -> Result<(), Box<dyn Error>> {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use nostr_pool_tests::corpus;
+use nostr_pool_corpus as corpus;
 
 use crate::args::Args;
 

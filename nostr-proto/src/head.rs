@@ -1,7 +1,9 @@
 //! A first look at a relay's frame: enough to recognise a duplicate without parsing it.
 
+use crate::event::Key;
+use crate::hex::decode_into;
+use crate::json::{nested_end, plain_length, string_end};
 use crate::{EventId, Signature};
-use memchr::memchr2;
 
 /// What a frame's head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,35 +26,39 @@ pub enum Head<'a> {
 /// and nothing before it is validated: a head is good for recognising a known id, no more.
 #[must_use]
 pub fn scan_head(frame: &str) -> Option<Head<'_>> {
-    let (subscription, id) = scan_event(frame, "id")?;
-    Some(Head::Event { subscription, id: id.parse().ok()? })
+    let (subscription, id) = scan_event(frame, Key::Id)?;
+    Some(Head::Event { subscription, id: EventId::from_bytes(id) })
 }
 
 /// Looks for the signature of an EVENT frame's event, as [`scan_head`] does for its id and with the same promises: to
 /// tell whether a copy of an event, whose content is known by its id, brings another signature.
 #[must_use]
 pub fn scan_signature(frame: &str) -> Option<Signature> {
-    scan_event(frame, "sig")?.1.parse().ok()
+    scan_event(frame, Key::Sig).map(|(_, signature)| Signature::from_bytes(signature))
 }
 
-/// The subscription of an EVENT frame, and the first member of its event with this name, which is a plain string.
-fn scan_event<'a>(frame: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+/// The subscription of an EVENT frame, and the first member of its event with this name, which is plain hex.
+fn scan_event<const N: usize>(frame: &str, wanted: Key) -> Option<(&str, [u8; N])> {
+    const USUAL: &str = "[\"EVENT\",";
     let mut scan = Scan { frame, at: 0 };
-    scan.eat(b'[')?;
-    if scan.plain_string()? != "EVENT" {
-        return None;
+    if frame.starts_with(USUAL) {
+        scan.at = USUAL.len();
+    } else {
+        scan.eat(b'[')?;
+        if scan.plain_string()? != "EVENT" {
+            return None;
+        }
+        scan.eat(b',')?;
     }
-    scan.eat(b',')?;
     let subscription = scan.plain_string()?;
     scan.eat(b',')?;
     scan.eat(b'{')?;
     loop {
-        let key = scan.plain_string()?;
-        scan.eat(b':')?;
-        if key == name {
-            return Some((subscription, scan.plain_string()?));
+        let key = scan.key()?;
+        if key == Some(wanted) {
+            return Some((subscription, scan.hex_string()?));
         }
-        scan.skip_value()?;
+        scan.skip_value(key)?;
         scan.eat(b',')?;
     }
 }
@@ -63,9 +69,14 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    fn bytes(&self) -> &'a [u8] {
+        self.frame.as_bytes()
+    }
+
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         loop {
-            let byte = *self.frame.as_bytes().get(self.at)?;
+            let byte = *self.bytes().get(self.at)?;
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
             }
@@ -73,6 +84,7 @@ impl<'a> Scan<'a> {
         }
     }
 
+    #[inline]
     fn eat(&mut self, byte: u8) -> Option<()> {
         let found = self.peek()? == byte;
         self.at += usize::from(found);
@@ -80,47 +92,69 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads a string in which nothing is escaped.
+    #[inline]
     fn plain_string(&mut self) -> Option<&'a str> {
         self.eat(b'"')?;
         let start = self.at;
-        let end = start + memchr2(b'"', b'\\', &self.frame.as_bytes()[start..])?;
+        let end = start + plain_length(&self.bytes()[start..]);
         self.at = end + 1;
-        (self.frame.as_bytes()[end] == b'"').then(|| &self.frame[start..end])
+        (*self.bytes().get(end)? == b'"').then(|| &self.frame[start..end])
     }
 
-    /// With the cursor behind an opening quote: goes behind the closing one.
-    fn skip_string(&mut self) -> Option<()> {
-        loop {
-            let rest = self.frame.as_bytes().get(self.at..)?;
-            let stop = memchr2(b'"', b'\\', rest)?;
-            let escape = rest[stop] == b'\\';
-            // An escaped character is skipped unseen; it may be a quote or a backslash.
-            self.at += stop + 1 + usize::from(escape);
-            if !escape {
-                return Some(());
-            }
-        }
-    }
-
-    /// Goes behind the value at the cursor. What is inside of arrays and objects is not looked
-    /// at but for strings and brackets.
-    fn skip_value(&mut self) -> Option<()> {
+    /// Reads a key and its colon: the field that it names, if it is one.
+    #[inline]
+    fn key(&mut self) -> Option<Option<Key>> {
         self.peek()?;
-        let mut depth = 0_usize;
-        loop {
-            let byte = *self.frame.as_bytes().get(self.at)?;
-            match byte {
-                b',' | b']' | b'}' if depth == 0 => return Some(()),
-                b'"' => {
-                    self.at += 1;
-                    self.skip_string()?;
-                    continue;
-                }
-                b'[' | b'{' => depth += 1,
-                b']' | b'}' => depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
+        if let Some((key, length)) = Key::at(&self.bytes()[self.at..]) {
+            self.at += length;
+            return Some(Some(key));
         }
+        let name = self.plain_string()?;
+        self.eat(b':')?;
+        Some(Key::from_name(name))
+    }
+
+    /// Reads a string of `2 × N` hex characters, none of them escaped.
+    #[inline]
+    fn hex_string<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.eat(b'"')?;
+        let text = self.bytes().get(self.at..self.at + 2 * N + 1)?;
+        let (hex, [b'"']) = text.split_at(2 * N) else { return None };
+        self.at += text.len();
+        let mut bytes = [0; N];
+        decode_into(hex, &mut bytes).then_some(bytes)
+    }
+
+    /// Goes behind the value at the cursor, which belongs to this field of the event.
+    #[inline]
+    fn skip_value(&mut self, key: Option<Key>) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.skip_string(key),
+            b'[' | b'{' => {
+                self.at = nested_end(self.bytes(), self.at + 1)?;
+                Some(())
+            }
+            _ => {
+                let length = self.bytes()[self.at..].iter().position(|byte| matches!(byte, b',' | b']' | b'}'))?;
+                self.at += length;
+                Some(())
+            }
+        }
+    }
+
+    fn skip_string(&mut self, key: Option<Key>) -> Option<()> {
+        let start = self.at + 1;
+        let usual = match key {
+            Some(Key::Pubkey) => 64,
+            Some(Key::Sig) => 128,
+            _ => 0,
+        };
+        // A quote where such a value usually ends is its end: hex digits hold no quote, not even an escaped one.
+        if usual > 0 && self.bytes().get(start + usual) == Some(&b'"') {
+            self.at = start + usual + 1;
+        } else {
+            self.at = string_end(self.bytes(), start)? + 1;
+        }
+        Some(())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::hex::{self, HexError, MAX_HEX};
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 macro_rules! hex_newtype {
     ($(#[$doc:meta])* $name:ident, $bytes:literal, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name([u8; $bytes]);
 
         impl $name {
@@ -27,6 +28,13 @@ macro_rules! hex_newtype {
 
             pub(crate) fn with_hex<R>(&self, use_text: impl FnOnce(&str) -> R) -> R {
                 use_text(hex::encode(&self.0, &mut [0; MAX_HEX]))
+            }
+        }
+
+        /// All bytes, without their number, which is the same for all.
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                state.write(&self.0);
             }
         }
 

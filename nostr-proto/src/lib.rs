@@ -111,7 +111,7 @@ pub use error::{ParseError, ParseErrorKind, Part};
 pub use event::{
     Address, AddressError, AddressRef, BadSignature, Event, EventError, EventRef, EventTemplate, HashedEvent,
     IdMismatch, Marker, Proof, ProofMismatch, PubkeyRef, Quote, QuoteTarget, Tag, TagValues, Tags, UnsignedEvent,
-    VerifiedEvent, verify, verify_event,
+    VerifiedEvent, Verifier, verify, verify_event,
 };
 pub use filter::{Filter, SortedSet};
 pub use head::{Head, scan_head, scan_signature};

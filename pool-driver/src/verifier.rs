@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread;
 
 use nostr_pool_core::{Input, Ticket};
-use nostr_proto::{BadSignature, HashedEvent, Proof, verify};
+use nostr_proto::{BadSignature, HashedEvent, Proof, Verifier, verify};
 
 use crate::shared::{Shared, UNPOISONED};
 
@@ -25,6 +25,10 @@ pub(crate) struct Job {
 impl Job {
     /// Checks it. A panic of the crypto library counts as a bad signature: every ticket is answered.
     pub(crate) fn answer(self) -> Answer {
+        self.answer_by(verify)
+    }
+
+    fn answer_by(self, verify: impl FnOnce(&HashedEvent) -> Result<Proof, BadSignature>) -> Answer {
         let outcome = catch_unwind(AssertUnwindSafe(|| verify(&self.event)))
             .unwrap_or_else(|_| Err(BadSignature { id: self.event.id() }));
         Answer { ticket: self.ticket, outcome }
@@ -116,8 +120,9 @@ pub(crate) fn start(threads: usize, jobs: &Arc<Jobs>, shared: &Weak<Shared>) -> 
 
 fn work(jobs: &Jobs, shared: &Weak<Shared>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut verifier = Verifier::new();
     while jobs.take(&mut batch) {
-        let answers: Vec<Answer> = batch.drain(..).map(Job::answer).collect();
+        let answers: Vec<Answer> = batch.drain(..).map(|job| job.answer_by(|event| verifier.verify(event))).collect();
         let Some(shared) = shared.upgrade() else { return };
         shared.enter(|state, now| {
             for answer in answers {

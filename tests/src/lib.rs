@@ -2,9 +2,10 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
-pub mod corpus;
 pub mod scenarios;
 pub mod sim;
+
+pub use nostr_pool_corpus as corpus;
 
 /// The README's code, compiled.
 #[cfg(doctest)]

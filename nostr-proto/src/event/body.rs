@@ -1,14 +1,14 @@
-//! What an event is made of: fixed fields, and one buffer for all of its strings.
+//! What an event is made of: fixed fields, and one text for all of its strings.
 
 use super::Address;
-use super::tags::{self, Tags};
+use super::tags::{self, Form, Tags, TagsWriter};
 use crate::{EventId, Kind, KindClass, PublicKey, Signature, Timestamp};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
-/// The one representation of signed and unsigned events: two allocations, this and `text`.
+/// The one representation of signed and unsigned events: two allocations, this and its text.
 #[derive(Clone)]
 pub(super) struct Body {
     pub(super) id: EventId,
@@ -16,63 +16,61 @@ pub(super) struct Body {
     pub(super) created_at: Timestamp,
     pub(super) kind: Kind,
     pub(super) signature: Signature,
-    strings: Strings,
+    text: Text,
 }
 
-/// All tag strings, in the encoding of [`tags`], and the content, one behind the other in
-/// whichever order they came.
+/// All tags, encoded as [`tags`] says, and the content behind them.
 #[derive(Clone)]
-pub(super) struct Strings {
+pub(super) struct Text {
     text: Box<str>,
-    tags: Range<usize>,
     tag_count: usize,
-    content: Range<usize>,
+    tags_end: usize,
+    form: Form,
+    /// Whether the content is known to need no escape. Where it is not known, it may need none all the same.
+    plain_content: bool,
 }
 
-/// Collects an event's strings. Each of tags and content is written at most once.
-#[derive(Default)]
-pub(super) struct StringsBuilder {
-    text: String,
-    tags: Range<usize>,
-    tag_count: usize,
-    content: Range<usize>,
-}
-
-impl StringsBuilder {
-    pub(super) fn with_capacity(bytes: usize) -> StringsBuilder {
-        StringsBuilder { text: String::with_capacity(bytes), ..StringsBuilder::default() }
+impl Text {
+    /// The text of an event: its tags, encoded, and from `tags_end` on its content.
+    pub(super) fn new(text: String, (form, tag_count, tags_end): (Form, usize, usize), plain_content: bool) -> Text {
+        Text { text: text.into_boxed_str(), tag_count, tags_end, form, plain_content }
     }
 
-    /// Appends the content through `write`, which may only append.
-    pub(super) fn content<E>(&mut self, write: impl FnOnce(&mut String) -> Result<(), E>) -> Result<(), E> {
-        let start = self.text.len();
-        write(&mut self.text)?;
-        self.content = start..self.text.len();
-        Ok(())
+    /// The text of an event that is made here.
+    pub(super) fn from_parts(tags: &[Vec<String>], content: &str) -> Text {
+        let plain = tags.iter().flatten().all(|value| tags::is_plain(value));
+        Text::from_parts_in(if plain { Form::Plain } else { Form::Sized }, tags, content)
     }
 
-    /// Opens the list of tags. Until [`StringsBuilder::end_tags`] nothing but tags may follow.
-    pub(super) fn begin_tags(&mut self) {
-        self.tags.start = self.text.len();
+    pub(super) fn from_parts_in(form: Form, tags: &[Vec<String>], content: &str) -> Text {
+        // Three bytes around each value and each tag in plain form, and one to four before each in sized form.
+        let bytes = tags.iter().flatten().map(|value| value.len() + 4).sum::<usize>() + 3 * tags.len();
+        let mut text = String::with_capacity(2 + bytes + content.len());
+        let mut writer = TagsWriter::new(form, &mut text);
+        for tag in tags {
+            writer.begin_tag();
+            for value in tag {
+                writer.begin_value(value.len()).push_str(value);
+                writer.end_value();
+            }
+            writer.end_tag();
+        }
+        writer.finish();
+        let tags_end = text.len();
+        text.push_str(content);
+        Text::new(text, (form, tags.len(), tags_end), tags::is_plain(content))
     }
 
-    /// Appends a string to the tag under construction.
-    pub(super) fn tag_value(&mut self, value: &str) {
-        tags::push_value(&mut self.text, value);
+    pub(super) fn tags(&self) -> Tags<'_> {
+        Tags::new(self.form, self.encoded_tags(), self.tag_count)
     }
 
-    /// Ends the tag under construction; the next value begins another.
-    pub(super) fn end_tag(&mut self) {
-        tags::push_end(&mut self.text);
-        self.tag_count += 1;
+    fn encoded_tags(&self) -> &str {
+        &self.text[..self.tags_end]
     }
 
-    pub(super) fn end_tags(&mut self) {
-        self.tags.end = self.text.len();
-    }
-
-    pub(super) fn finish(self) -> Strings {
-        Strings { text: self.text.into_boxed_str(), tags: self.tags, tag_count: self.tag_count, content: self.content }
+    fn content(&self) -> &str {
+        &self.text[self.tags_end..]
     }
 }
 
@@ -81,21 +79,27 @@ impl Body {
         (id, pubkey, signature): (EventId, PublicKey, Signature),
         created_at: Timestamp,
         kind: Kind,
-        strings: Strings,
+        text: Text,
     ) -> Body {
-        Body { id, pubkey, created_at, kind, signature, strings }
+        Body { id, pubkey, created_at, kind, signature, text }
     }
 
     pub(super) fn content(&self) -> &str {
-        &self.strings.text[self.strings.content.clone()]
+        self.text.content()
+    }
+
+    /// The content, if it is known that JSON holds it as it is.
+    pub(super) fn plain_content(&self) -> Option<&str> {
+        self.text.plain_content.then(|| self.content())
     }
 
     pub(super) fn tags(&self) -> Tags<'_> {
-        Tags::new(self.encoded_tags(), self.strings.tag_count)
+        self.text.tags()
     }
 
-    fn encoded_tags(&self) -> &str {
-        &self.strings.text[self.strings.tags.clone()]
+    /// The canonical JSON of the tags, where that is how they are held.
+    pub(super) fn plain_tags(&self) -> Option<&str> {
+        (self.text.form == Form::Plain).then(|| self.text.encoded_tags())
     }
 
     /// Whether any string holds a control character that NIP-01 names no escape for.
@@ -120,7 +124,7 @@ impl Body {
     pub(super) fn heap_bytes(&self) -> usize {
         // The two counters that `Arc` keeps beside the body.
         const ARC_HEADER: usize = 2 * size_of::<usize>();
-        ARC_HEADER + size_of::<Body>() + self.strings.text.len()
+        ARC_HEADER + size_of::<Body>() + self.text.text.len()
     }
 
     pub(super) fn debug(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
@@ -135,7 +139,7 @@ impl Body {
     }
 }
 
-/// By meaning, not by layout: the order of tags and content in the buffer plays no part.
+/// By meaning, not by layout: how tags are held plays no part.
 impl PartialEq for Body {
     fn eq(&self, other: &Body) -> bool {
         self.id == other.id
@@ -144,6 +148,7 @@ impl PartialEq for Body {
             && self.created_at == other.created_at
             && self.kind == other.kind
             && self.content() == other.content()
-            && self.encoded_tags() == other.encoded_tags()
+            && self.tags().len() == other.tags().len()
+            && self.tags().eq(other.tags())
     }
 }

@@ -2,24 +2,30 @@
 
 use super::body::Body;
 use super::tags::Tags;
-use crate::json::{Count, Escapes, Sink, write_integer, write_joined, write_string, write_string_body};
+use crate::json::{Count, Escapes, Sink, write_integer, write_joined, write_string_body};
 
 /// Writes the event object: minified, fields in the order of NIP-01.
 pub(super) fn write_event(body: &Body, out: &mut impl Sink) {
     out.put("{\"id\":\"");
-    body.id.with_hex(|hex| out.put(hex));
+    out.put_hex(body.id.as_bytes());
     out.put("\",\"pubkey\":\"");
-    body.pubkey.with_hex(|hex| out.put(hex));
+    out.put_hex(body.pubkey.as_bytes());
     out.put("\",\"created_at\":");
     write_integer(out, body.created_at.as_secs());
     out.put(",\"kind\":");
     write_integer(out, body.kind.as_u16().into());
     out.put(",\"tags\":");
-    write_tags(body.tags(), Escapes::All, out);
-    out.put(",\"content\":");
-    write_string(out, body.content());
-    out.put(",\"sig\":\"");
-    body.signature.with_hex(|hex| out.put(hex));
+    match body.plain_tags() {
+        Some(tags) => out.put(tags),
+        None => write_tags(body.tags(), Escapes::All, out),
+    }
+    out.put(",\"content\":\"");
+    match body.plain_content() {
+        Some(content) => out.put(content),
+        None => write_string_body(out, body.content(), Escapes::All),
+    }
+    out.put("\",\"sig\":\"");
+    out.put_hex(body.signature.as_bytes());
     out.put("\"}");
 }
 

@@ -4,47 +4,86 @@ use super::Event;
 use super::body::Body;
 use super::encode::write_tags;
 use crate::json::{Escapes, Sink, write_integer, write_string_body};
-use crate::{EventId, Signature};
+use crate::{EventId, Signature, hex};
 use alloc::sync::Arc;
 use core::fmt;
-use core::ops::Deref;
+use core::ops::{Deref, Range};
 use sha2::{Digest, Sha256};
 
-/// Gathers the many small pieces of a canonical form, so that the hash gets large ones.
+/// What is gathered before it is hashed, in bytes: whole blocks of SHA-256. Of 256, 512 and 1024 the best by measurement.
+const STAGE: usize = 512;
+
+/// Gathers the many small pieces of a canonical form, so that the hash gets whole blocks.
 struct Hasher {
     sha: Sha256,
-    stage: [u8; 1024],
+    stage: [u8; STAGE],
     staged: usize,
 }
 
 impl Hasher {
     fn new() -> Hasher {
-        Hasher { sha: Sha256::new(), stage: [0; 1024], staged: 0 }
+        Hasher { sha: Sha256::new(), stage: [0; STAGE], staged: 0 }
     }
 
-    fn flush(&mut self) {
-        self.sha.update(&self.stage[..self.staged]);
-        self.staged = 0;
+    /// Takes text that does not fit the stage's rest.
+    #[inline(never)]
+    fn put_long(&mut self, text: &[u8]) {
+        let mut text = text;
+        if self.staged > 0 {
+            let (now, later) = text.split_at(STAGE - self.staged);
+            self.stage[self.staged..].copy_from_slice(now);
+            self.sha.update(self.stage);
+            text = later;
+        }
+        let whole = text.len() / STAGE * STAGE;
+        let (now, later) = text.split_at(whole);
+        self.sha.update(now);
+        self.stage[..later.len()].copy_from_slice(later);
+        self.staged = later.len();
     }
 
     fn finish(mut self) -> EventId {
-        self.flush();
+        self.sha.update(&self.stage[..self.staged]);
         EventId::from_bytes(self.sha.finalize().into())
     }
 }
 
 impl Sink for Hasher {
+    #[inline(always)]
     fn put(&mut self, text: &str) {
-        if text.len() > self.stage.len() - self.staged {
-            self.flush();
-        }
         match self.stage.get_mut(self.staged..self.staged + text.len()) {
             Some(room) => {
                 room.copy_from_slice(text.as_bytes());
                 self.staged += text.len();
             }
-            // Longer than the whole stage, which is empty now.
-            None => self.sha.update(text.as_bytes()),
+            None => self.put_long(text.as_bytes()),
+        }
+    }
+
+    #[inline(always)]
+    fn put_hex(&mut self, bytes: &[u8]) {
+        let length = 2 * bytes.len();
+        match self.stage.get_mut(self.staged..self.staged + length) {
+            Some(room) => {
+                hex::encode_into(bytes, room);
+                self.staged += length;
+            }
+            None => self.put(hex::encode(bytes, &mut [0; hex::MAX_HEX])),
+        }
+    }
+
+    /// Copies sixteen bytes where fewer are asked for, which is one instruction instead of a call.
+    #[inline(always)]
+    fn put_range(&mut self, text: &str, range: Range<usize>) {
+        let length = range.len();
+        let source = text.as_bytes()[range.start..].first_chunk::<16>();
+        let room = self.stage[self.staged..].first_chunk_mut::<16>();
+        match (source, room) {
+            (Some(source), Some(room)) if length <= 16 => {
+                *room = *source;
+                self.staged += length;
+            }
+            _ => self.put(&text[range]),
         }
     }
 }
@@ -58,15 +97,21 @@ fn compute_with(body: &Body, escapes: Escapes) -> EventId {
     let mut hasher = Hasher::new();
     let out = &mut hasher;
     out.put("[0,\"");
-    body.pubkey.with_hex(|hex| out.put(hex));
+    out.put_hex(body.pubkey.as_bytes());
     out.put("\",");
     write_integer(out, body.created_at.as_secs());
     out.put(",");
     write_integer(out, body.kind.as_u16().into());
     out.put(",");
-    write_tags(body.tags(), escapes, out);
+    match body.plain_tags() {
+        Some(tags) => out.put(tags),
+        None => write_tags(body.tags(), escapes, out),
+    }
     out.put(",\"");
-    write_string_body(out, body.content(), escapes);
+    match body.plain_content() {
+        Some(content) => out.put(content),
+        None => write_string_body(out, body.content(), escapes),
+    }
     out.put("\"]");
     hasher.finish()
 }

@@ -5,13 +5,16 @@ mod address;
 mod body;
 mod encode;
 mod hash;
+mod key;
 mod parse;
+mod raw_tags;
 mod refs;
 mod serde_impls;
 mod serde_unsigned;
 mod tag_builders;
 mod tags;
 mod template;
+mod verifier;
 mod verify;
 
 use crate::{EventId, Kind, ParseError, PublicKey, Signature, Timestamp};
@@ -22,11 +25,13 @@ use core::fmt;
 
 pub use address::{Address, AddressError};
 pub use hash::{HashedEvent, IdMismatch};
+pub(crate) use key::Key;
 pub(crate) use parse::parse_event;
 pub(crate) use refs::number;
 pub use refs::{AddressRef, EventRef, Marker, PubkeyRef, Quote, QuoteTarget};
 pub use tags::{Tag, TagValues, Tags};
 pub use template::{EventTemplate, UnsignedEvent};
+pub use verifier::Verifier;
 pub use verify::{BadSignature, EventError, Proof, ProofMismatch, VerifiedEvent, verify, verify_event};
 
 /// An event as somebody claims it to be: well formed, but neither its id nor its signature is

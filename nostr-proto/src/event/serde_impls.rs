@@ -1,12 +1,11 @@
 //! Events in other people's serde documents. The wire path does not go through here.
 
-use super::body::{Body, StringsBuilder};
+use super::body::{Body, Text};
 use super::{Event, Tag, Tags, VerifiedEvent};
 use crate::{EventId, Kind, PublicKey, Signature, Timestamp};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -58,29 +57,9 @@ struct Fields {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Event, D::Error> {
         let fields = Fields::deserialize(deserializer)?;
-        let strings = StringsBuilder::from_parts(&fields.tags, &fields.content);
+        let text = Text::from_parts(&fields.tags, &fields.content);
         let hex = (fields.id, fields.pubkey, fields.sig);
-        let body = Body::new(hex, fields.created_at, fields.kind, strings.finish());
+        let body = Body::new(hex, fields.created_at, fields.kind, text);
         Ok(Event(Arc::new(body)))
-    }
-}
-
-impl StringsBuilder {
-    /// The strings of an event that exists in pieces.
-    pub(super) fn from_parts(tags: &[Vec<String>], content: &str) -> StringsBuilder {
-        let mut strings = StringsBuilder::default();
-        strings.begin_tags();
-        for tag in tags {
-            for value in tag {
-                strings.tag_value(value);
-            }
-            strings.end_tag();
-        }
-        strings.end_tags();
-        let Ok(()) = strings.content(|text| {
-            text.push_str(content);
-            Ok::<(), Infallible>(())
-        });
-        strings
     }
 }

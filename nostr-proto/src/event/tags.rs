@@ -1,25 +1,90 @@
-//! Tags as views into an event's string buffer.
+//! Tags as views into an event's text.
 //!
-//! Encoding: each tag is its values, then a zero; each value is its length in bytes plus one,
-//! then its bytes. Numbers are written in base 64, lowest digit first, one byte per digit, with
-//! bit 6 set on all but the last. All those bytes are ASCII, so the buffer stays a valid `str`
-//! and values are sliced from it without a second check; and equal tags have equal encodings.
+//! They are held in one of two encodings. *Plain*, where no string of any tag needs an escape in JSON: the canonical
+//! JSON of the tags, as it is hashed and sent, so that both are a copy. *Sized*, otherwise: each tag is its values,
+//! then a zero; each value is its length in bytes plus one, then its bytes. Numbers are written in base 64, lowest digit
+//! first, one byte per digit, with bit 6 set on all but the last. All those bytes are ASCII, so that the text stays a
+//! valid `str` and values are sliced from it without a second check.
 
+use crate::json::plain_length;
 use alloc::string::String;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 const DIGIT_BITS: u32 = 6;
 const MORE: u8 = 1 << DIGIT_BITS;
 
-/// Appends a tag value.
-pub(super) fn push_value(out: &mut String, value: &str) {
-    push_number(out, value.len() + 1);
-    out.push_str(value);
+/// How tags are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    Sized,
 }
 
-/// Appends the end of a tag.
-pub(super) fn push_end(out: &mut String) {
-    push_number(out, 0);
+/// Appends tags to a text.
+pub(super) struct TagsWriter<'o> {
+    form: Form,
+    out: &'o mut String,
+    /// Whether the next tag is the first, and the next value the first of its tag.
+    first_tag: bool,
+    first_value: bool,
+}
+
+impl<'o> TagsWriter<'o> {
+    pub(super) fn new(form: Form, out: &'o mut String) -> TagsWriter<'o> {
+        if form == Form::Plain {
+            out.push('[');
+        }
+        TagsWriter { form, out, first_tag: true, first_value: true }
+    }
+
+    pub(super) fn begin_tag(&mut self) {
+        if self.form == Form::Plain {
+            self.out.push_str(if self.first_tag { "[" } else { ",[" });
+        }
+        self.first_tag = false;
+        self.first_value = true;
+    }
+
+    /// Begins a value of this many bytes, which the caller appends to what is returned.
+    pub(super) fn begin_value(&mut self, bytes: usize) -> &mut String {
+        match self.form {
+            Form::Plain => self.out.push_str(if self.first_value { "\"" } else { ",\"" }),
+            Form::Sized => push_number(self.out, bytes + 1),
+        }
+        self.first_value = false;
+        self.out
+    }
+
+    pub(super) fn end_value(&mut self) {
+        if self.form == Form::Plain {
+            self.out.push('"');
+        }
+    }
+
+    pub(super) fn end_tag(&mut self) {
+        match self.form {
+            Form::Plain => self.out.push(']'),
+            Form::Sized => push_number(self.out, 0),
+        }
+    }
+
+    pub(super) fn finish(self) {
+        if self.form == Form::Plain {
+            self.out.push(']');
+        }
+    }
+}
+
+/// Whether a string of a tag can stand in plain form.
+pub(super) fn is_plain(value: &str) -> bool {
+    plain_length(value.as_bytes()) == value.len()
+}
+
+/// The bytes that a value of this length takes in sized form.
+pub(super) fn sized_bytes(length: usize) -> usize {
+    let digits = (usize::BITS - (length + 1).leading_zeros()).div_ceil(DIGIT_BITS);
+    digits as usize + length
 }
 
 fn push_number(out: &mut String, mut number: usize) {
@@ -49,8 +114,8 @@ fn take_number(encoded: &str) -> (usize, &str) {
     (0, "")
 }
 
-/// Splits a value off the front of an encoding; `None` and what follows at the end of a tag.
-fn take_value(encoded: &str) -> (Option<&str>, &str) {
+/// Splits a value off the front of a tag in sized form; `None` and what follows at the end of the tag.
+fn take_sized(encoded: &str) -> (Option<&str>, &str) {
     match take_number(encoded) {
         (0, rest) => (None, rest),
         (length_and_one, rest) => {
@@ -60,16 +125,46 @@ fn take_value(encoded: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// Splits a value off the front of a tag in plain form: `"value","value"]`, with or without the closing bracket.
+#[inline]
+fn take_plain(encoded: &str) -> (Option<&str>, &str) {
+    match encoded.as_bytes().first() {
+        Some(b'"') => {
+            let end = 1 + plain_length(&encoded.as_bytes()[1..]);
+            let value = &encoded[1..end];
+            let behind = end + 1;
+            let comma = usize::from(encoded.as_bytes().get(behind) == Some(&b','));
+            (Some(value), &encoded[behind + comma..])
+        }
+        Some(_) => (None, &encoded[1..]),
+        None => (None, ""),
+    }
+}
+
+#[inline]
+fn take_value(form: Form, encoded: &str) -> (Option<&str>, &str) {
+    match form {
+        Form::Plain => take_plain(encoded),
+        Form::Sized => take_sized(encoded),
+    }
+}
+
 /// An event's tags, in order.
 #[derive(Clone)]
 pub struct Tags<'a> {
+    form: Form,
+    /// What is left; in plain form without the outer brackets, commas between tags included.
     encoded: &'a str,
     count: usize,
 }
 
 impl<'a> Tags<'a> {
-    pub(super) fn new(encoded: &'a str, count: usize) -> Tags<'a> {
-        Tags { encoded, count }
+    pub(super) fn new(form: Form, encoded: &'a str, count: usize) -> Tags<'a> {
+        let encoded = match form {
+            Form::Plain => &encoded[1..encoded.len() - 1],
+            Form::Sized => encoded,
+        };
+        Tags { form, encoded, count }
     }
 
     /// How many tags are left to iterate over; at first, how many the event has.
@@ -90,14 +185,19 @@ impl<'a> Iterator for Tags<'a> {
 
     fn next(&mut self) -> Option<Tag<'a>> {
         self.count = self.count.checked_sub(1)?;
+        if self.form == Form::Plain {
+            // Over the comma between two tags, and over the opening bracket.
+            let comma = usize::from(self.encoded.as_bytes().first() == Some(&b','));
+            self.encoded = &self.encoded[comma + 1..];
+        }
         let start = self.encoded;
         loop {
             let before = self.encoded;
-            let (value, rest) = take_value(self.encoded);
+            let (value, rest) = take_value(self.form, before);
             self.encoded = rest;
             if value.is_none() {
                 let encoded = &start[..start.len() - before.len()];
-                return Some(Tag { encoded });
+                return Some(Tag { form: self.form, encoded });
             }
         }
     }
@@ -116,8 +216,9 @@ impl fmt::Debug for Tags<'_> {
 }
 
 /// One tag: a list of strings, which may be empty.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 pub struct Tag<'a> {
+    form: Form,
     encoded: &'a str,
 }
 
@@ -143,7 +244,7 @@ impl<'a> Tag<'a> {
     /// All strings, the name first.
     #[must_use]
     pub fn iter(&self) -> TagValues<'a> {
-        TagValues { encoded: self.encoded }
+        TagValues { form: self.form, encoded: self.encoded }
     }
 
     /// How many strings the tag has, the name included. Counts them each time.
@@ -156,6 +257,24 @@ impl<'a> Tag<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.encoded.is_empty()
+    }
+}
+
+/// By the strings, whichever way they are held.
+impl PartialEq for Tag<'_> {
+    fn eq(&self, other: &Tag<'_>) -> bool {
+        (self.form == other.form && self.encoded == other.encoded) || self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Tag<'_> {}
+
+impl Hash for Tag<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for value in self.iter() {
+            value.hash(state);
+        }
+        state.write_usize(self.len());
     }
 }
 
@@ -177,14 +296,16 @@ impl fmt::Debug for Tag<'_> {
 /// The strings of a tag, in order.
 #[derive(Clone, Debug)]
 pub struct TagValues<'a> {
+    form: Form,
     encoded: &'a str,
 }
 
 impl<'a> Iterator for TagValues<'a> {
     type Item = &'a str;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a str> {
-        let (value, rest) = take_value(self.encoded);
+        let (value, rest) = take_value(self.form, self.encoded);
         self.encoded = rest;
         value
     }
@@ -192,6 +313,7 @@ impl<'a> Iterator for TagValues<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::body::Text;
     use super::*;
     use alloc::vec::Vec;
     use proptest::collection::vec;
@@ -202,32 +324,48 @@ mod tests {
         for length in [0, 1, 62, 63, 64, 4094, 4095, 4096, 262_143, 262_144] {
             let value = "x".repeat(length);
             let mut encoded = String::new();
-            push_value(&mut encoded, &value);
-            push_end(&mut encoded);
-            let tag = Tags::new(&encoded, 1).next().unwrap();
+            let mut writer = TagsWriter::new(Form::Sized, &mut encoded);
+            writer.begin_value(length).push_str(&value);
+            writer.end_tag();
+            writer.finish();
+            assert_eq!(encoded.len(), sized_bytes(length) + 1);
+            let tag = Tags::new(Form::Sized, &encoded, 1).next().unwrap();
             assert_eq!(tag.iter().collect::<Vec<_>>(), [value.as_str()]);
         }
+    }
+
+    fn assert_reads_as(views: &Tags<'_>, tags: &[Vec<String>]) {
+        assert_eq!(views.len(), tags.len());
+        for (view, tag) in views.clone().zip(tags) {
+            assert_eq!(&view.iter().collect::<Vec<_>>(), tag);
+            assert_eq!(view.len(), tag.len());
+            assert_eq!(view.is_empty(), tag.is_empty());
+            assert_eq!(view.value(), tag.get(1).map(String::as_str));
+        }
+        assert_eq!(views.clone().count(), tags.len());
     }
 
     proptest! {
         #[test]
         fn any_tags_survive(tags in vec(vec(any::<String>(), 0..5), 0..9)) {
-            let mut encoded = String::new();
-            for tag in &tags {
-                for value in tag {
-                    push_value(&mut encoded, value);
-                }
-                push_end(&mut encoded);
-            }
-            let views = Tags::new(&encoded, tags.len());
-            prop_assert_eq!(views.len(), tags.len());
-            for (view, tag) in views.clone().zip(&tags) {
-                prop_assert_eq!(view.iter().collect::<Vec<_>>(), tag.clone());
-                prop_assert_eq!(view.len(), tag.len());
-                prop_assert_eq!(view.is_empty(), tag.is_empty());
-                prop_assert_eq!(view.value(), tag.get(1).map(String::as_str));
-            }
-            prop_assert_eq!(views.count(), tags.len());
+            let text = Text::from_parts(&tags, "x");
+            assert_reads_as(&text.tags(), &tags);
         }
+
+        #[test]
+        fn the_form_makes_no_difference(tags in vec(vec("[a-z\\]\\[,]{0,20}", 0..5), 0..9)) {
+            let plain = Text::from_parts(&tags, "");
+            let sized = Text::from_parts_in(Form::Sized, &tags, "");
+            assert_reads_as(&plain.tags(), &tags);
+            assert_reads_as(&sized.tags(), &tags);
+            prop_assert!(plain.tags().eq(sized.tags()));
+            prop_assert_eq!(plain.tags().map(digest).collect::<Vec<_>>(), sized.tags().map(digest).collect::<Vec<_>>());
+        }
+    }
+
+    fn digest(tag: Tag<'_>) -> u64 {
+        let mut state = std::hash::DefaultHasher::new();
+        tag.hash(&mut state);
+        state.finish()
     }
 }

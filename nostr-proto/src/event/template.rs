@@ -1,6 +1,6 @@
 //! Events that are still to be signed.
 
-use super::body::{Body, StringsBuilder};
+use super::body::{Body, Text};
 use super::{Event, Tags, hash};
 use crate::{EventId, Keys, Kind, PublicKey, Signature, Timestamp};
 use alloc::string::String;
@@ -63,9 +63,9 @@ impl EventTemplate {
     /// Names the author and computes the id.
     #[must_use]
     pub fn unsigned(self, author: PublicKey) -> UnsignedEvent {
-        let strings = StringsBuilder::from_parts(&self.tags, &self.content).finish();
+        let text = Text::from_parts(&self.tags, &self.content);
         let pending = (EventId::from_bytes([0; 32]), author, Signature::from_bytes([0; 64]));
-        let mut body = Body::new(pending, self.created_at, self.kind, strings);
+        let mut body = Body::new(pending, self.created_at, self.kind, text);
         body.id = hash::compute(&body);
         UnsignedEvent(Arc::new(body))
     }

@@ -6,7 +6,8 @@ use core::fmt;
 use core::ops::Deref;
 use secp256k1::{XOnlyPublicKey, schnorr};
 
-/// Evidence that a signature was verified. Only [`verify`] makes it.
+/// Evidence that a signature was verified. Only [`verify`] and
+/// [`Verifier`](super::Verifier) make it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
     id: EventId,
@@ -33,13 +34,14 @@ impl Proof {
 ///
 /// [`BadSignature`] if the signature is not the author's, or the author's key is not on the curve.
 pub fn verify(event: &HashedEvent) -> Result<Proof, BadSignature> {
+    let holds = schnorr_holds(event.id().as_bytes(), event.pubkey().as_bytes(), event.signature());
+    outcome(event, holds)
+}
+
+/// The answer for an event whose signature was found to hold, or not to.
+pub(super) fn outcome(event: &HashedEvent, holds: bool) -> Result<Proof, BadSignature> {
     let id = event.id();
-    let signature = event.signature();
-    if schnorr_holds(id.as_bytes(), event.pubkey().as_bytes(), signature) {
-        Ok(Proof { id, signature })
-    } else {
-        Err(BadSignature { id })
-    }
+    if holds { Ok(Proof { id, signature: event.signature() }) } else { Err(BadSignature { id }) }
 }
 
 /// BIP-340 verification of a 32-byte message.
@@ -47,8 +49,13 @@ fn schnorr_holds(message: &[u8; 32], key: &[u8; 32], signature: Signature) -> bo
     let Ok(key) = XOnlyPublicKey::from_byte_array(*key) else {
         return false;
     };
+    signature_holds(message, &key, signature)
+}
+
+/// As [`schnorr_holds`], with a key that was found on the curve.
+pub(super) fn signature_holds(message: &[u8; 32], key: &XOnlyPublicKey, signature: Signature) -> bool {
     let signature = schnorr::Signature::from_byte_array(*signature.as_bytes());
-    schnorr::verify(&signature, message, &key).is_ok()
+    schnorr::verify(&signature, message, key).is_ok()
 }
 
 /// Checks both: that the id is the hash of the content, and that the author signed it.

@@ -2,7 +2,7 @@
 
 use super::{Filter, SortedSet};
 use crate::error::{ParseError, ParseErrorKind, Part};
-use crate::json::{Reader, write_integer, write_joined, write_string};
+use crate::json::{Reader, Sink, write_integer, write_joined, write_string};
 use crate::limits::{MAX_DEPTH, MAX_MESSAGE_BYTES};
 use crate::{EventId, Kind, PublicKey, Timestamp, hex};
 use ParseErrorKind::{BadField, DuplicateField, TooLarge};
@@ -29,6 +29,7 @@ pub(crate) fn parse_filter(reader: &mut Reader<'_>) -> Result<Filter, ParseError
     let mut filter = Filter::default();
     let mut first = true;
     while let Some((at, key)) = reader.next_key(first)? {
+        let key = key.into_text()?;
         first = false;
         let new = match &*key {
             "ids" => filter.ids.replace(hex_list(reader, "ids", EventId::from_bytes)?).is_none(),
@@ -149,62 +150,62 @@ fn tag_values(reader: &mut Reader<'_>, key: &str) -> Result<SortedSet<String>, P
 }
 
 /// Writes the filter object.
-pub(super) fn write_filter(filter: &Filter, out: &mut String) {
+pub(crate) fn write_filter(filter: &Filter, out: &mut impl Sink) {
     let mut members = Members { out, any: false };
-    members.list("ids", filter.ids.as_ref(), |out, id| {
-        id.with_hex(|hex| write_string(out, hex));
-    });
-    members.list("authors", filter.authors.as_ref(), |out, author| {
-        author.with_hex(|hex| write_string(out, hex));
-    });
-    members.list("kinds", filter.kinds.as_ref(), |out, kind| {
-        write_integer(out, kind.as_u16().into());
-    });
+    members.list("\"ids\":[", filter.ids.as_ref(), |out, id| write_hex(out, id.as_bytes()));
+    members.list("\"authors\":[", filter.authors.as_ref(), |out, author| write_hex(out, author.as_bytes()));
+    members.list("\"kinds\":[", filter.kinds.as_ref(), |out, kind| write_integer(out, kind.as_u16().into()));
     for (name, values) in &filter.tags {
-        members.list(&tag_key(*name), Some(values), |out, value| {
-            write_string(out, value);
-        });
+        members.next("\"#");
+        members.out.put_char(*name);
+        members.out.put("\":[");
+        write_joined(members.out, values, |out, value| write_string(out, value));
+        members.out.put("]");
     }
-    members.number("since", filter.since.map(Timestamp::as_secs));
-    members.number("until", filter.until.map(Timestamp::as_secs));
-    members.number("limit", filter.limit.map(u64::from));
+    members.number("\"since\":", filter.since.map(Timestamp::as_secs));
+    members.number("\"until\":", filter.until.map(Timestamp::as_secs));
+    members.number("\"limit\":", filter.limit.map(u64::from));
     if let Some(text) = &filter.search {
-        members.key("search");
+        members.next("\"search\":");
         write_string(members.out, text);
     }
     let any = members.any;
-    out.push_str(if any { "}" } else { "{}" });
+    out.put(if any { "}" } else { "{}" });
+}
+
+fn write_hex(out: &mut impl Sink, bytes: &[u8; 32]) {
+    out.put("\"");
+    out.put_hex(bytes);
+    out.put("\"");
 }
 
 fn tag_key(name: char) -> String {
     String::from_iter(['#', name])
 }
 
-/// Writes the members of an object.
-struct Members<'o> {
-    out: &'o mut String,
+/// Writes the members of an object. Keys are given as they are written, with what comes behind them.
+struct Members<'o, S> {
+    out: &'o mut S,
     any: bool,
 }
 
-impl Members<'_> {
-    fn key(&mut self, key: &str) {
-        self.out.push(if self.any { ',' } else { '{' });
+impl<S: Sink> Members<'_, S> {
+    fn next(&mut self, key: &str) {
+        self.out.put(if self.any { "," } else { "{" });
         self.any = true;
-        write_string(self.out, key);
-        self.out.push(':');
+        self.out.put(key);
     }
 
-    fn list<T>(&mut self, key: &str, items: Option<&SortedSet<T>>, write: impl FnMut(&mut String, &T)) {
+    fn list<T>(&mut self, key: &str, items: Option<&SortedSet<T>>, write: impl FnMut(&mut S, &T)) {
         let Some(items) = items else { return };
-        self.key(key);
-        self.out.push('[');
+        self.next(key);
         write_joined(self.out, items, write);
-        self.out.push(']');
+        self.out.put("]");
     }
 
     fn number(&mut self, key: &str, number: Option<u64>) {
         let Some(number) = number else { return };
-        self.key(key);
+        self.next(key);
         write_integer(self.out, number);
     }
 }

@@ -4,11 +4,12 @@ mod json;
 mod matches;
 mod set;
 
+use crate::json::Count;
 use crate::{EventId, Kind, ParseError, PublicKey, Timestamp};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-pub(crate) use json::parse_filter;
+pub(crate) use json::{parse_filter, write_filter};
 pub use set::SortedSet;
 
 /// A filter. A constraint that is `None` allows everything; a list that is empty allows nothing.
@@ -158,6 +159,9 @@ impl Filter {
 
     /// Appends [`Filter::to_json`] to a string.
     pub fn write_json(&self, out: &mut String) {
-        json::write_filter(self, out);
+        let mut size = Count::default();
+        write_filter(self, &mut size);
+        out.reserve(size.0);
+        write_filter(self, out);
     }
 }

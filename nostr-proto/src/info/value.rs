@@ -104,7 +104,7 @@ impl<'a> Lenient<'a> {
         let mut first = true;
         while let Some((_, key)) = self.reader.next_key(first)? {
             first = false;
-            member(self, &key)?;
+            member(self, &key.into_text()?)?;
         }
         self.depth -= 1;
         Ok(())

@@ -1,8 +1,9 @@
 //! A cursor over JSON text: one pass, no document tree, borrowed where possible.
 
 use crate::error::{ParseError, ParseErrorKind};
+use crate::hex;
+use crate::json::RawString;
 use ParseErrorKind::{BadNumber, Expected, TooDeep, TrailingText, UnexpectedEnd};
-use alloc::borrow::Cow;
 
 /// Reads one JSON text from front to back. Every method that returns `Ok` leaves the cursor
 /// right behind what it read; after an `Err` the reader is of no more use.
@@ -16,6 +17,11 @@ impl<'a> Reader<'a> {
         Reader { text, at: 0 }
     }
 
+    /// A reader of the same text with its cursor at another byte position.
+    pub(crate) fn again_at(&self, at: usize) -> Reader<'a> {
+        Reader { text: self.text, at }
+    }
+
     /// The cursor's byte position.
     pub(crate) fn offset(&self) -> usize {
         self.at
@@ -26,11 +32,11 @@ impl<'a> Reader<'a> {
         self.text.len() - self.at
     }
 
-    pub(super) fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         self.text
     }
 
-    pub(super) fn set_offset(&mut self, at: usize) {
+    pub(crate) fn set_offset(&mut self, at: usize) {
         self.at = at;
     }
 
@@ -42,6 +48,12 @@ impl<'a> Reader<'a> {
 
     pub(super) fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Whether this byte stands right at the cursor.
+    #[inline]
+    pub(crate) fn at_byte(&self, byte: u8) -> bool {
+        self.byte() == Some(byte)
     }
 
     /// Skips white space and shows the byte behind it.
@@ -92,8 +104,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Inside an object whose `{` has been read: the next key and its offset, with the cursor
-    /// at its value; or `None`, with the cursor behind the `}`.
-    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<(usize, Cow<'a, str>)>, ParseError> {
+    /// at its value; or `None`, with the cursor behind the `}`. Whether the key's escapes are valid shows when it is read.
+    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<(usize, RawString<'a>)>, ParseError> {
         if self.eat(b'}') {
             return Ok(None);
         }
@@ -104,7 +116,7 @@ impl<'a> Reader<'a> {
             return self.error(Expected("a key in quotes"));
         }
         let at = self.at;
-        let key = self.string()?;
+        let key = self.raw_string()?;
         self.expect(b':', "a colon")?;
         match self.peek() {
             Some(_) => Ok(Some((at, key))),
@@ -112,21 +124,43 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`Reader::next_key`], of a key that matters to nobody: false behind the `}`.
+    fn skip_key(&mut self, first: bool) -> Result<bool, ParseError> {
+        let Some((_, key)) = self.next_key(first)? else { return Ok(false) };
+        key.check()?;
+        Ok(true)
+    }
+
     /// Reads an unsigned integer; `None`, without moving, if the value is anything else: a
     /// negative or fractional number, one with an exponent, one above `u64::MAX`, no number.
     pub(crate) fn integer(&mut self) -> Option<u64> {
-        self.peek();
-        let start = self.at;
-        let digits = self.text.as_bytes()[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let end = start + digits;
-        let leading_zero = digits > 1 && self.text.as_bytes()[start] == b'0';
-        let goes_on = matches!(self.text.as_bytes().get(end), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
-        if leading_zero || goes_on {
+        let first = self.peek()?;
+        let bytes = &self.text.as_bytes()[self.at..];
+        let mut number = 0_u64;
+        let mut digits = 0;
+        while let Some(&byte @ b'0'..=b'9') = bytes.get(digits) {
+            number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+            digits += 1;
+        }
+        let leading_zero = digits > 1 && first == b'0';
+        let goes_on = matches!(bytes.get(digits), Some(b'.' | b'e' | b'E' | b'+' | b'-'));
+        if digits == 0 || leading_zero || goes_on {
             return None;
         }
-        let number = self.text[start..end].parse().ok()?;
-        self.at = end;
+        self.at += digits;
         Some(number)
+    }
+
+    /// Reads a string of exactly `2 × N` lowercase hex characters, none of them escaped; false, without moving, if the
+    /// value is anything else.
+    #[inline]
+    pub(crate) fn hex_string<const N: usize>(&mut self, out: &mut [u8; N]) -> bool {
+        self.peek();
+        let Some(text) = self.text.as_bytes().get(self.at..self.at + 2 * N + 2) else { return false };
+        let ([b'"', hex @ ..], [b'"']) = text.split_at(2 * N + 1) else { return false };
+        let good = hex::decode_into(hex, out);
+        self.at += if good { text.len() } else { 0 };
+        good
     }
 
     /// Reads `true` or `false`; `None`, without moving, if the value is anything else.
@@ -171,7 +205,7 @@ impl<'a> Reader<'a> {
     /// bracket if there is none (false).
     fn enter(&mut self, open: &mut Nesting) -> Result<bool, ParseError> {
         let inside = match open.top() {
-            Some(true) => self.next_key(true)?.is_some(),
+            Some(true) => self.skip_key(true)?,
             _ => self.next_item(true)?,
         };
         if !inside {
@@ -184,7 +218,7 @@ impl<'a> Reader<'a> {
     /// what ends here; false once nothing is open.
     fn leave(&mut self, open: &mut Nesting) -> Result<bool, ParseError> {
         while let Some(object) = open.top() {
-            let more = if object { self.next_key(false)?.is_some() } else { self.next_item(false)? };
+            let more = if object { self.skip_key(false)? } else { self.next_item(false)? };
             if more {
                 return Ok(true);
             }

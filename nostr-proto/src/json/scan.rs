@@ -1,21 +1,32 @@
 //! Finding the end of the text in which nothing needs an escape. Strings are most of any event,
 //! so that reading, writing and hashing all take their speed from here.
 
-/// How many bytes are looked at in one step: what the compiler turns into one vector operation.
-const STEP: usize = 16;
+use super::lanes::{CHUNK, specials};
 
 /// The number of bytes before the first quote, backslash or control character.
-pub(super) fn plain_length(text: &[u8]) -> usize {
+#[inline]
+pub(crate) fn plain_length(text: &[u8]) -> usize {
     let mut length = 0;
-    for step in text.chunks_exact(STEP) {
-        // No early way out within a step: that is what allows the vector operation.
-        if step.iter().fold(false, |found, &byte| found | is_special(byte)) {
-            break;
+    while let Some(chunk) = text[length..].first_chunk() {
+        let found = specials(chunk);
+        if found != 0 {
+            return length + found.trailing_zeros() as usize;
         }
-        length += STEP;
+        length += CHUNK;
     }
-    let rest = &text[length..];
-    length + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
+    rest_plain_length(text, length)
+}
+
+/// [`plain_length`] where fewer bytes than a chunk are left behind `length` that are known to be plain.
+fn rest_plain_length(text: &[u8], length: usize) -> usize {
+    match text.last_chunk() {
+        // The last chunk begins among the bytes known already.
+        Some(chunk) => {
+            let found = specials(chunk) >> (length + CHUNK - text.len());
+            if found == 0 { text.len() } else { length + found.trailing_zeros() as usize }
+        }
+        None => text.iter().position(|&byte| is_special(byte)).unwrap_or(text.len()),
+    }
 }
 
 fn is_special(byte: u8) -> bool {

@@ -1,16 +1,40 @@
 //! Writing JSON into anything that takes text: a string, a byte counter, a hash.
 
+use super::blocks::each_special;
 use super::scan::plain_length;
+use crate::hex;
 use alloc::string::String;
+use core::ops::Range;
 
 /// Something that text can be appended to.
 pub(crate) trait Sink {
     fn put(&mut self, text: &str);
+
+    /// Appends the bytes of `text` in this range, which is one of whole characters.
+    #[inline(always)]
+    fn put_range(&mut self, text: &str, range: Range<usize>) {
+        self.put(&text[range]);
+    }
+
+    /// Appends up to 64 bytes, a multiple of 16, as lowercase hex.
+    #[inline]
+    fn put_hex(&mut self, bytes: &[u8]) {
+        self.put(hex::encode(bytes, &mut [0; hex::MAX_HEX]));
+    }
+
+    fn put_char(&mut self, character: char) {
+        self.put(character.encode_utf8(&mut [0; 4]));
+    }
 }
 
 impl Sink for String {
     fn put(&mut self, text: &str) {
         self.push_str(text);
+    }
+
+    #[inline]
+    fn put_char(&mut self, character: char) {
+        self.push(character);
     }
 }
 
@@ -22,7 +46,14 @@ impl Sink for Count {
     fn put(&mut self, text: &str) {
         self.0 += text.len();
     }
+
+    fn put_hex(&mut self, bytes: &[u8]) {
+        self.0 += 2 * bytes.len();
+    }
 }
+
+/// Up to this many bytes, a string that needs no escape is written faster if it is looked over first.
+const SHORT: usize = 128;
 
 /// What to do with control characters that have no short escape.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,57 +67,51 @@ pub(crate) enum Escapes {
 /// Writes `text` as a JSON string, quotes included.
 pub(crate) fn write_string(out: &mut impl Sink, text: &str) {
     out.put("\"");
-    write_string_body(out, text, Escapes::All);
+    if text.len() <= SHORT && plain_length(text.as_bytes()) == text.len() {
+        out.put(text);
+    } else {
+        write_string_body(out, text, Escapes::All);
+    }
     out.put("\"");
 }
 
 /// Writes `text` escaped, without quotes.
 pub(crate) fn write_string_body(out: &mut impl Sink, text: &str, escapes: Escapes) {
-    let mut rest = text;
-    loop {
-        let at = plain_length(rest.as_bytes());
-        out.put(&rest[..at]);
-        let Some(&byte) = rest.as_bytes().get(at) else { return };
-        match short_escape(byte) {
-            Some(escape) => out.put(escape),
-            None if escapes == Escapes::ShortOnly => out.put(&rest[at..=at]),
-            None => {
-                let digits = [b'0' + (byte >> 4), b"0123456789abcdef"[(byte & 15) as usize]];
-                out.put("\\u00");
-                out.put(core::str::from_utf8(&digits).expect("hex digits are ASCII"));
-            }
+    let mut done = 0;
+    each_special(text.as_bytes(), |at| {
+        if at > done {
+            out.put_range(text, done..at);
         }
-        rest = &rest[at + 1..];
-    }
+        done = at + 1;
+        match text.as_bytes()[at] {
+            b'\n' => out.put("\\n"),
+            b'"' => out.put("\\\""),
+            b'\\' => out.put("\\\\"),
+            byte => write_control(out, byte, escapes),
+        }
+    });
+    out.put(&text[done..]);
 }
 
-fn short_escape(byte: u8) -> Option<&'static str> {
-    Some(match byte {
-        b'\n' => "\\n",
-        b'"' => "\\\"",
-        b'\\' => "\\\\",
-        b'\r' => "\\r",
-        b'\t' => "\\t",
-        0x08 => "\\b",
-        0x0c => "\\f",
-        _ => return None,
-    })
+/// Writes a control character.
+fn write_control(out: &mut impl Sink, byte: u8, escapes: Escapes) {
+    match byte {
+        b'\r' => out.put("\\r"),
+        b'\t' => out.put("\\t"),
+        0x08 => out.put("\\b"),
+        0x0c => out.put("\\f"),
+        _ if escapes == Escapes::ShortOnly => out.put_char(char::from(byte)),
+        _ => {
+            let digits = [b'0' + (byte >> 4), b"0123456789abcdef"[(byte & 15) as usize]];
+            out.put("\\u00");
+            out.put(core::str::from_utf8(&digits).expect("hex digits are ASCII"));
+        }
+    }
 }
 
 /// Writes a number in decimal.
-pub(crate) fn write_integer(out: &mut impl Sink, mut number: u64) {
-    // u64::MAX has 20 digits.
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len() - 1;
-    loop {
-        digits[start] = b"0123456789"[(number % 10) as usize];
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-        start -= 1;
-    }
-    out.put(core::str::from_utf8(&digits[start..]).expect("decimal digits are ASCII"));
+pub(crate) fn write_integer(out: &mut impl Sink, number: u64) {
+    out.put(itoa::Buffer::new().format(number));
 }
 
 /// Writes items with commas between them.

@@ -1,7 +1,8 @@
 //! Client messages as JSON, without owning what goes into them.
 
+use crate::filter::write_filter;
 use crate::hex_text;
-use crate::json::{write_joined, write_string};
+use crate::json::{Count, write_string};
 use crate::{Event, Filter};
 use alloc::string::String;
 
@@ -60,8 +61,7 @@ pub fn neg_close(subscription: &str) -> String {
 }
 
 fn with_name(verb: &str, subscription: &str) -> String {
-    let mut out = String::from(verb);
-    write_string(&mut out, subscription);
+    let mut out = begin(verb, subscription);
     out.push(']');
     out
 }
@@ -83,10 +83,23 @@ fn with_event(verb: &str, event: &Event) -> String {
 }
 
 fn with_filters<'f>(verb: &str, subscription: &str, filters: impl IntoIterator<Item = &'f Filter>) -> String {
-    let mut out = String::from(verb);
-    write_string(&mut out, subscription);
-    out.push(',');
-    write_joined(&mut out, filters, |out, filter| filter.write_json(out));
+    let mut out = begin(verb, subscription);
+    for filter in filters {
+        let mut size = Count::default();
+        write_filter(filter, &mut size);
+        // The separator, and the end of the message.
+        out.reserve(size.0 + 2);
+        out.push(',');
+        write_filter(filter, &mut out);
+    }
     out.push(']');
+    out
+}
+
+/// A message's beginning, with room for its end. Few names need an escape, and those that do cost one more allocation.
+fn begin(verb: &str, subscription: &str) -> String {
+    let mut out = String::with_capacity(verb.len() + subscription.len() + 3);
+    out.push_str(verb);
+    write_string(&mut out, subscription);
     out
 }

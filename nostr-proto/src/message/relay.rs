@@ -321,6 +321,7 @@ fn count<'a>(elements: &mut Elements<'a>) -> Result<RelayMessage<'a>, ParseError
     if count.is_none() && elements.reader.eat(b'{') {
         let mut first = true;
         while let Some((_, key)) = elements.reader.next_key(first)? {
+            let key = key.into_text()?;
             first = false;
             let value = elements.reader.peek();
             match &*key {

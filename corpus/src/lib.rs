@@ -4,6 +4,10 @@
 //! with hundreds of entries, reposts and zap receipts that carry JSON inside JSON, drafts, articles. Every event is
 //! really signed. Same seed, same bytes.
 
+#![allow(clippy::panic, reason = "this crate makes test data: a broken rule ends the test")]
+
+mod classes;
+mod frames;
 pub mod rng;
 mod shapes;
 
@@ -12,6 +16,8 @@ use std::path::PathBuf;
 
 use nostr_proto::{Event, Keys};
 
+pub use classes::Class;
+pub use frames::Layout;
 pub use rng::Rng;
 pub use shapes::Shape;
 
@@ -32,6 +38,11 @@ impl Mix {
     /// The kinds and sizes of the shared corpus: 1.1 KB in the mean, written by 50 authors who replace their own events.
     pub fn like_shared() -> Self {
         Self { authors: 50, weights: Shape::WEIGHTS.to_vec(), distinct: false }
+    }
+
+    /// Nothing but this shape, none of which replaces another.
+    pub fn only(shape: Shape) -> Self {
+        Self { authors: 50, weights: vec![(shape, 1)], distinct: true }
     }
 
     /// The same kinds with more contact lists among them, 1.6 KB in the mean, none of which replaces another.

@@ -1,6 +1,6 @@
 //! Words to fill events with: several scripts, emoji, and everything that JSON has to escape.
 
-use super::super::Rng;
+use crate::Rng;
 
 const WORDS: [&str; 48] = [
     "relay",
@@ -98,8 +98,8 @@ pub(super) fn paragraphs(rng: &mut Rng, count: usize) -> String {
     paragraphs.join("\n\n")
 }
 
-/// An article in Markdown, with each character that JSON must escape and some that it must not.
-pub(super) fn article(rng: &mut Rng) -> String {
+/// An article in Markdown, of so many sections of some 300 bytes, with each character that JSON must escape and some that it must not.
+pub(super) fn article(rng: &mut Rng, sections: usize) -> String {
     let odd = [
         "\ttabbed\r\n",
         "C:\\path\\to",
@@ -111,7 +111,7 @@ pub(super) fn article(rng: &mut Rng) -> String {
         "\u{10ffff}",
     ];
     let mut text = format!("# {}\n\n", plain(rng, 5));
-    for _ in 0..rng.between(4, 30) {
+    for _ in 0..sections {
         text += &paragraphs(rng, 1);
         if rng.one_in(2) {
             text += *rng.pick(&odd);
@@ -119,6 +119,19 @@ pub(super) fn article(rng: &mut Rng) -> String {
         if rng.one_in(3) {
             text += &format!("\n\n- *{}*\n- `{}`\n\n```\nlet x = \"{}\";\n```\n", word(rng), rng.hex(12), word(rng));
         }
+    }
+    text
+}
+
+/// About so many bytes in which every few characters need an escape: quotes, backslashes, line ends, control characters.
+pub(super) fn escapes(rng: &mut Rng, bytes: usize) -> String {
+    const PIECES: [&str; 12] =
+        ["\"", "\\", "\n", "\\n", "\\\"", "\r\n", "\t", "\"\"", "\\\\", "\u{1}", "\\d+\\s*", "\"\\u0022\""];
+    let mut text = String::new();
+    while text.len() < bytes {
+        text += *rng.pick(&PIECES);
+        let len = rng.below(8);
+        text += &rng.text(b"abcdefghij klmnop,:[]{}", len);
     }
     text
 }

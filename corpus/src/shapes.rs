@@ -41,6 +41,13 @@ pub enum Shape {
     LiveChat,
     /// Kind 10000: a mute list, replaceable.
     MuteList,
+    /// Kind 3: a contact list of exactly 1,000 entries, some 80 KB. Not in [`Shape::WEIGHTS`].
+    Follows,
+    /// Kind 30023: an article of 3 to 40 KB. Not in [`Shape::WEIGHTS`].
+    LongArticle,
+    /// Kind 1: 300 bytes to 30 KB of which every few need an escape: code, or JSON in JSON in JSON.
+    /// Not in [`Shape::WEIGHTS`].
+    Escapes,
 }
 
 impl Shape {
@@ -66,18 +73,18 @@ impl Shape {
 
     fn kind(self) -> Kind {
         Kind::new(match self {
-            Self::Note => 1,
+            Self::Note | Self::Escapes => 1,
             Self::Profile => 0,
             Self::Reaction => 7,
             Self::Deletion => 5,
-            Self::Contacts => 3,
+            Self::Contacts | Self::Follows => 3,
             Self::Draft => 31234,
             Self::Goal => 9041,
             Self::RelayList => 10002,
             Self::Zap => 9735,
             Self::JobResult => 6300,
             Self::Repost => 6,
-            Self::Article => 30023,
+            Self::Article | Self::LongArticle => 30023,
             Self::AppData => 30078,
             Self::Ephemeral => 22456,
             Self::LiveChat => 1311,
@@ -86,7 +93,7 @@ impl Shape {
     }
 
     fn is_replaceable(self) -> bool {
-        matches!(self, Self::Profile | Self::Contacts | Self::RelayList | Self::MuteList)
+        matches!(self, Self::Profile | Self::Contacts | Self::Follows | Self::RelayList | Self::MuteList)
     }
 }
 
@@ -155,17 +162,16 @@ impl Generator {
             Shape::Reaction => reaction(rng),
             Shape::Deletion => deletion(rng, author),
             Shape::Contacts => contacts(rng),
+            Shape::Follows => (String::new(), (0..1_000).map(|_| contact(rng)).collect()),
             Shape::Draft => (base64(rng, 1_025), vec![self.identifier(6), tag(["k", "1"])]),
             Shape::Goal => goal(rng),
             Shape::RelayList => (String::new(), relay_tags(rng, "r", 3)),
             Shape::Zap => self.zap(),
             Shape::JobResult => job_result(rng),
             Shape::Repost => self.repost(),
-            Shape::Article => {
-                let article = words::article(rng);
-                let title = words::sentence(rng, 6);
-                (article, vec![self.identifier(12), tag(["title", &title]), tag(["t", "nostr"])])
-            }
+            Shape::Article => self.article(4, 30),
+            Shape::LongArticle => self.article(12, 150),
+            Shape::Escapes => (self.escapes(), Vec::new()),
             Shape::AppData => (base64(rng, 648), vec![self.identifier(3), tag(["t", "perm"])]),
             Shape::Ephemeral => {
                 let sealed = format!("{}?iv={}==", base64(rng, 24), base64(rng, 22));
@@ -188,10 +194,39 @@ impl Generator {
         tag(["d", &format!("document-{n}")])
     }
 
+    fn article(&mut self, fewest: usize, most: usize) -> (String, Vec<Vec<String>>) {
+        let rng = &mut self.rng;
+        let sections = rng.between(fewest, most);
+        let article = words::article(rng, sections);
+        let title = words::sentence(rng, 6);
+        (article, vec![self.identifier(12), tag(["title", &title]), tag(["t", "nostr"])])
+    }
+
+    /// Half of them text, half an event whose content is an event whose content is such text.
+    fn escapes(&mut self) -> String {
+        let scale = 300 << self.rng.below(6);
+        let bytes = self.rng.between(scale, 2 * scale);
+        if self.rng.one_in(2) {
+            return words::escapes(&mut self.rng, bytes);
+        }
+        let mut content = words::escapes(&mut self.rng, bytes / 6);
+        for _ in 0..2 {
+            content = self.note_of(content, Vec::new()).to_json();
+        }
+        content
+    }
+
+    /// A note by one of the authors, for another event to carry.
+    fn note_of(&mut self, content: String, tags: Vec<Vec<String>>) -> Event {
+        let keys = self.rng.pick(&self.authors).clone();
+        sign(&mut self.rng, &keys, Shape::Note.kind(), content, tags, EPOCH + self.made / 2)
+    }
+
     fn repost(&mut self) -> (String, Vec<Vec<String>>) {
-        let Some(note) = &self.last_note else {
-            return note(&mut self.rng);
-        };
+        let note = self.last_note.clone().unwrap_or_else(|| {
+            let (content, tags) = note(&mut self.rng);
+            self.note_of(content, tags)
+        });
         let (id, author) = (note.id().to_string(), note.pubkey().to_string());
         (note.to_json(), vec![tag(["e", &id, "", "root"]), tag(["p", &author])])
     }
@@ -303,18 +338,21 @@ fn contacts(rng: &mut Rng) -> (String, Vec<Vec<String>>) {
         6..=8 => rng.between(100, 400),
         _ => rng.between(400, 800),
     };
-    let entry = |rng: &mut Rng| match rng.below(20) {
-        0 => tag(["p", &rng.hex(64), &words::relay(rng), words::word(rng)]),
-        1 | 2 => tag(["p", &rng.hex(64), &words::relay(rng)]),
-        _ => tag(["p", &rng.hex(64)]),
-    };
-    let tags = (0..entries).map(|_| entry(rng)).collect();
+    let tags = (0..entries).map(|_| contact(rng)).collect();
     if rng.one_in(2) {
         return (String::new(), tags);
     }
     let relays: Vec<String> =
         (0..rng.between(1, 12)).map(|_| format!(r#""{}":{{"read":true,"write":true}}"#, words::relay(rng))).collect();
     (format!("{{{}}}", relays.join(",")), tags)
+}
+
+fn contact(rng: &mut Rng) -> Vec<String> {
+    match rng.below(20) {
+        0 => tag(["p", &rng.hex(64), &words::relay(rng), words::word(rng)]),
+        1 | 2 => tag(["p", &rng.hex(64), &words::relay(rng)]),
+        _ => tag(["p", &rng.hex(64)]),
+    }
 }
 
 fn goal(rng: &mut Rng) -> (String, Vec<Vec<String>>) {
