@@ -17,6 +17,9 @@ fn main() -> io::Result<()> {
     write("head_scan_agrees", &head_seeds(&events))?;
     write("client_message", &client_seeds(&events))?;
     write("relay_url", &url_seeds())?;
+    write("nip11", &info_seeds())?;
+    write("nip77", &negentropy_seeds(&events))?;
+    write("count_hll", &hll_seeds())?;
     write("core_inputs", &core_seeds())
 }
 
@@ -148,6 +151,63 @@ fn url_seeds() -> Vec<Vec<u8>> {
         "wss://user:pass@relay.example.com/#x",
         "relay.example.com",
     ])
+}
+
+fn info_seeds() -> Vec<Vec<u8>> {
+    let key = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    bytes([
+        r#"{"name":"a relay","description":"for \"us\"\n","supported_nips":[1,11,"42",77.0],"software":"https://x.example","version":"1"}"#
+            .to_owned(),
+        format!(r#"{{"pubkey":"{key}","self":"{key}","contact":"mailto:a@b.example","banner":"","icon":null}}"#),
+        r#"{"limitation":{"max_message_length":65536,"max_subscriptions":20,"max_filters":10,"max_limit":500,"max_subid_length":64,
+            "max_event_tags":2000,"max_content_length":8196,"min_pow_difficulty":0,"auth_required":false,"payment_required":true,
+            "restricted_writes":true,"created_at_lower_limit":31536000,"created_at_upper_limit":3,"default_limit":100}}"#
+            .to_owned(),
+        r#"{"limitation":{"max_subscriptions":0,"max_limit":-1,"max_filters":"10","max_message_length":1e6,"auth_required":"no"}}"#
+            .to_owned(),
+        r#"{"payments_url":"https://x.example/pay","fees":{"admission":[{"amount":1000000,"unit":"msats"}],
+            "subscription":[{"amount":5000,"unit":"sats","period":2592000}],"publication":[{"kinds":[4],"amount":100}]}}"#
+            .to_owned(),
+        r#"{"retention":[{"kinds":[0,1,[5,7],[40,49]],"time":3600},{"time":0},{"kinds":[[30000,39999]],"count":1000}]}"#.to_owned(),
+        r#"{"relay_countries":["CA","US"],"language_tags":["en","*"],"tags":["sfw-only"],"posting_policy":"p","privacy_policy":"q"}"#
+            .to_owned(),
+        r#"{"name":"x","name":5,"unknown":{"name":[[["deep"]]]},"terms_of_service":"t"}"#.to_owned(),
+        "[]".to_owned(),
+    ])
+}
+
+fn negentropy_seeds(events: &[String]) -> Vec<Vec<u8>> {
+    let author = field(&events[0], "pubkey");
+    bytes([
+        r#"["NEG-OPEN","n1",{"kinds":[1]},"6100000200"]"#.to_owned(),
+        format!(r#"["NEG-OPEN","n2",{{"authors":["{author}"],"since":1741300000}},"61"]"#),
+        r#"["NEG-MSG","n1","6181a2b8A4be9f21"]"#.to_owned(),
+        r#"["NEG-MSG","",""]"#.to_owned(),
+        r#"["NEG-CLOSE","n1"]"#.to_owned(),
+        r#"["NEG-ERR","n1","blocked: this query is too big",500000]"#.to_owned(),
+        r#" [ "NEG-ERR" , "n1" , "Closed:you took too long", {} ] "#.to_owned(),
+        r#"["NEG-MSG","n\u0031","616"]"#.to_owned(),
+    ])
+}
+
+/// Registers of nobody, of a few, of many, and at their ends; with keys of all sorts.
+fn hll_seeds() -> Vec<Vec<u8>> {
+    let mut rng = Rng::new(45);
+    let seed = |(offset, highest, keys): (u8, usize, usize)| {
+        let mut seed = vec![offset];
+        for _ in 0..512 {
+            let register = if rng.one_in(3) { 0 } else { byte(&mut rng, highest + 1) };
+            seed.push(register);
+        }
+        for key in 0..keys {
+            // Every other key has zeros behind its register, up to the end.
+            let zeros = if key % 2 == 0 { 0 } else { rng.below(24) };
+            seed.extend((0..32 - zeros).map(|_| byte(&mut rng, 256)));
+            seed.extend(vec![0; zeros]);
+        }
+        seed
+    };
+    [(0, 0, 4), (15, 0, 0), (7, 9, 6), (3, 255, 2), (12, 60, 8), (1, 1, 1)].into_iter().map(seed).collect()
 }
 
 /// Three relays, two subscriptions and open connections, and then whatever comes.

@@ -2,7 +2,8 @@
 
 use nostr_proto::{Event, Filter};
 
-use crate::oracle;
+use crate::agree::assert_agrees;
+use crate::{naive, oracle};
 
 /// A filter keeps its meaning on its way through JSON, and matches what a naive reading of it matches.
 ///
@@ -10,7 +11,9 @@ use crate::oracle;
 pub fn filter(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (filter_text, event_text) = text.split_once('\n').unwrap_or((text, ""));
-    let Ok(filter) = Filter::from_json(filter_text) else { return };
+    let filter = Filter::from_json(filter_text);
+    assert_agrees(filter_text, &filter.as_ref().map(Filter::to_json).map_err(Clone::clone), naive::filter);
+    let Ok(filter) = filter else { return };
     let json = filter.to_json();
     let again = Filter::from_json(&json).expect("our own encoding of a filter that was accepted is accepted");
     assert_eq!(again, filter, "a filter changed on its way through JSON");

@@ -16,4 +16,25 @@ pub fn relay_url(data: &[u8]) {
     assert_eq!(url.host(), url.host().to_ascii_lowercase(), "{canonical} has capitals in its host");
     assert!(!url.host().ends_with('.'), "{canonical} has a dot after its host");
     assert_eq!(url.to_string(), canonical);
+    assert_aliases(&url);
+}
+
+/// Other spellings of the same URL are the same relay, as far as they are short enough; another path is another.
+fn assert_aliases(url: &RelayUrl) {
+    let scheme = if url.is_secure() { "wss" } else { "ws" };
+    let (authority, rest) = (url.authority(), url.path_and_query());
+    let host = authority.strip_suffix(&format!(":{}", url.port())).unwrap_or(authority);
+    for alias in [
+        format!("{}://{}{rest}", scheme.to_uppercase(), authority.to_uppercase()),
+        format!("{scheme}://{host}:{}{rest}", url.port()),
+        format!("{scheme}://{host}:0{}{rest}", url.port()),
+        format!(" {scheme}:\\\\{authority}/.{rest}\n"),
+        format!("{scheme}://:@{authority}{rest}"),
+    ] {
+        if alias.len() <= limits::MAX_URL_BYTES {
+            assert_eq!(RelayUrl::parse(&alias).as_ref(), Ok(url), "{alias:?} is another spelling");
+        }
+    }
+    let other = format!("{scheme}://{authority}/another{rest}");
+    assert_ne!(RelayUrl::parse(&other).as_ref(), Ok(url), "{other} is another relay");
 }

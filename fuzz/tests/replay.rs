@@ -67,6 +67,21 @@ fn head_scan_agrees() {
 }
 
 #[test]
+fn count_hll() {
+    replay("count_hll", MUTATIONS);
+}
+
+#[test]
+fn nip11() {
+    replay("nip11", MUTATIONS);
+}
+
+#[test]
+fn nip77() {
+    replay("nip77", MUTATIONS);
+}
+
+#[test]
 fn relay_frame() {
     replay("relay_frame", MUTATIONS);
 }
@@ -86,16 +101,23 @@ fn every_target_is_replayed_and_has_a_binary() {
     }
 }
 
+/// A message in one direction or the other.
+fn is_message(text: &str) -> bool {
+    nostr_proto::ClientMessage::from_json(text).is_ok() || nostr_proto::RelayMessage::parse(text).is_ok()
+}
+
 /// A target whose seeds are all refused at once tests nothing: most of them must be what the target is about.
 #[test]
 fn most_seeds_are_valid() {
     let text = |seed: &Vec<u8>| String::from_utf8(seed.clone()).unwrap_or_default();
     type IsValid = fn(&str) -> bool;
-    let valid: [(&str, IsValid); 6] = [
+    let valid: [(&str, IsValid); 8] = [
         ("client_message", |s| nostr_proto::ClientMessage::from_json(s).is_ok()),
         ("event", |s| nostr_proto::Event::from_json(s).is_ok()),
         ("filter", |s| nostr_proto::Filter::from_json(s.lines().next().unwrap_or_default()).is_ok()),
         ("head_scan_agrees", |s| nostr_proto::scan_head(s).is_some()),
+        ("nip11", |s| nostr_proto::RelayInfo::from_json(s).is_ok_and(|info| info != nostr_proto::RelayInfo::default())),
+        ("nip77", |s| s.contains("NEG-") && is_message(s)),
         ("relay_frame", |s| nostr_proto::RelayMessage::parse(s).is_ok()),
         ("relay_url", |s| nostr_proto::RelayUrl::parse(s).is_ok()),
     ];

@@ -3,9 +3,10 @@
 //! The texts are valid ones in any spelling, the same with a few bytes changed, and the same with a value changed so that
 //! they stay JSON.
 
+use crate::change::{Change, change};
 use crate::naive;
 use crate::support::{Choices, HEX64, Liberties, edits, fields, mutated, spell, spell_event, string};
-use crate::tree::{Change, Reading, Tree, change};
+use crate::tree::{Reading, Tree};
 use nostr_proto::{ClientMessage, Event, Filter, ParseError, RelayMessage};
 use proptest::collection::vec;
 use proptest::prelude::*;

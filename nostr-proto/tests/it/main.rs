@@ -5,6 +5,7 @@
 
 mod bad;
 mod bad_events;
+mod change;
 mod corpus;
 mod differential;
 mod events;

@@ -1,5 +1,6 @@
 //! The rules for events, filters and messages, written down once more over document trees: what is accepted, and what it
-//! says, as JSON in one normal form. Slow and plain on purpose; shares no code with the crate.
+//! says, as JSON in one normal form. Slow and plain on purpose; shares no code with the crate. The fuzz targets include
+//! this file, and `tree.rs`.
 
 use crate::tree::Tree;
 use serde_json::{Map, Value, json};

@@ -202,6 +202,23 @@ proptest! {
         }
     }
 
+    /// What is hashed is the nonce that the event gets, also where a step carries over many digits.
+    #[test]
+    fn lanes_find_what_the_naive_miner_finds(
+        start in prop_oneof![Just(999_999_999_999_999_u64), 0..10_u64.pow(15)],
+        stride in prop_oneof![1..20_u64, 1..10_u64.pow(15), Just(999_999_999_999_999)],
+        text in string(),
+    ) {
+        const TARGET: u8 = 4;
+        let mut lane = Miner::new(template(&text), author(), TARGET).lane(start, NonZeroU64::new(stride).unwrap());
+        let nonces = (0..).map(|step| 10_u64.pow(18) + start + step * stride);
+        let good = nonces.filter(|&nonce| naive_difficulty(&naive_id(&template(&text), TARGET, nonce)) >= TARGET.into());
+        for nonce in good.take(3) {
+            let found = mine(&mut lane, 7);
+            prop_assert_eq!(found.id().to_string(), naive_id(&template(&text), TARGET, nonce));
+        }
+    }
+
     #[test]
     fn difficulty_counts_bits(zeros in 0_usize..32, bytes in vec(any::<u8>(), 32)) {
         let mut bytes: [u8; 32] = bytes.try_into().unwrap();

@@ -1,0 +1,3 @@
+//! `count_hll` for libFuzzer.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nostr_pool_fuzz::count_hll(data));

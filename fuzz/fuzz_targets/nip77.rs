@@ -1,0 +1,3 @@
+//! `nip77` for libFuzzer.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nostr_pool_fuzz::nip77(data));
