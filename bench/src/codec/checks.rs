@@ -4,7 +4,7 @@ use std::error::Error;
 use std::hint::black_box;
 
 use nostr_pool_corpus::{Class, Layout, Rng};
-use nostr_proto::{Event, Filter, HashedEvent, Kind, PublicKey, RelayMessage, Timestamp, verify};
+use nostr_proto::{Event, Filter, HashedEvent, Kind, PublicKey, RelayMessage, Timestamp, Verifier, verify};
 
 use super::options::Options;
 use super::race::{self, Contender, Heat};
@@ -33,20 +33,22 @@ pub(super) fn run(options: &Options) -> Result<Vec<Goal>, Box<dyn Error>> {
         options.rounds
     );
     println!(
-        "{}{:>22}{:>12}{:>12}{:>12}{:>12}{:>22}",
+        "{}{:>22}{:>12}{:>12}{:>12}{:>12}{:>12}{:>22}",
         table::set_heads(&["class", "layout"]),
         "all three",
         "parse",
         "check id",
         "match",
         "verify",
+        "known key",
         "% of verify"
     );
     let mut goal = Goal::new("checks: % of a Schnorr verification, 500-byte note", Bound::AtMost(5.0));
     for times in &times {
         let share = times.ratio(ALL, "verify").map(|ratio| ratio.times(100.0));
         let verdict = share.map_or("", |share| goal.note(&times.labels, share.median));
-        let parts = ["parse", "check id", "match", "verify"].map(|name| table::median(times.nanos(name))).concat();
+        let parts =
+            ["parse", "check id", "match", "verify", KNOWN].map(|name| table::median(times.nanos(name))).concat();
         println!(
             "{}{}{parts}{} {verdict}",
             table::set_columns(times),
@@ -59,6 +61,9 @@ pub(super) fn run(options: &Options) -> Result<Vec<Goal>, Box<dyn Error>> {
 }
 
 const ALL: &str = "parse, check id, match";
+
+/// Verifying by one that has met all authors.
+const KNOWN: &str = "verify, known key";
 
 /// The notes of a hundred authors, those of the set among them, since a while ago.
 fn filter(seed: u64, notes: &[Event]) -> Filter {
@@ -73,6 +78,8 @@ fn heat<'a>(layout: Layout, notes: &'a [Event], filter: &'a Filter) -> Result<He
     let hashed: Vec<HashedEvent> = notes.iter().cloned().map(Event::check_id).collect::<Result<_, _>>()?;
     let bytes = frames.iter().map(String::len).sum();
     let all = frames.clone();
+    let again = hashed.clone();
+    let mut verifier = Verifier::new();
     let contenders = vec![
         Contender::new(ALL, move || {
             for frame in &all {
@@ -97,6 +104,11 @@ fn heat<'a>(layout: Layout, notes: &'a [Event], filter: &'a Filter) -> Result<He
         Contender::new("verify", move || {
             for event in &hashed {
                 assert!(black_box(verify(black_box(event))).is_ok(), "a good signature");
+            }
+        }),
+        Contender::new(KNOWN, move || {
+            for outcome in verifier.verify_batch(&again) {
+                assert!(black_box(outcome).is_ok(), "a good signature");
             }
         }),
     ];

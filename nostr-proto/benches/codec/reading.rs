@@ -1,10 +1,11 @@
 //! From a frame to an event that is proven.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use divan::Bencher;
 use nostr_pool_corpus::{Class, Rng};
-use nostr_proto::{Event, EventId, Head, RelayMessage, scan_head, verify};
+use nostr_proto::{Event, EventId, Head, RelayMessage, Verifier, scan_head, verify};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -58,6 +59,16 @@ fn id(bencher: Bencher<'_, '_>, class: &Class) {
 fn id_sha_256_alone(bencher: Bencher<'_, '_>, class: &Class) {
     let texts: Vec<String> = events(*class).iter().map(canonical).collect();
     over_texts(bencher, &texts, |text| Sha256::digest(text));
+}
+
+/// The signature over an id, by a verifier that has met the author.
+#[divan::bench]
+fn verify_signature_of_known_key(bencher: Bencher<'_, '_>) {
+    let notes = events(Class::Note);
+    let hashed: Vec<_> = notes.into_iter().take(200).map(|event| event.check_id().unwrap()).collect();
+    let verifier = RefCell::new(Verifier::new());
+    let bytes = hashed.iter().map(|event| event.size()).sum();
+    passes(bencher, &hashed, bytes, |event| verifier.borrow_mut().verify(event).unwrap());
 }
 
 /// The signature over an id. Faster with the feature `std`.
