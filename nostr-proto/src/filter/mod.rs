@@ -137,8 +137,8 @@ impl Filter {
         self
     }
 
-    /// Parses one filter object. Unknown fields are ignored. While parsing, the filter takes up to
-    /// 16 times the memory of its text: where that is a list of empty strings.
+    /// Parses one filter object. Unknown fields are ignored. While a list grows, the filter takes up to
+    /// 24 times the memory of its text: where that is a list of empty strings.
     ///
     /// # Errors
     ///
