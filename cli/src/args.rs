@@ -259,12 +259,13 @@ Examples:
   nostr-pool keygen --output ~/.nostr-key
   nostr-pool publish --relay wss://a.example --content 'hello' --key-file ~/.nostr-key
 
-The file has the permissions 0600 (on Unix) and holds the nsec. One that is there already is
-never overwritten.
+The file has the permissions 0600 (on Unix, less what the umask forbids) and holds the nsec. One
+that is there already is never overwritten. It is written before anything is printed: if stdout
+can't be written then, the file stays.
 
 The object of --json: npub, public_key; nsec, secret_key, or with --output: output (the path).
 
 Exit codes:
     0  there is a new key (or the reader of stdout went away)
-    1  no randomness could be had, or the file not be written
+    1  no randomness could be had, or the file or stdout not be written
    64  an argument is at fault: the file is there already, or its folder is not";

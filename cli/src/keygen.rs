@@ -83,7 +83,7 @@ fn save(keys: &Keys, path: &Path) -> Result<(), Stop> {
     };
     let name = format!("--output {}", secrets::without_hex(&shown));
     let mut file = create(path).map_err(|e| Stop::usage(format!("{name}: {}", fault(&e))))?;
-    // Told only once it would outlive a power cut.
+    // Told only once the key itself is on the disk.
     let written = writeln!(file, "{}", keys.secret_key().to_nsec()).and_then(|()| file.sync_all());
     written.map_err(|e| {
         drop(file);

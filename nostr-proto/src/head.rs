@@ -6,8 +6,9 @@ use crate::json::{nested_end, plain_length, string_end};
 use crate::{EventId, Signature};
 use memchr::memchr;
 
-/// What a frame's head says.
+/// What a frame's head says. Of EVENT alone: all other messages are short, and the parser is the quick way to read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Head<'a> {
     /// The frame is an EVENT for this subscription with this event id.
     Event {

@@ -17,7 +17,8 @@
 //! # Frames
 //!
 //! Whatever comes from a relay passes through [`scan_head`], which recognises known ids without
-//! parsing, and [`RelayMessage::parse`], which is strict about events and lenient around them.
+//! parsing, and [`RelayMessage::parse`], which is strict about events and lenient around them. [`scan_signature`] tells
+//! whether a copy of a known event brings another signature.
 //! Every bound stands in [`limits`]; input beyond it is refused with an error that names the byte.
 //!
 //! ```
@@ -55,7 +56,8 @@
 //! | `e`, `p`, `a` tags | [`Tags::event_refs`], [`Tags::pubkey_refs`], [`Tags::address_refs`] |
 //! | `d` tag, `kind:pubkey:d` | [`Event::identifier`], [`Address`], [`Event::address`] |
 //! | serialisation for the id | [`Event::compute_id`], [`Event::check_id`] |
-//! | signing, verifying | [`Keys::sign`], [`verify`] |
+//! | signing | [`Keys::sign`] |
+//! | verifying | [`verify`] and the [`Proof`] it gives; for many events, on as many threads as you like, [`Verifier`] |
 //! | filter | [`Filter`], [`Filter::matches`] |
 //! | client to relay: EVENT, REQ, CLOSE | [`ClientMessage`], or without owning anything [`encode`] |
 //! | relay to client: EVENT, OK, EOSE, CLOSED, NOTICE | [`RelayMessage`] |
@@ -64,6 +66,7 @@
 //!
 //! | NIP | what | here |
 //! |---|---|---|
+//! | 02 | follow lists: `p` tags with a petname | [`PubkeyRef`], [`EventTemplate`] |
 //! | 10 | threads: markers of `e` tags | [`EventRef`], [`Marker`] |
 //! | 11 | relay information document | [`RelayInfo`], [`Limitation`], [`Fees`], [`Fee`], [`Retention`] |
 //! | 13 | proof of work | [`EventId::difficulty`], [`Event::check_pow`], [`Tags::pow_nonce`], [`Miner`] |
@@ -79,6 +82,13 @@
 //! | 67 | EOSE hints | [`EoseHints`] |
 //! | 70 | protected events | [`Event::is_protected`], [`EventTemplate::protected`] |
 //! | 77 | negentropy: the messages alone | [`ClientMessage::NegOpen`], [`RelayMessage::NegMsg`], [`encode::neg_msg`] |
+//!
+//! # Features
+//!
+//! `std` (off by default; the crate is `no_std` either way): signatures are checked with one context per thread instead of
+//! a new one each time, which is about 8 % faster. Turn it on wherever there is a standard library.
+//!
+//! # Serde
 //!
 //! Public types that have a form in JSON serialise to it with serde. That is for documents of one's own: the wire path
 //! has its own, faster and stricter reader.

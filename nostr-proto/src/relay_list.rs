@@ -122,14 +122,12 @@ impl RelayList {
     pub fn from_tags(tags: Tags<'_>) -> RelayList {
         let mut list = RelayList::new();
         for tag in tags.named("r") {
-            let full = list.entries.len() == MAX_RELAY_LIST;
-            let url = tag.value().filter(|_| !full).and_then(|url| RelayUrl::parse(url).ok());
-            match (url, RelayUse::from_marker(tag.get(2).unwrap_or(""))) {
-                (Some(url), Some(usage)) => {
-                    list.insert(url, usage);
-                }
-                _ => list.skipped += 1,
-            }
+            let url = tag.value().and_then(|url| RelayUrl::parse(url).ok());
+            let taken = match (url, RelayUse::from_marker(tag.get(2).unwrap_or(""))) {
+                (Some(url), Some(usage)) => list.insert(url, usage),
+                _ => false,
+            };
+            list.skipped += usize::from(!taken);
         }
         list
     }
@@ -177,7 +175,8 @@ impl RelayList {
     }
 
     /// How many `r` tags of the event were left out: those whose URL is no relay's, those whose marker is neither
-    /// `read` nor `write`, and all behind the one that filled the list. A repeated relay is not left out but merged.
+    /// `read` nor `write`, and new relays behind the one that filled the list. A repeated relay is not left out but
+    /// merged.
     #[must_use]
     pub fn skipped(&self) -> usize {
         self.skipped

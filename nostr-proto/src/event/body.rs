@@ -43,9 +43,8 @@ impl Text {
     }
 
     pub(super) fn from_parts_in(form: Form, tags: &[Vec<String>], content: &str) -> Text {
-        // Three bytes around each value and each tag in plain form, and one to four before each in sized form.
-        let bytes = tags.iter().flatten().map(|value| value.len() + 4).sum::<usize>() + 3 * tags.len();
-        let mut text = String::with_capacity(2 + bytes + content.len());
+        let bytes = tags::encoded_bytes(form, tags);
+        let mut text = String::with_capacity(bytes + content.len());
         let mut writer = TagsWriter::new(form, &mut text);
         for tag in tags {
             writer.begin_tag();
@@ -56,6 +55,7 @@ impl Text {
             writer.end_tag();
         }
         writer.finish();
+        debug_assert_eq!(text.len(), bytes, "the exact size");
         let tags_end = text.len();
         text.push_str(content);
         Text::new(text, (form, tags.len(), tags_end), tags::is_plain(content))

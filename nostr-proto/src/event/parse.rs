@@ -112,6 +112,12 @@ impl<'a> Fields<'a> {
     /// Reads the value of one field, whose key stands at `at`.
     #[inline]
     fn read(&mut self, key: Key, at: usize, reader: &mut Reader<'a>) -> Result<(), ParseError> {
+        let bit = 1 << key as u8;
+        if self.seen & bit != 0 {
+            let (part, field) = (Part::Event, key.name().into());
+            return Err(ParseError::new(at, DuplicateField { part, field }));
+        }
+        self.seen |= bit;
         match key {
             Key::Id => read_hex(reader, key, "64 lowercase hex characters", &mut self.id)?,
             Key::Pubkey => read_hex(reader, key, "64 lowercase hex characters", &mut self.pubkey)?,
@@ -135,12 +141,6 @@ impl<'a> Fields<'a> {
                 self.content = reader.raw_string()?;
             }
         }
-        let bit = 1 << key as u8;
-        if self.seen & bit != 0 {
-            let (part, field) = (Part::Event, key.name().into());
-            return Err(ParseError::new(at, DuplicateField { part, field }));
-        }
-        self.seen |= bit;
         Ok(())
     }
 

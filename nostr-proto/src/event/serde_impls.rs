@@ -54,6 +54,7 @@ struct Fields {
     sig: Signature,
 }
 
+/// Asks for the same fields as [`Event::from_json`], and leaves size, nesting and repeated keys to the format.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Event, D::Error> {
         let fields = Fields::deserialize(deserializer)?;

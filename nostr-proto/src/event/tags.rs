@@ -8,6 +8,7 @@
 
 use crate::json::plain_length;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
@@ -79,6 +80,20 @@ impl<'o> TagsWriter<'o> {
 /// Whether a string of a tag can stand in plain form.
 pub(super) fn is_plain(value: &str) -> bool {
     plain_length(value.as_bytes()) == value.len()
+}
+
+/// The bytes that tags take in this form.
+pub(super) fn encoded_bytes(form: Form, tags: &[Vec<String>]) -> usize {
+    let values = tags.iter().flatten().map(String::len);
+    match form {
+        // Quotes around each value, brackets around each tag and all of them, and commas between.
+        Form::Plain => {
+            let commas =
+                tags.iter().map(|tag| tag.len().saturating_sub(1)).sum::<usize>() + tags.len().saturating_sub(1);
+            values.map(|length| length + 2).sum::<usize>() + 2 * tags.len() + 2 + commas
+        }
+        Form::Sized => values.map(sized_bytes).sum::<usize>() + tags.len(),
+    }
 }
 
 /// The bytes that a value of this length takes in sized form.
@@ -315,7 +330,6 @@ impl<'a> Iterator for TagValues<'a> {
 mod tests {
     use super::super::body::Text;
     use super::*;
-    use alloc::vec::Vec;
     use proptest::collection::vec;
     use proptest::prelude::*;
 

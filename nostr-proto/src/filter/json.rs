@@ -2,7 +2,7 @@
 
 use super::{Filter, SortedSet};
 use crate::error::{ParseError, ParseErrorKind, Part};
-use crate::json::{Reader, Sink, write_integer, write_joined, write_string};
+use crate::json::{Escapes, Reader, Sink, write_integer, write_joined, write_string, write_string_body};
 use crate::limits::{MAX_DEPTH, MAX_MESSAGE_BYTES};
 use crate::{EventId, Kind, PublicKey, Timestamp, hex};
 use ParseErrorKind::{BadField, DuplicateField, TooLarge};
@@ -157,7 +157,7 @@ pub(crate) fn write_filter(filter: &Filter, out: &mut impl Sink) {
     members.list("\"kinds\":[", filter.kinds.as_ref(), |out, kind| write_integer(out, kind.as_u16().into()));
     for (name, values) in &filter.tags {
         members.next("\"#");
-        members.out.put_char(*name);
+        write_string_body(members.out, name.encode_utf8(&mut [0; 4]), Escapes::All);
         members.out.put("\":[");
         write_joined(members.out, values, |out, value| write_string(out, value));
         members.out.put("]");

@@ -199,7 +199,8 @@ pub struct Retention {
 impl RelayInfo {
     /// Reads a document with all leniency: a relay's small mistake must not hide the rest of what it says.
     ///
-    /// - Unknown fields are read over. Of a field that appears twice, the last that makes sense counts.
+    /// - Unknown fields are read over. Of a field that appears twice, the last that makes sense counts; a list does,
+    ///   whatever is in it.
     /// - A field of the wrong type, or a number that is negative, has a fraction or is too large for its field, is
     ///   absent and counted in [`ignored`](RelayInfo::ignored). The same holds for each item of a list.
     /// - Numbers may be in quotes or have a fraction of zeros (`"500"`, `500.0`), keys may be `npub`s.
@@ -207,8 +208,9 @@ impl RelayInfo {
     ///
     /// # Errors
     ///
-    /// A text above [`MAX_RELAY_INFO_BYTES`](crate::limits::MAX_RELAY_INFO_BYTES), one that is not a JSON object, or
-    /// one nested deeper than [`MAX_FRAME_DEPTH`](crate::limits::MAX_FRAME_DEPTH).
+    /// A text above [`MAX_RELAY_INFO_BYTES`](crate::limits::MAX_RELAY_INFO_BYTES), one that is not a JSON object (a
+    /// control character in a string is no JSON, nor is half of a surrogate pair; a byte order mark at the front is
+    /// skipped), or one nested deeper than [`MAX_FRAME_DEPTH`](crate::limits::MAX_FRAME_DEPTH).
     pub fn from_json(text: &str) -> Result<RelayInfo, ParseError> {
         parse::from_json(text)
     }
@@ -242,7 +244,8 @@ impl Fees {
     }
 }
 
-/// Follows the rules of [`RelayInfo::from_json`].
+/// Follows the rules of [`RelayInfo::from_json`], except that a format which refuses a number (`1e999`) or allows a key
+/// twice has its own way first.
 impl<'de> Deserialize<'de> for RelayInfo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RelayInfo, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;

@@ -12,7 +12,11 @@ pub(super) fn from_json(text: &str) -> Result<RelayInfo, ParseError> {
         let limit = MAX_RELAY_INFO_BYTES;
         return Err(ParseError::new(0, ParseErrorKind::TooLarge { limit }));
     }
+    const BYTE_ORDER_MARK: char = '\u{feff}';
     let mut document = Lenient::new(text);
+    if text.starts_with(BYTE_ORDER_MARK) {
+        document.reader().set_offset(BYTE_ORDER_MARK.len_utf8());
+    }
     if document.reader().peek() != Some(b'{') {
         return document.reader().error(ParseErrorKind::Expected("a relay information object"));
     }
@@ -102,12 +106,12 @@ fn fees(fees: &mut Fees, document: &mut Lenient<'_>, key: &str) -> Result<(), Pa
 
 /// A fee without an amount, or for kinds that can't be told, is none.
 fn fee(document: &mut Lenient<'_>) -> Result<Option<Fee>, ParseError> {
-    let (mut fee, mut amount, mut limited) = (Fee::default(), None, true);
+    let (mut fee, mut amount, mut unit, mut limited) = (Fee::default(), None, None, true);
     let ignored = document.ignored;
     document.object(|document, key| {
         match key {
             "amount" => set(&mut amount, document.number()?),
-            "unit" => fee.unit = document.string()?.unwrap_or_default(),
+            "unit" => set(&mut unit, document.string()?),
             "period" => set(&mut fee.period, document.number()?),
             "kinds" => limited &= kinds(&mut fee.kinds, document, |document| Ok(document.number()?.map(Kind::new)))?,
             _ => {
@@ -116,7 +120,7 @@ fn fee(document: &mut Lenient<'_>) -> Result<Option<Fee>, ParseError> {
         }
         Ok(())
     })?;
-    let fee = amount.filter(|_| limited).map(|amount| Fee { amount, ..fee });
+    let fee = amount.filter(|_| limited).map(|amount| Fee { amount, unit: unit.unwrap_or_default(), ..fee });
     note_useless(document, ignored, fee.is_none());
     Ok(fee)
 }

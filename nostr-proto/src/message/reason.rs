@@ -97,9 +97,9 @@ impl fmt::Display for Prefix {
 }
 
 impl Reason {
-    /// A reason to send.
+    /// A reason to send; white space in front of the message goes, as it does when a reason is parsed.
     pub fn new(prefix: Prefix, message: &str) -> Reason {
-        Reason { prefix: Some(prefix), message: shorten(message).to_owned() }
+        Reason { prefix: Some(prefix), message: shorten(message.trim_ascii_start()).to_owned() }
     }
 
     /// Takes a relay's text apart: a known word before the first colon, in any case, is the

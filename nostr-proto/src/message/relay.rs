@@ -116,7 +116,7 @@ pub struct EoseHints {
 impl<'a> RelayMessage<'a> {
     /// Parses a relay's frame: strict about events, lenient around them. Further elements and
     /// unknown hints are ignored, reasons may be missing, a COUNT may be a bare number,
-    /// registers that are malformed count as absent, and hex around events may be in either case.
+    /// registers that are malformed count as absent; registers and negentropy messages may be in hex of either case.
     ///
     /// # Errors
     ///

@@ -102,6 +102,31 @@ fn good_texts_beside_them_are_accepted() {
     }
 }
 
+/// Of two faults in a string, the first is told.
+#[test]
+fn the_first_fault_of_a_string_is_told() {
+    use ParseErrorKind::{BadEscape, ControlCharacter, LoneSurrogate, UnexpectedEnd};
+    for (string, kind) in [
+        ("\"¦\\x \u{1}\"", BadEscape),
+        ("\"¦\\ud800 \u{1}\"", LoneSurrogate),
+        ("\"\\n¦\\u12 \n\"", BadEscape),
+        ("\"a¦\\x", BadEscape),
+        ("\"a¦\\udc00 and on", LoneSurrogate),
+        ("\"¦\u{1}\\x\"", ControlCharacter),
+        ("\"\\n¦\u{1}\\x\"", ControlCharacter),
+        ("\"\\\\¦\u{1}\"", ControlCharacter),
+        ("\"¦\\\u{1}\"", BadEscape),
+        ("\"\\n¦", UnexpectedEnd),
+        ("\"\\¦", UnexpectedEnd),
+    ] {
+        for before in ["{\"content\":", "{\"tags\":[[", "{\"x\":", "{\"tags\":[[],[\"\\n\","] {
+            let Case { text, offset, .. } = Case::new(Subject::Event, &format!("{before}{string}"), kind.clone());
+            let error = Subject::Event.ours(&text).expect_err(&text);
+            assert_eq!((error.offset, error.kind), (offset, kind.clone()), "{text}");
+        }
+    }
+}
+
 /// A text that is cut off is never good, wherever it is cut.
 #[test]
 fn beginnings_of_good_texts_are_refused() {

@@ -257,3 +257,14 @@ fn duplicates_are_refused_and_unknown_fields_ignored() {
 fn tags_are_named_by_letters() {
     let _ = Filter::new().tag('1', "x");
 }
+
+/// The map of tags can hold names that no builder gives: their JSON is JSON all the same.
+#[test]
+fn odd_names_of_tags_are_escaped() {
+    for name in ['"', '\\', '\n', '\u{1}', 'é', '1'] {
+        let mut filter = Filter::new();
+        filter.tags.insert(name, ["x".to_owned()].into_iter().collect());
+        let value: Value = serde_json::from_str(&filter.to_json()).unwrap();
+        assert_eq!(value[format!("#{name}")], serde_json::json!(["x"]));
+    }
+}

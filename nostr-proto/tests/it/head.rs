@@ -104,3 +104,28 @@ fn a_second_id_is_not_looked_for_but_never_parses() {
     assert_eq!(scan_head(&frame), Some(Head::Event { subscription: "s", id: HEX64.parse().unwrap() }));
     assert!(RelayMessage::parse(&frame).is_err());
 }
+
+/// What stands at the very end of a frame is taken for the event's only where it must be.
+#[test]
+fn the_end_of_a_frame_is_not_taken_for_the_event_s() {
+    let event = signed("x");
+    let json = event.to_json();
+    let members: Vec<&str> = json[1..json.len() - 1].splitn(2, ",\"pubkey\"").collect();
+    let id_last = format!("{{\"pubkey\"{},{}}}", members[1], members[0]);
+    let other_sig = "07".repeat(64);
+    for (name, other) in [("id", HEX64), ("sig", other_sig.as_str())] {
+        for event_json in [&json, &id_last] {
+            for trap in [
+                format!("[\"EVENT\",\"s\",{event_json},{{\"a\":1,\"{name}\":\"{other}\"}}]"),
+                format!("[\"EVENT\",\"s\",{event_json} ,{{\"a\":1, \"{name}\": \"{other}\"}}]"),
+                format!("[\"EVENT\",\"s\",{},\"\\\"{name}\":\"{other}\"}}]", &event_json[..event_json.len() - 1]),
+                format!("[\"EVENT\",\"s\",{},\" \\\"{name}\":\"{other}\"}}]", &event_json[..event_json.len() - 1]),
+                format!("[\"EVENT\",\"s\",{},\"x{name}\":\"{other}\"}}]", &event_json[..event_json.len() - 1]),
+            ] {
+                assert!(matches!(RelayMessage::parse(&trap), Ok(RelayMessage::Event { .. })), "{trap}");
+                assert_eq!(scan_head(&trap), Some(Head::Event { subscription: "s", id: event.id() }), "{trap}");
+                assert_eq!(scan_signature(&trap), Some(event.signature()), "{trap}");
+            }
+        }
+    }
+}

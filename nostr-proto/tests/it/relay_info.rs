@@ -374,3 +374,13 @@ proptest! {
         prop_assert!(RelayInfo::from_json(&text[..at]).is_err() || at == text.len());
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_a_useless_unit_leaves_the_one_before() {
+    let json = "\u{feff} {\"name\":\"n\",\"fees\":{\"admission\":[{\"amount\":1,\"unit\":\"sats\",\"unit\":5}]}}";
+    let info = RelayInfo::from_json(json).unwrap();
+    assert_eq!(info.name.as_deref(), Some("n"));
+    assert_eq!(info.fees.admission[0].unit, "sats");
+    // The offset of an error counts the mark.
+    assert_eq!(RelayInfo::from_json("\u{feff}x").unwrap_err().offset, 3);
+}

@@ -123,3 +123,17 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<RelayList>(&json).unwrap(), list);
     }
 }
+
+/// A list that is full still learns of another use of a relay that it has.
+#[test]
+fn a_full_list_merges_what_it_has() {
+    let url = |number: usize| format!("wss://relay{number}.example");
+    let mut template = EventTemplate::new(Kind::RELAY_LIST, "", Timestamp::new(1));
+    for number in 0..=limits::MAX_RELAY_LIST {
+        template = template.tag(["r".to_owned(), url(number), "read".to_owned()]);
+    }
+    template = template.tag(["r".to_owned(), url(0), "write".to_owned()]);
+    let list = RelayList::from_event(&keys(1).sign(&template, [0; 32])).unwrap();
+    assert_eq!((list.len(), list.skipped()), (limits::MAX_RELAY_LIST, 1));
+    assert!(list.write().any(|relay| relay.as_str() == url(0)));
+}

@@ -135,7 +135,60 @@ fn event_cases() -> Vec<Case> {
     ] {
         cases.push(Case::new(Subject::Event, &event_with("tags", tags), bad(Part::Event, "tags", TAGS)));
     }
+    cases.extend(commas_in_tags());
+    cases.extend(duplicates_of_faulty_fields());
     cases.extend(events_of_the_wrong_fields());
+    cases
+}
+
+/// Tags are read in one way where no string has an escape, and in another where one has: neither is laxer.
+fn commas_in_tags() -> Vec<Case> {
+    let value = || ParseErrorKind::Expected("a value");
+    let shape = || bad(Part::Event, "tags", TAGS);
+    let comma = || ParseErrorKind::Expected("a comma or the end of the array");
+    let mut cases = Vec::new();
+    for (tags, kind) in [
+        ("[[\"a\",¦]]", value()),
+        ("[[\"a\",\"b\",¦]]", value()),
+        ("[[\"a\" , ¦]]", value()),
+        ("[[¦,\"a\"]]", shape()),
+        ("[[\"a\",¦,\"b\"]]", shape()),
+        ("[[¦,]]", shape()),
+        ("[[\"a\"],¦]", value()),
+        ("[[],¦]", value()),
+        ("[¦,[\"a\"]]", shape()),
+        ("[[\"a\"],¦,[\"b\"]]", shape()),
+        ("[¦,]", shape()),
+        ("[[\"a\"¦\"b\"]]", comma()),
+        ("[[\"a\"]¦[\"b\"]]", comma()),
+        ("[[\"a\"¦}]", comma()),
+        ("[[\"a\"]¦}", comma()),
+    ] {
+        // Alone, behind a tag with an escape, and before one.
+        cases.push(Case::new(Subject::Event, &event_with("tags", tags), kind.clone()));
+        let behind = format!("[[\"\\n\"],{}", &tags[1..]);
+        cases.push(Case::new(Subject::Event, &event_with("tags", &behind), kind.clone()));
+        if let Some(open) = tags.strip_suffix("]]") {
+            cases.push(Case::new(Subject::Event, &event_with("tags", &format!("{open}],[\"\\n\"]]")), kind));
+        }
+    }
+    cases
+}
+
+/// A field that is there twice is told at its second key, whatever that has for a value; what was wrong with the first
+/// is told first.
+fn duplicates_of_faulty_fields() -> Vec<Case> {
+    let twice = |field: &str| ParseErrorKind::DuplicateField { part: Part::Event, field: field.to_owned().into() };
+    let mut cases = Vec::new();
+    for field in NAMES {
+        for value in ["1", "\"\"", "[]", "null", "[[\"\\x\"]]", "\"\\x\""] {
+            let again = format!("{},¦\"{field}\":{value}}}", good_event().trim_end_matches('}'));
+            cases.push(Case::new(Subject::Event, &again, twice(field)));
+        }
+    }
+    for faulty in [r#"{"tags":[["¦\x"]],"tags":[],"kind":1}"#, r#"{"content":"¦\x","content":"","kind":1}"#] {
+        cases.push(Case::new(Subject::Event, faulty, ParseErrorKind::BadEscape));
+    }
     cases
 }
 
