@@ -35,6 +35,7 @@ use crate::effects::Effects;
 use crate::event::RelayUpdate;
 use crate::ids::{RelayIx, SocketId};
 use crate::input::CloseReason;
+use crate::planted::planted;
 use crate::record::ConnectionState;
 use crate::rng::Rng;
 use crate::text::clip;
@@ -248,6 +249,9 @@ impl Connection {
             _ => return None,
         }
         self.opened += 1;
+        if planted!(cx.config, BackoffResetOnOpen) {
+            self.backoff.reset();
+        }
         self.last_connected = Some(cx.now.unix);
         let open = Open::new(socket, cx.wanted, cx.now);
         Some(self.enter(State::Open(open), Change::Up, fx))
@@ -279,7 +283,8 @@ impl Connection {
         cx: &Context<'_>,
         fx: &mut Effects,
     ) -> Option<Change> {
-        if !self.is_current(socket) {
+        let taken_for_it = planted!(cx.config, StaleSocketAccepted) && self.has_socket();
+        if !self.is_current(socket) && !taken_for_it {
             return None;
         }
         let again = match reason {
