@@ -41,12 +41,22 @@ pub enum PlantedBug {
     DuplicateRejected,
     /// *The same bytes go out at every try.* Planted: from the second try on, there is a space more.
     RetryWithOtherBytes,
+    /// *What comes is matched again, against what the user asked for.* Planted: everything matches.
+    FiltersNotChecked,
+    /// *An event reaches every subscription that it matches.* Planted: it reaches one.
+    OneTakerOnly,
+    /// *No more frames are given to a socket than its sink may have untaken.* Planted: any number is.
+    CreditsIgnored,
+    /// *A relay that answers two pings with nothing at all is gone.* Planted: it is pinged for ever.
+    SilentRelayKept,
+    /// *The verdict comes by its deadline.* Planted: it comes when the relays allow one.
+    VerdictNeverDue,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -63,6 +73,11 @@ impl PlantedBug {
         Self::CloseLostOnDrop,
         Self::DuplicateRejected,
         Self::RetryWithOtherBytes,
+        Self::FiltersNotChecked,
+        Self::OneTakerOnly,
+        Self::CreditsIgnored,
+        Self::SilentRelayKept,
+        Self::VerdictNeverDue,
     ];
 }
 

@@ -282,7 +282,7 @@ impl Publication {
             self.tell(relay, fx);
         }
         self.judge(fx);
-        if self.verdict.is_none() && self.deadline <= now.mono {
+        if self.verdict.is_none() && self.deadline <= now.mono && !planted!(self, VerdictNeverDue) {
             self.decide(Verdict::Indeterminate, fx);
         }
         self.tell_done(fx);
@@ -291,7 +291,8 @@ impl Publication {
 
     /// When [`Publication::timeout`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let verdict = self.verdict.is_none().then_some(self.deadline);
+        let due = self.verdict.is_none() && !planted!(self, VerdictNeverDue);
+        let verdict = due.then_some(self.deadline);
         let parts = self.parts.values().filter_map(|p| match &p.state {
             State::InFlight { until } => Some((*until).min(self.expires)),
             State::Retry { at, .. } => Some((*at).min(self.expires)),

@@ -63,7 +63,7 @@ impl Oracle {
             subs: BTreeMap::new(),
             publishes: Publishes::default(),
             dials: Dials::new(config),
-            wire: Wire::default(),
+            wire: Wire::new(config.send_credits),
             shares: Shares::new(config.max_seen, relays),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
@@ -111,8 +111,9 @@ impl Oracle {
                 if !self.is_dialling(*socket) {
                     return Err("nothing is sent on a socket that is gone or going");
                 }
-                if let Command::Send { frame, .. } = command {
-                    self.wire.sent(*socket, frame)?;
+                match command {
+                    Command::Send { frame, .. } => self.wire.sent(*socket, frame)?,
+                    _ => self.wire.pinged(*socket),
                 }
             }
             // A reset may be on its way to the pool while it closes the socket by itself.

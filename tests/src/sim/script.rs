@@ -84,7 +84,11 @@ fn step(world: &mut World) {
     match world.rng.below(100) {
         0..=29 => seed_relay(world),
         30..=54 => publish(world),
-        55..=62 => cut(world),
+        55..=60 => cut(world),
+        61..=62 => {
+            let n = world.rng.below(world.sites.len());
+            world.half_open(n);
+        }
         63..=66 => toggle(world),
         67..=74 => {
             subscribe(world);

@@ -70,6 +70,7 @@ fn fault(rng: &mut Rng) -> Option<Fault> {
         14 => Some(Fault::AnswerClose),
         15 => Some(Fault::ClosedInsteadOfEose { reason: "error: shutting down".to_owned() }),
         16 => Some(Fault::ForgeSignature { every: 1 }),
+        17 => Some(Fault::UnmatchedEvents { per_req: 2, live: true }),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use nostr_pool_core::SocketId;
 use serde_json::Value;
 
 /// What the pool sent, read naively.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Wire {
     /// Requests that run, by socket.
     running: BTreeMap<SocketId, BTreeSet<String>>,
@@ -14,11 +14,41 @@ pub(super) struct Wire {
     used: BTreeSet<(SocketId, String)>,
     /// The first EVENT message of each event.
     events: BTreeMap<String, String>,
+    /// Frames that each socket's sink has not taken.
+    untaken: BTreeMap<SocketId, usize>,
+    credits: usize,
 }
 
 impl Wire {
+    pub(super) fn new(credits: usize) -> Self {
+        Self {
+            running: BTreeMap::new(),
+            used: BTreeSet::new(),
+            events: BTreeMap::new(),
+            untaken: BTreeMap::new(),
+            credits,
+        }
+    }
+
+    /// The pool sends a ping, which may go beyond the credits.
+    pub(super) fn pinged(&mut self, socket: SocketId) {
+        *self.untaken.entry(socket).or_default() += 1;
+    }
+
+    /// The sink took a frame.
+    pub(super) fn taken(&mut self, socket: SocketId) {
+        if let Some(untaken) = self.untaken.get_mut(&socket) {
+            *untaken = untaken.saturating_sub(1);
+        }
+    }
+
     /// The pool sends a frame.
     pub(super) fn sent(&mut self, socket: SocketId, frame: &str) -> Result<(), &'static str> {
+        let untaken = self.untaken.entry(socket).or_default();
+        *untaken += 1;
+        if *untaken > self.credits {
+            return Err("no more frames are sent than there are credits");
+        }
         let Ok(message) = serde_json::from_str::<Value>(frame) else { return Err("what is sent is JSON") };
         let name = message[1].as_str().unwrap_or_default().to_owned();
         match message[0].as_str() {

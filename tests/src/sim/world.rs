@@ -40,6 +40,8 @@ pub struct Totals {
     pub sleeps: u64,
     /// Closing handshakes and dials that hung.
     pub hung: u64,
+    /// Connections that became half-open.
+    pub half_open: u64,
 }
 
 /// One end of a connection that stands.
@@ -51,6 +53,8 @@ struct Link {
     to_relay_at: u64,
     to_pool_at: u64,
     paused: bool,
+    /// Half-open: nothing gets through any more, and neither end knows.
+    dead: bool,
     /// What came while the pool did not read, in order.
     held: VecDeque<Held>,
 }
@@ -194,6 +198,14 @@ impl World {
         }
     }
 
+    /// Connections of a relay become half-open.
+    pub(super) fn half_open(&mut self, relay: usize) {
+        for link in self.links.values_mut().filter(|link| link.relay == relay) {
+            link.dead = true;
+            self.totals.half_open += 1;
+        }
+    }
+
     /// Puts an event into a relay, as another client would.
     pub(super) fn store(&mut self, relay: usize, event: Event) {
         self.sites[relay].relay.store(event);
@@ -206,7 +218,10 @@ impl World {
         let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
         let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
         let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped);
-        self.check(came == verified + dropped, &format!("{came} events came: {verified} good, {dropped} dropped"));
+        self.check(
+            came == verified + dropped,
+            &format!("what came is accounted for: {came} events, {verified} good, {dropped} dropped"),
+        );
     }
 
     /// Ends the run.
@@ -238,12 +253,12 @@ impl World {
         match arrival {
             Arrival::Dialled { socket, relay } => self.dialled(socket, relay),
             Arrival::ToRelay { socket, text } => {
-                let Some(link) = self.links.get(&socket) else { return };
+                let Some(link) = self.links.get(&socket).filter(|link| !link.dead) else { return };
                 let (relay, conn, unix) = (link.relay, link.conn, self.now().unix);
                 self.sites[relay].relay.handle(conn, &text, unix);
                 self.drain_relay(relay);
             }
-            Arrival::ToPool { socket, text } => match self.links.get_mut(&socket) {
+            Arrival::ToPool { socket, text } => match self.links.get_mut(&socket).filter(|link| !link.dead) {
                 Some(link) if link.paused || !link.held.is_empty() => {
                     link.held.push_back(Held::Text(text));
                 }
@@ -259,9 +274,12 @@ impl World {
                     }
                 }
             }
-            Arrival::Sent { socket } if self.links.contains_key(&socket) => self.input(Input::Sent { socket }),
+            Arrival::Sent { socket } if self.links.contains_key(&socket) => {
+                self.oracle.wire.taken(socket);
+                self.input(Input::Sent { socket });
+            }
             Arrival::Sent { .. } => {}
-            Arrival::Pong { socket } => match self.links.get_mut(&socket) {
+            Arrival::Pong { socket } => match self.links.get_mut(&socket).filter(|link| !link.dead) {
                 Some(link) if link.paused || !link.held.is_empty() => link.held.push_back(Held::Pong),
                 Some(_) => self.input(Input::Pong { socket }),
                 None => {}
@@ -311,7 +329,8 @@ impl World {
             return;
         }
         let conn = self.sites[relay].relay.connect();
-        let link = Link { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, held: VecDeque::new() };
+        let link =
+            Link { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, dead: false, held: VecDeque::new() };
         self.links.insert(socket, link);
         self.oracle.opened(socket, self.now().mono);
         self.input(Input::Opened { socket });

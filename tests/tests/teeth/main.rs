@@ -1,5 +1,5 @@
-//! Whether the simulator bites: each bug that can be planted in the core is found, by the seed recorded for it, and so
-//! that chance is not all, each breaks a rule and the core without it does not. `TEETH.md` has the table.
+//! Whether the simulator bites: each bug that can be planted in the core is found by the seed recorded for it, which is
+//! clean without the bug, and by one of a few seeds that nobody chose. `TEETH.md` has the table.
 //!
 //! `TEETH_SEEDS=1000 cargo test -p nostr-pool-tests --test teeth -- --ignored --nocapture` searches from seed 0 on and
 //! prints the table; `TEETH_BUG=EoseOvertakes` searches for that one alone.
@@ -11,8 +11,8 @@ use bite::bite;
 use nostr_pool_core::PlantedBug;
 use table::RECORDED;
 
-/// Seeds tried beside the recorded one: a bug that takes so many more to be found is hidden from the swarm.
-const FRESH: u64 = 4;
+/// A bug that is not among so many seeds in a row is hidden from the swarm that the ordinary test run affords.
+const FRESH: std::ops::Range<u64> = 1_000_000..1_000_100;
 
 #[test]
 fn every_planted_bug_is_found_by_its_recorded_seed_and_nothing_is_found_without_it() {
@@ -25,12 +25,10 @@ fn every_planted_bug_is_found_by_its_recorded_seed_and_nothing_is_found_without_
 }
 
 #[test]
-fn fresh_seeds_bite_too() {
-    // Most bugs show in one seed of a few: among so many fresh ones, planted in turn, some have to be found.
-    let start = 1_000_000;
-    let found = PlantedBug::ALL.iter().flat_map(|bug| (start..start + FRESH).map(move |seed| bite(seed, Some(*bug))));
-    let found = found.flatten().count();
-    assert!(found >= PlantedBug::ALL.len() / 2, "only {found} finds");
+fn every_planted_bug_is_found_by_fresh_seeds_too() {
+    for bug in PlantedBug::ALL {
+        assert!(FRESH.into_iter().any(|seed| bite(seed, Some(bug)).is_some()), "{bug:?} is not found by {FRESH:?}");
+    }
 }
 
 #[test]
