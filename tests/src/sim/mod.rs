@@ -1,9 +1,9 @@
 //! A deterministic simulation: a [`Core`](nostr_pool_core::Core) and its relays in one thread, on a virtual clock.
 //!
-//! A run is named by its seed. [`run`] goes through two phases: *safety*, in which connections are reset or go half-open,
-//! dials are refused or hang, relays die and come back, the device sleeps, applications are slow and signatures are
-//! checked in any order while events flow; then *liveness*, in which everything heals and has to converge in bounded
-//! virtual time. The [`Oracle`] looks on after every step. `TEETH.md` shows which planted bugs it finds.
+//! A run is named by its seed. [`run`] goes through two phases: *safety*, in which connections are reset or go
+//! half-open, dials are refused or hang, relays die and come back, the device sleeps, applications are slow and
+//! signatures are checked in any order while events flow; then *liveness*, in which everything heals and has to converge
+//! in bounded virtual time. The [`Oracle`] looks on after every step. `TEETH.md` shows which planted bugs it finds.
 
 mod dials;
 mod net;
