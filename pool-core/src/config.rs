@@ -80,6 +80,10 @@ pub struct Config {
     pub publish_deadline: Duration,
     /// How long delivery goes on after the publish was called, verdict or not. Default 600 s.
     pub publish_lifetime: Duration,
+
+    /// The rule that this core breaks, to see whether it is noticed. Default none.
+    #[cfg(feature = "planted-bugs")]
+    pub planted: Option<crate::PlantedBug>,
 }
 
 impl Default for Config {
@@ -120,6 +124,8 @@ impl Default for Config {
             max_sends_unknown: 3,
             publish_deadline: Duration::from_secs(30),
             publish_lifetime: Duration::from_secs(600),
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
         }
     }
 }

@@ -24,6 +24,7 @@ mod ids;
 mod input;
 mod machine;
 mod map;
+mod planted;
 mod publish;
 mod record;
 mod rng;
@@ -45,6 +46,8 @@ pub use event::{
 pub use ids::{PublishId, SocketId, SubId, Ticket};
 pub use input::{CloseReason, Input};
 pub use machine::{Core, Unfinished};
+#[cfg(feature = "planted-bugs")]
+pub use planted::PlantedBug;
 pub use record::{ConnectionState, RelayCounters, RelayRecord, Stats};
 pub use time::{Instant, Now};
 pub use timers::{Deadline, DeadlineKind};

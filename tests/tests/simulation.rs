@@ -26,12 +26,23 @@ fn nothing_is_lost_or_doubled_and_every_publish_ends() {
         all.forged += totals.forged;
         all.resets += totals.resets;
         all.verdicts += totals.verdicts;
+        all.sleeps += totals.sleeps;
+        all.hung += totals.hung;
+        all.half_open += totals.half_open;
     }
     let hours = all.virtual_micros / 3_600_000_000;
     println!(
         "{count} seeds: {hours} h of virtual time, {} inputs, {} events delivered, {} duplicates and {} forged dropped, \
-         {} connections lost, {} verdicts",
-        all.steps, all.delivered, all.duplicates, all.forged, all.resets, all.verdicts
+         {} connections lost and {} half-open, {} dials and closing handshakes hung, {} sleeps, {} verdicts",
+        all.steps,
+        all.delivered,
+        all.duplicates,
+        all.forged,
+        all.resets,
+        all.half_open,
+        all.hung,
+        all.sleeps,
+        all.verdicts
     );
     if count > 100 {
         assert!(all.duplicates > 0 && all.forged > 0 && all.resets > 0 && all.verdicts > 0, "the runs saw no trouble");

@@ -35,6 +35,7 @@ use crate::effects::Effects;
 use crate::event::RelayUpdate;
 use crate::ids::{RelayIx, SocketId};
 use crate::input::CloseReason;
+use crate::planted::planted;
 use crate::record::ConnectionState;
 use crate::rng::Rng;
 use crate::text::clip;
@@ -155,6 +156,7 @@ impl Connection {
     /// The socket to send a frame on now, if there is one and it has room.
     pub(crate) fn sendable(&self, config: &Config) -> Option<SocketId> {
         match &self.state {
+            State::Open(open) if planted!(config, CreditsIgnored) => Some(open.socket),
             State::Open(open) if open.credit.available(config) => Some(open.socket),
             _ => None,
         }
@@ -248,6 +250,9 @@ impl Connection {
             _ => return None,
         }
         self.opened += 1;
+        if planted!(cx.config, BackoffResetOnOpen) {
+            self.backoff.reset();
+        }
         self.last_connected = Some(cx.now.unix);
         let open = Open::new(socket, cx.wanted, cx.now);
         Some(self.enter(State::Open(open), Change::Up, fx))
@@ -279,7 +284,8 @@ impl Connection {
         cx: &Context<'_>,
         fx: &mut Effects,
     ) -> Option<Change> {
-        if !self.is_current(socket) {
+        let taken_for_it = planted!(cx.config, StaleSocketAccepted) && self.has_socket();
+        if !self.is_current(socket) && !taken_for_it {
             return None;
         }
         let again = match reason {

@@ -6,6 +6,7 @@ use crate::command::Command;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::ids::SocketId;
+use crate::planted::planted;
 use crate::time::{Instant, Now};
 
 use super::credit::Credit;
@@ -87,8 +88,8 @@ impl Open {
         let (oldest, silent) = match self.unanswered {
             None => (now.unix, false),
             Some(Unanswered { oldest, .. }) if heard => (oldest, false),
-            Some(Unanswered { oldest, silent: false }) => (oldest, true),
-            Some(Unanswered { silent: true, .. }) => return Due::Silent,
+            Some(Unanswered { silent: true, .. }) if !planted!(config, SilentRelayKept) => return Due::Silent,
+            Some(Unanswered { oldest, .. }) => (oldest, true),
         };
         self.ping(Unanswered { oldest, silent }, config, now, fx);
         Due::Nothing

@@ -26,6 +26,7 @@ use nostr_proto::{BadSignature, EventId, HashedEvent, Proof, Signature, Verified
 
 use crate::config::Config;
 use crate::ids::{RelayIx, SubId};
+use crate::planted::planted;
 
 pub(crate) use flight::Waiter;
 use flight::{Flight, Flights};
@@ -92,6 +93,11 @@ pub(crate) struct Dedup {
     max_in_flight: usize,
     max_per_relay: usize,
     max_parked: usize,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<crate::PlantedBug>,
+    /// Ids that are remembered as bad, which none should be.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) bad: alloc::collections::BTreeSet<EventId>,
 }
 
 impl Dedup {
@@ -103,11 +109,19 @@ impl Dedup {
             max_in_flight: config.max_in_flight.max(1),
             max_per_relay: config.max_in_flight_per_relay.max(1),
             max_parked: config.max_parked,
+            #[cfg(feature = "planted-bugs")]
+            planted: config.planted,
+            #[cfg(feature = "planted-bugs")]
+            bad: alloc::collections::BTreeSet::new(),
         }
     }
 
     /// What is known of an id. Notes that the relay has it, if it is verified.
     pub(crate) fn look_up(&mut self, id: &EventId, relay: RelayIx, sub: SubId) -> Known {
+        #[cfg(feature = "planted-bugs")]
+        if self.bad.contains(id) {
+            return Known::Delivered;
+        }
         match self.seen.hit(id, relay, sub) {
             Some(true) => return Known::Delivered,
             Some(false) => {
@@ -118,7 +132,7 @@ impl Dedup {
             None => {}
         }
         if self.flights.get_mut(id).is_some() {
-            Known::InFlight
+            if planted!(self, SeenBeforeVerified) { Known::Delivered } else { Known::InFlight }
         } else if self.seen.contains(id) {
             Known::Forgotten
         } else {
@@ -168,7 +182,13 @@ impl Dedup {
         let culprit = flight.source;
         let verified = outcome.ok().and_then(|proof| VerifiedEvent::new(flight.event.clone(), proof).ok());
         let Some(event) = verified else {
-            if let Some((event, same)) = self.flights.next_copy(id) {
+            #[cfg(feature = "planted-bugs")]
+            if planted!(self, NegativeCache) {
+                self.bad.insert(*id);
+            }
+            if !planted!(self, ParkedCopyForgotten)
+                && let Some((event, same)) = self.flights.next_copy(id)
+            {
                 return Decision::TryNext { culprit, event, same };
             }
             let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };

@@ -8,6 +8,7 @@ use nostr_proto::EventId;
 use crate::config::Config;
 use crate::ids::{RelayIx, SubId};
 use crate::map::Map;
+use crate::planted::planted;
 
 /// Relays remembered per event. More than a pool usually has; it bounds the entry.
 const MAX_RELAYS: usize = 32;
@@ -29,6 +30,8 @@ pub(crate) struct Seen {
     deliveries: usize,
     max_ids: usize,
     max_deliveries: usize,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<crate::PlantedBug>,
 }
 
 impl Seen {
@@ -39,6 +42,8 @@ impl Seen {
             deliveries: 0,
             max_ids: config.max_seen.max(1),
             max_deliveries: config.max_delivered.max(1),
+            #[cfg(feature = "planted-bugs")]
+            planted: config.planted,
         }
     }
 
@@ -96,7 +101,8 @@ impl Seen {
     fn evict(&mut self, keep: Option<&EventId>) -> bool {
         let others = self.by_owner.iter_mut().filter(|(_, ids)| ids.iter().take(2).any(|id| Some(id) != keep));
         // Of equals, the one that has been in the pool for longer.
-        let largest = others.max_by_key(|(relay, ids)| (ids.len(), core::cmp::Reverse(**relay)));
+        let share = |ids: usize| if planted!(self, EvictionByFlooder) { usize::MAX - ids } else { ids };
+        let largest = others.max_by_key(|(relay, ids)| (share(ids.len()), core::cmp::Reverse(**relay)));
         let Some((&relay, ids)) = largest else { return false };
         let oldest = ids.iter().take(2).position(|id| Some(id) != keep).and_then(|at| ids.remove(at));
         if ids.is_empty() {

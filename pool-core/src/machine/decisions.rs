@@ -8,6 +8,7 @@ use crate::command::Command;
 use crate::dedup::{Decision, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SubId, Ticket};
+use crate::planted::planted;
 
 use super::{Core, Job};
 
@@ -68,6 +69,9 @@ impl Core {
             {
                 takers.push((sub.id, mark));
             }
+        }
+        if planted!(self.config, OneTakerOnly) {
+            takers.truncate(1);
         }
         for (sub, mark) in takers {
             self.deliver_one(sub, mark, event);

@@ -7,6 +7,7 @@ use crate::command::Command;
 use crate::dedup::{Admission, Copy, Known, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
+use crate::planted::planted;
 use crate::subscription::leg::Ending;
 
 use super::{Core, Job};
@@ -23,7 +24,7 @@ impl Core {
         relay.counters.bytes += frame.len() as u64;
         match scan_head(frame) {
             Some(Head::Event { subscription, id }) => self.on_copy(ix, subscription, id, frame),
-            None => self.on_message(ix, frame),
+            _ => self.on_message(ix, frame),
         }
     }
 
@@ -64,7 +65,10 @@ impl Core {
             self.count(ix, |c| &mut c.unmatched);
             return;
         };
-        if new && let Some(leg) = sub.leg(ix) {
+        if new
+            && !planted!(self.config, EoseOvertakes)
+            && let Some(leg) = sub.leg(ix)
+        {
             leg.hold();
         }
         self.note_received(ix, id);
@@ -108,14 +112,23 @@ impl Core {
             self.count(ix, |c| &mut c.unmatched);
             return;
         }
+        #[cfg(feature = "planted-bugs")]
+        let claimed = event.id();
         let Ok(hashed) = event.check_id() else {
+            #[cfg(feature = "planted-bugs")]
+            if planted!(self.config, VerdictByClaimedId) {
+                self.dedup.bad.insert(claimed);
+            }
             self.note_forged(ix);
             return;
         };
         self.note_received(ix, id);
         let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
         let (admission, new) = self.dedup.admit(hashed, waiter);
-        if new && let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix)) {
+        if new
+            && !planted!(self.config, EoseOvertakes)
+            && let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix))
+        {
             leg.hold();
         }
         match admission {

@@ -24,6 +24,7 @@ use crate::event::{PoolEvent, PublishReport};
 use crate::ids::{PublishId, RelayIx, SubId, Ticket, WireId};
 use crate::input::Input;
 use crate::map::Map;
+use crate::planted::planted;
 use crate::publish::{Body, Publication};
 use crate::record::{RelayRecord, Stats};
 use crate::subscription::Subscription;
@@ -180,6 +181,9 @@ impl Core {
                 TimerKey::Lanes(ix) => self.on_pause_over(ix),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
+            }
+            if planted!(self.config, TimerNotLater) {
+                break;
             }
         }
     }

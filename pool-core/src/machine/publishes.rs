@@ -13,6 +13,8 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Item, PendingItem, PendingOutcome};
 use crate::ids::{PublishId, RelayIx, SubId, Ticket};
+#[cfg(feature = "planted-bugs")]
+use crate::planted::planted;
 use crate::publish::quorum::Rule;
 use crate::publish::{Body, Next, Publication, refusal};
 use crate::time::Now;
@@ -29,6 +31,8 @@ impl Core {
         }
         let relays = self.publish_target(&target)?;
         let rule = self.rule(quorum, &relays)?;
+        #[cfg(feature = "planted-bugs")]
+        let rule = self.with_aliases(rule, &relays, &target);
         self.make_publish_room(size);
         let reply = self.start_publish(Body::signed(event), relays, rule, deadline);
         if let Reply::Publishing(id, _) = reply {
@@ -264,6 +268,23 @@ impl Core {
             }
         }
         rule.map(|rule| (quorum, rule))
+    }
+
+    /// Notes the relays that were named twice.
+    #[cfg(feature = "planted-bugs")]
+    fn with_aliases(
+        &self,
+        (quorum, mut rule): (Quorum, Rule),
+        relays: &[(RelayIx, RelayUrl)],
+        target: &Target,
+    ) -> (Quorum, Rule) {
+        if planted!(self.config, TwoVotesForAlias)
+            && let Target::Relays(urls) = target
+        {
+            let twice = |url: &RelayUrl| urls.iter().filter(|u| *u == url).count() > 1;
+            rule.twice = relays.iter().filter(|(_, url)| twice(url)).map(|(ix, _)| *ix).collect();
+        }
+        (quorum, rule)
     }
 
     fn has_publish_room(&self, bytes: usize) -> bool {

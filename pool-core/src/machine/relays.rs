@@ -11,6 +11,7 @@ use crate::effects::Effects;
 use crate::event::RelayUpdate;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId};
 use crate::input::CloseReason;
+use crate::planted::planted;
 use crate::record::{ConnectionState, RelayCounters, RelayRecord};
 use crate::rng::Rng;
 use crate::text::printable;
@@ -128,7 +129,11 @@ impl Core {
         R: Into<Option<Change>> + Copy,
     {
         let wanted = self.is_wanted(ix);
-        let slot_free = self.sockets < self.config.max_connections;
+        let mut sockets = self.sockets;
+        if planted!(self.config, CapIgnoresDialing) {
+            sockets -= self.relays.values().filter(|r| r.conn.state() == ConnectionState::Dialing).count();
+        }
+        let slot_free = sockets < self.config.max_connections;
         let slot_coming = slot_free || self.slots_coming() > self.waiting.len();
         let relay = self.relays.get_mut(&ix)?;
         let cx =

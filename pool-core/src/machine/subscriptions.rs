@@ -9,6 +9,7 @@ use crate::call::{CallError, Subscribe, Target};
 use crate::connection::Connection;
 use crate::event::EndReason;
 use crate::ids::{RelayIx, SubId, WireId};
+use crate::planted::planted;
 use crate::subscription::leg::Ending;
 use crate::subscription::{Next, Subscription};
 use crate::timers::TimerKey;
@@ -122,7 +123,11 @@ impl Core {
         sub.end(reason, &mut self.fx);
         for (ix, (_, leg)) in sub.legs {
             if let Some(wire) = leg.wire() {
-                self.close_wire(ix, wire);
+                if planted!(self.config, CloseLostOnDrop) {
+                    self.wires.remove(&(ix, wire));
+                } else {
+                    self.close_wire(ix, wire);
+                }
             }
             self.leave_relay(id, ix);
         }

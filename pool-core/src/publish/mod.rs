@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{PublishReport, PublishStatus, PublishUpdate, UnknownCause, Verdict};
 use crate::ids::{PublishId, RelayIx};
+use crate::planted::planted;
 use crate::time::{Instant, Now};
 
 use quorum::{Rule, Vote};
@@ -102,6 +103,8 @@ pub(crate) struct Publication {
     expires: Instant,
     verdict: Option<Verdict>,
     done_told: bool,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<crate::PlantedBug>,
 }
 
 /// What a step means for the relay.
@@ -141,6 +144,8 @@ impl Publication {
             expires: (now.mono + config.publish_lifetime).max(deadline),
             verdict: None,
             done_told: false,
+            #[cfg(feature = "planted-bugs")]
+            planted: config.planted,
         }
     }
 
@@ -185,9 +190,10 @@ impl Publication {
             return None;
         }
         part.sends += 1;
+        let again = part.sends > 1;
         part.state = State::InFlight { until: now.mono + config.ok_deadline };
         self.tell(relay, fx);
-        Some(frame)
+        Some(if again && planted!(config, RetryWithOtherBytes) { frame.replacen(',', ", ", 1).into() } else { frame })
     }
 
     /// Whether the next EVENT for this relay can be sent, and how large it is.
@@ -209,7 +215,7 @@ impl Publication {
         if part.sends == 0 || matches!(part.state, State::Accepted { .. }) {
             return Next::Unsolicited;
         }
-        let duplicate = reason.prefix == Some(Prefix::Duplicate);
+        let duplicate = reason.prefix == Some(Prefix::Duplicate) && !planted!(config, DuplicateRejected);
         let mut next = Next::Nothing;
         part.state = if accepted || duplicate {
             State::Accepted { duplicate }
@@ -276,7 +282,7 @@ impl Publication {
             self.tell(relay, fx);
         }
         self.judge(fx);
-        if self.verdict.is_none() && self.deadline <= now.mono {
+        if self.verdict.is_none() && self.deadline <= now.mono && !planted!(self, VerdictNeverDue) {
             self.decide(Verdict::Indeterminate, fx);
         }
         self.tell_done(fx);
@@ -285,7 +291,8 @@ impl Publication {
 
     /// When [`Publication::timeout`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let verdict = self.verdict.is_none().then_some(self.deadline);
+        let due = self.verdict.is_none() && !planted!(self, VerdictNeverDue);
+        let verdict = due.then_some(self.deadline);
         let parts = self.parts.values().filter_map(|p| match &p.state {
             State::InFlight { until } => Some((*until).min(self.expires)),
             State::Retry { at, .. } => Some((*at).min(self.expires)),
@@ -378,6 +385,10 @@ impl Publication {
             if let Some(verdict) = self.rule.judge(votes) {
                 self.decide(verdict, fx);
             }
+        } else if planted!(self, LateOkChangesVerdict) {
+            let votes = self.parts.iter().map(|(&relay, part)| (relay, part.state.vote()));
+            let late = self.rule.judge(votes).filter(|verdict| self.verdict.as_ref() != Some(verdict));
+            late.into_iter().for_each(|verdict| fx.publish(self.id, PublishUpdate::Verdict(verdict)));
         }
         self.tell_done(fx);
     }

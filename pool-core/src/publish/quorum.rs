@@ -1,6 +1,8 @@
 //! When a publish counts as published.
 
 use alloc::collections::BTreeSet;
+#[cfg(feature = "planted-bugs")]
+use alloc::vec::Vec;
 
 use crate::call::{CallError, Quorum};
 use crate::event::Verdict;
@@ -11,6 +13,9 @@ use crate::ids::RelayIx;
 pub(crate) struct Rule {
     pub(crate) needed: usize,
     named: BTreeSet<RelayIx>,
+    /// Relays that were named twice, where that makes a difference, which it should not.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) twice: Vec<RelayIx>,
 }
 
 /// A relay's vote as it stands.
@@ -48,7 +53,12 @@ impl Rule {
         if needed > relays {
             return Err(CallError::ImpossibleQuorum { needed, relays });
         }
-        Ok(Self { needed, named })
+        Ok(Self {
+            needed,
+            named,
+            #[cfg(feature = "planted-bugs")]
+            twice: Vec::new(),
+        })
     }
 
     /// The verdict that these votes allow, if it is certain.
@@ -59,6 +69,8 @@ impl Rule {
                 continue;
             }
             match vote {
+                #[cfg(feature = "planted-bugs")]
+                Vote::Accepted if self.twice.contains(&relay) => accepted += 2,
                 Vote::Accepted => accepted += 1,
                 Vote::Open => open += 1,
                 Vote::Rejected => {}
@@ -82,6 +94,15 @@ mod tests {
         Rule::new(quorum, relays, |_| Some(RelayIx(0))).map(|r| r.needed)
     }
 
+    fn rule_of(needed: usize, named: BTreeSet<RelayIx>) -> Rule {
+        Rule {
+            needed,
+            named,
+            #[cfg(feature = "planted-bugs")]
+            twice: Vec::new(),
+        }
+    }
+
     #[test]
     fn numbers() {
         assert_eq!(rule(&Quorum::First, 3), Ok(1));
@@ -95,7 +116,7 @@ mod tests {
 
     #[test]
     fn failure_is_told_as_soon_as_it_is_certain() {
-        let rule = Rule { needed: 2, named: BTreeSet::new() };
+        let rule = rule_of(2, BTreeSet::new());
         let judge = |votes: &[Vote]| rule.judge(votes.iter().map(|v| (RelayIx(0), *v)));
         assert_eq!(judge(&[Vote::Accepted, Vote::Open, Vote::Rejected]), None);
         assert_eq!(judge(&[Vote::Accepted, Vote::Rejected, Vote::Rejected]), Some(Verdict::Failed));
@@ -104,7 +125,7 @@ mod tests {
 
     #[test]
     fn only_named_relays_count() {
-        let rule = Rule { needed: 1, named: [RelayIx(7)].into() };
+        let rule = rule_of(1, [RelayIx(7)].into());
         assert_eq!(rule.judge([(RelayIx(1), Vote::Accepted), (RelayIx(7), Vote::Open)].into_iter()), None);
         assert_eq!(
             rule.judge([(RelayIx(1), Vote::Accepted), (RelayIx(7), Vote::Rejected)].into_iter()),

@@ -35,6 +35,7 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, Why};
 use crate::ids::{RelayIx, SubId, WireId};
+use crate::planted::planted;
 use crate::time::{Instant, Now};
 
 use leg::{Leg, Lost, Request, State};
@@ -69,6 +70,8 @@ pub(crate) struct Subscription {
     pub(crate) legs: BTreeMap<RelayIx, (RelayUrl, Leg)>,
     queue: Queue,
     next_seq: u64,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<crate::PlantedBug>,
 }
 
 impl Subscription {
@@ -89,6 +92,8 @@ impl Subscription {
             legs: BTreeMap::new(),
             queue: Queue::new(room, config.queue_bytes),
             next_seq: 0,
+            #[cfg(feature = "planted-bugs")]
+            planted: config.planted,
         }
     }
 
@@ -98,6 +103,9 @@ impl Subscription {
 
     /// Whether the event is one that was asked for.
     pub(crate) fn matches(&self, event: &Event) -> bool {
+        if planted!(self, FiltersNotChecked) {
+            return true;
+        }
         self.filters.iter().any(|f| f.matches(event))
     }
 
@@ -355,7 +363,9 @@ impl Subscription {
 
     /// The application took items.
     pub(crate) fn taken(&mut self, items: usize, bytes: usize, fx: &mut Effects) {
-        if let Some(gap) = self.queue.taken(items, bytes) {
+        if let Some(gap) = self.queue.taken(items, bytes)
+            && !planted!(self, QueueOverflowSilent)
+        {
             self.tell(Item::Gap(gap), fx);
         }
     }

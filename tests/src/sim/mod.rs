@@ -1,12 +1,18 @@
 //! A deterministic simulation: a [`Core`](nostr_pool_core::Core) and its relays in one thread, on a virtual clock.
 //!
-//! A run is named by its seed. [`run`] goes through two phases: *safety*, in which connections are reset, dials are
-//! refused, relays die and come back and signatures are checked in any order while events flow; then *liveness*, in
-//! which everything heals and has to converge in bounded virtual time. The [`Oracle`] looks on after every step.
+//! A run is named by its seed. [`run`] goes through two phases: *safety*, in which connections are reset or go
+//! half-open, dials are refused or hang, relays die and come back, the device sleeps, applications are slow and
+//! signatures are checked in any order while events flow; then *liveness*, in which everything heals and has to converge
+//! in bounded virtual time. The [`Oracle`] looks on after every step. `TEETH.md` shows which planted bugs it finds.
 
+mod dials;
 mod net;
 mod oracle;
+mod quorum;
 mod script;
+mod shares;
+mod site;
+mod wire;
 mod world;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -28,7 +34,15 @@ pub struct Outcome {
 /// # Panics
 /// When a rule is broken; the message names the seed, the virtual time and the rule.
 pub fn run(seed: u64) -> Outcome {
-    let mut world = World::new(seed);
+    run_with(seed, |_| ())
+}
+
+/// Runs one seed with a configuration that is changed in the end.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_with(seed: u64, change: impl FnOnce(&mut nostr_pool_core::Config)) -> Outcome {
+    let mut world = World::new(seed, change);
     script::safety(&mut world);
     script::liveness(&mut world);
     world.finish()

@@ -1,14 +1,20 @@
 //! What has to hold, written down naively: matching is done over JSON values, by code of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use nostr_pool_core::{
-    Command, EndReason, GapCause, Instant, Item, LegState, Now, PoolEvent, PublishId, PublishUpdate, SocketId, SubId,
+    Command, Config, ConnectionState, EndReason, GapCause, Instant, Item, LegState, Mark, Now, PoolEvent,
+    PublishUpdate, RelayUpdate, SocketId, SubId,
 };
 use nostr_proto::{EventId, Filter, RelayUrl};
 use serde_json::Value;
 
-use super::world::Site;
+use super::dials::Dials;
+use super::quorum::Publishes;
+use super::shares::Shares;
+use super::site::Site;
+use super::wire::Wire;
 
 #[derive(Debug)]
 struct Sub {
@@ -16,43 +22,70 @@ struct Sub {
     relays: Vec<RelayUrl>,
     live: bool,
     ended: bool,
-    delivered: BTreeSet<EventId>,
+    /// What it got, and whose share of the pool's memory that counts against: the relay's that brought it first.
+    delivered: BTreeMap<EventId, Option<RelayUrl>>,
     next_seq: u64,
     /// Relays that were said to have refused for good, or to be gone.
     closed: BTreeSet<RelayUrl>,
     /// Whether the pool said that it skipped or dropped events.
     excused: bool,
+    /// How often each relay was asked, and which are past their EOSE.
+    asked: BTreeMap<RelayUrl, u32>,
+    past_eose: BTreeSet<RelayUrl>,
+    updated: bool,
 }
 
+/// A socket that was asked for and is not known to be gone.
 #[derive(Debug)]
-struct Published {
-    event: EventId,
-    deadline: Instant,
-    verdict: bool,
+struct Socket {
+    url: RelayUrl,
+    /// Since when it is being closed.
+    closing: Option<Instant>,
 }
 
 /// Watches every command and every event of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Oracle {
-    /// Sockets that were asked for and are not known to be gone, with whether a close was asked for.
-    sockets: BTreeMap<SocketId, (RelayUrl, bool)>,
+    sockets: BTreeMap<SocketId, Socket>,
     subs: BTreeMap<SubId, Sub>,
-    publishes: BTreeMap<PublishId, Published>,
-    early: BTreeMap<PublishId, u32>,
+    pub(super) publishes: Publishes,
+    pub(super) dials: Dials,
+    pub(super) wire: Wire,
+    pub(super) shares: Shares,
     max_connections: usize,
+    close_deadline: Duration,
 }
 
 impl Oracle {
-    pub(super) fn new(max_connections: usize) -> Self {
-        Self { max_connections, ..Self::default() }
+    pub(super) fn new(config: &Config, relays: usize) -> Self {
+        Self {
+            sockets: BTreeMap::new(),
+            subs: BTreeMap::new(),
+            publishes: Publishes::default(),
+            dials: Dials::new(config),
+            wire: Wire::new(config.send_credits),
+            shares: Shares::new(config.max_seen, relays),
+            max_connections: config.max_connections,
+            close_deadline: config.close_deadline,
+        }
     }
 
-    pub(super) fn gone(&mut self, socket: SocketId) {
-        self.sockets.remove(&socket);
+    pub(super) fn opened(&mut self, socket: SocketId, now: Instant) {
+        if let Some(socket) = self.sockets.get(&socket) {
+            self.dials.opened(&socket.url, now);
+        }
+    }
+
+    pub(super) fn gone(&mut self, socket: SocketId, now: Instant) {
+        if let Some(socket) = self.sockets.remove(&socket)
+            && socket.closing.is_none()
+        {
+            self.dials.ended(&socket.url, now);
+        }
     }
 
     pub(super) fn is_dialling(&self, socket: SocketId) -> bool {
-        self.sockets.get(&socket).is_some_and(|(_, closing)| !closing)
+        self.sockets.get(&socket).is_some_and(|socket| socket.closing.is_none())
     }
 
     pub(super) fn sockets(&self) -> usize {
@@ -60,24 +93,37 @@ impl Oracle {
     }
 
     /// A command: one live socket per URL, and none for a socket that is gone.
-    pub(super) fn command(&mut self, command: &Command) -> Result<(), &'static str> {
+    pub(super) fn command(&mut self, command: &Command, now: Instant) -> Result<(), &'static str> {
         match command {
             Command::Open { socket, url } => {
-                if self.sockets.values().any(|(known, closing)| known == url && !closing) {
+                if self.sockets.values().any(|known| known.url == *url && known.closing.is_none()) {
                     return Err("one live socket per relay");
                 }
-                self.sockets.insert(*socket, (url.clone(), false));
-                if self.sockets.len() > self.max_connections {
+                self.dials.dialled(url, now)?;
+                self.sockets.insert(*socket, Socket { url: url.clone(), closing: None });
+                // A closing handshake that takes too long is given up.
+                let counts = |s: &&Socket| s.closing.is_none_or(|at| now < at + self.close_deadline);
+                if self.sockets.values().filter(counts).count() > self.max_connections {
                     return Err("no more sockets than allowed");
                 }
             }
-            Command::Send { socket, .. } | Command::Ping { socket } => match self.sockets.get(socket) {
-                Some((_, false)) => {}
-                _ => return Err("nothing is sent on a socket that is gone or going"),
-            },
+            Command::Send { socket, .. } | Command::Ping { socket } => {
+                if !self.is_dialling(*socket) {
+                    return Err("nothing is sent on a socket that is gone or going");
+                }
+                match command {
+                    Command::Send { frame, .. } => self.wire.sent(*socket, frame)?,
+                    _ => self.wire.pinged(*socket),
+                }
+            }
             // A reset may be on its way to the pool while it closes the socket by itself.
             Command::Close { socket, .. } => match self.sockets.get_mut(socket) {
-                Some((_, closing)) => *closing = true,
+                Some(known) => {
+                    if known.closing.is_none() {
+                        known.closing = Some(now);
+                        self.dials.ended(&known.url, now);
+                    }
+                }
                 None => return Err("a socket that is gone is not closed"),
             },
             Command::PauseRead { .. } | Command::ResumeRead { .. } | Command::Verify { .. } | Command::Sign { .. } => {}
@@ -85,28 +131,20 @@ impl Oracle {
         Ok(())
     }
 
-    /// An event: delivered at most once, matching, numbered without holes; one verdict, in time.
-    pub(super) fn event(&mut self, event: &PoolEvent, now: Now) -> Result<(), &'static str> {
+    /// An event: delivered at most once, matching, numbered without holes; one verdict, in time. `called`: it came of a
+    /// call of the application.
+    pub(super) fn event(&mut self, event: &PoolEvent, now: Now, called: bool) -> Result<(), &'static str> {
         match event {
             PoolEvent::Item { sub, item } => {
                 let Some(sub) = self.subs.get_mut(sub) else { return Err("an item belongs to a subscription") };
-                sub.item(item)
+                sub.item(item, &self.shares)
             }
-            PoolEvent::Publish { publish, update: PublishUpdate::Verdict(_) } => {
-                match self.publishes.get_mut(publish) {
-                    Some(p) if p.verdict => Err("a publish has one verdict"),
-                    Some(p) if now.mono > p.deadline => Err("the verdict comes by the deadline"),
-                    Some(p) => {
-                        p.verdict = true;
-                        Ok(())
-                    }
-                    // Told during the call that started it, before anyone knew its number.
-                    None => {
-                        let told = self.early.entry(*publish).or_default();
-                        *told += 1;
-                        if *told == 1 { Ok(()) } else { Err("a publish has one verdict") }
-                    }
-                }
+            PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
+                self.publishes.verdict(*publish, verdict, now.mono)
+            }
+            // A call can only shorten a wait.
+            PoolEvent::Relay { relay, update: RelayUpdate::State(ConnectionState::Backoff { until }) } if !called => {
+                self.dials.backs_off(relay, *until, now.mono)
             }
             _ => Ok(()),
         }
@@ -114,7 +152,7 @@ impl Oracle {
 
     pub(super) fn expect_subscription(&mut self, filters: Vec<Filter>, relays: Vec<RelayUrl>, live: bool) -> SubId {
         let id = SubId::from_u64(self.subs.len() as u64);
-        let delivered = BTreeSet::new();
+        let delivered = BTreeMap::new();
         let sub = Sub {
             filters,
             relays,
@@ -124,6 +162,9 @@ impl Oracle {
             next_seq: 0,
             closed: BTreeSet::new(),
             excused: false,
+            asked: BTreeMap::new(),
+            past_eose: BTreeSet::new(),
+            updated: false,
         };
         self.subs.insert(id, sub);
         id
@@ -133,24 +174,8 @@ impl Oracle {
         if let Some(sub) = self.subs.get_mut(&sub) {
             sub.filters = filters;
             sub.closed.clear();
+            sub.updated = true;
         }
-    }
-
-    pub(super) fn published(&mut self, publish: PublishId, event: EventId, deadline: Instant) {
-        let verdict = self.early.contains_key(&publish);
-        self.publishes.insert(publish, Published { event, deadline, verdict });
-    }
-
-    pub(super) fn last_published(&self) -> Option<EventId> {
-        self.publishes.values().next_back().map(|p| p.event)
-    }
-
-    pub(super) fn verdicts(&self) -> u64 {
-        self.publishes.values().filter(|p| p.verdict).count() as u64
-    }
-
-    pub(super) fn without_verdict(&self) -> Vec<PublishId> {
-        self.publishes.iter().filter(|(_, p)| !p.verdict).map(|(&id, _)| id).collect()
     }
 
     pub(super) fn live_subscriptions(&self) -> Vec<SubId> {
@@ -174,7 +199,7 @@ impl Oracle {
             let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
             for (url, event) in asked.flat_map(|site| site.relay.events().map(|event| (&site.url, event))) {
                 let json = json(&event.to_json());
-                if sub.filters.iter().any(|f| matches(f, &json)) && !sub.delivered.contains(&event.id()) {
+                if sub.filters.iter().any(|f| matches(f, &json)) && !sub.delivered.contains_key(&event.id()) {
                     missing.push((id, url.clone(), event.id()));
                 }
             }
@@ -188,14 +213,23 @@ impl Sub {
         self.relays.contains(relay) && !self.closed.contains(relay)
     }
 
-    fn item(&mut self, item: &Item) -> Result<(), &'static str> {
+    /// Whether every relay was asked once and is past its EOSE: nothing that came before one can be outstanding.
+    fn is_past_eose(&self) -> bool {
+        !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
+    }
+
+    fn item(&mut self, item: &Item, shares: &Shares) -> Result<(), &'static str> {
         if self.ended {
             return Err("nothing comes after the end");
         }
         match item {
             Item::Event(e) => {
-                if !self.delivered.insert(e.event.id()) {
+                let before = self.delivered.insert(e.event.id(), e.relays.first().cloned());
+                if before.flatten().is_some_and(|owner| shares.is_safe(&owner)) {
                     return Err("an event is delivered once");
+                }
+                if e.mark == Mark::Stored && self.is_past_eose() {
+                    return Err("EOSE does not overtake what came before it");
                 }
                 let json = json(&e.event.to_json());
                 if !self.filters.iter().any(|f| matches(f, &json)) {
@@ -208,6 +242,11 @@ impl Sub {
             }
             Item::Pending(p) => self.number(p.seq),
             Item::Leg { relay, state } => {
+                match state {
+                    LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,
+                    LegState::Live => drop(self.past_eose.insert(relay.clone())),
+                    _ => drop(self.past_eose.remove(relay)),
+                }
                 if matches!(state, LegState::Closed(_) | LegState::Removed) {
                     self.closed.insert(relay.clone());
                 } else {

@@ -7,7 +7,9 @@ use nostr_pool_core::{
 };
 use nostr_proto::{Filter, Kind};
 
-use super::world::{Site, World};
+use super::quorum::Asked;
+use super::site::Site;
+use super::world::World;
 
 const SECOND: u64 = 1_000_000;
 
@@ -16,9 +18,11 @@ pub(super) fn safety(world: &mut World) {
     for n in 0..world.sites.len() {
         let url = world.sites[n].url.clone();
         let options = RelayOptions { pinned: world.rng.one_in(6), ..RelayOptions::default() };
+        world.sites[n].pinned = options.pinned;
         world.call(Call::AddRelay { url, options }).expect("there is room");
     }
     if world.rng.one_in(2) {
+        world.oracle.dials.user_wants(None, false);
         world.call(Call::Connect { which: Which::All }).expect("relays are there");
     }
     for _ in 0..3 {
@@ -39,6 +43,7 @@ pub(super) fn safety(world: &mut World) {
 /// Everything heals; what relays hold has to arrive, and every publish to end.
 pub(super) fn liveness(world: &mut World) {
     world.faulty = false;
+    world.catch_up();
     for site in &mut world.sites {
         site.up = true;
         if site.heals {
@@ -49,6 +54,7 @@ pub(super) fn liveness(world: &mut World) {
     let asked = world.rng.one_in(2);
     if asked {
         let options = ReconnectOptions { keep_open: true, keep_backoff: false };
+        world.oracle.dials.user_wants(None, true);
         world.call(Call::Reconnect { which: Which::All, options }).expect("the pool is open");
     }
     world.pass(700 * SECOND);
@@ -61,11 +67,12 @@ pub(super) fn liveness(world: &mut World) {
     world.check(connected.len() >= expected, &format!("{expected} relays are connected, not {}", connected.len()));
     let missing = world.oracle.missing(&connected);
     world.check(missing.is_empty(), &format!("what a relay holds is delivered; missing: {missing:?}"));
-    let open = world.oracle.without_verdict();
+    let open = world.oracle.publishes.without_verdict();
     world.check(open.is_empty(), &format!("every publish has a verdict; missing: {open:?}"));
     let unfinished = world.core.unfinished();
     world.check(unfinished.is_empty(), &format!("every publish is done; left: {unfinished:?}"));
     world.check_books();
+    world.check_requests();
     world.call(Call::Shutdown).expect("once");
     world.pass(10 * SECOND);
     world.check(world.oracle.sockets() == 0, "no socket outlives the pool");
@@ -77,7 +84,11 @@ fn step(world: &mut World) {
     match world.rng.below(100) {
         0..=29 => seed_relay(world),
         30..=54 => publish(world),
-        55..=62 => cut(world),
+        55..=60 => cut(world),
+        61..=62 => {
+            let n = world.rng.below(world.sites.len());
+            world.half_open(n);
+        }
         63..=66 => toggle(world),
         67..=74 => {
             subscribe(world);
@@ -86,8 +97,16 @@ fn step(world: &mut World) {
         81..=84 => update(world),
         85..=88 => unsubscribe(world),
         89..=92 => publish_unsigned(world),
-        93..=94 => world.call(Call::NetworkChanged).map(drop).expect("the pool is open"),
+        93..=94 => {
+            world.oracle.dials.user_wants(None, false);
+            world.call(Call::NetworkChanged).map(drop).expect("the pool is open");
+        }
         95..=96 => reconnect(world),
+        97 => {
+            let seconds = world.rng.between(1, 400) as u64;
+            world.sleep(seconds * SECOND);
+        }
+        98 => world.catch_up(),
         _ => retry(world),
     }
 }
@@ -99,45 +118,71 @@ fn seed_relay(world: &mut World) {
         if world.rng.one_in(2) {
             world.store(n, event.clone());
         }
+        if world.sites[n].floods {
+            for _ in 0..world.rng.between(10, 30) {
+                let event = world.note();
+                world.store(n, event);
+            }
+        }
     }
 }
 
 fn publish(world: &mut World) {
     let event = world.note();
-    let quorum = world.rng.pick(&[Quorum::First, Quorum::Majority, Quorum::All, Quorum::Percent(30)]).clone();
-    let (target, deadline) = (target(world), None);
-    let reply = world.call(Call::Publish(Publish { event, target, quorum, deadline })).expect("there is room");
-    noted(world, reply);
+    let (target, quorum) = (target(world), quorum(world));
+    let asked = asked(world, &target, &quorum, false);
+    let call = Call::Publish(Publish { event, target, quorum, deadline: None });
+    let reply = world.call(call).expect("there is room");
+    noted(world, &reply, asked);
 }
 
 fn publish_unsigned(world: &mut World) {
     let author = world.keys[0].public_key();
     let event = world.template().unsigned(author);
-    let (target, quorum, deadline) = (target(world), Quorum::First, None);
-    let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline });
+    let (target, quorum) = (target(world), Quorum::First);
+    let asked = asked(world, &target, &quorum, true);
+    let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline: None });
     let reply = world.call(call).expect("there is room");
-    noted(world, reply);
+    noted(world, &reply, asked);
 }
 
 fn retry(world: &mut World) {
-    if let Some(event) = world.oracle.last_published() {
+    if let Some((event, asked)) = world.oracle.publishes.last() {
         let reply = world.call(Call::Retry { event, deadline: None }).expect("it is remembered");
-        noted(world, reply);
+        noted(world, &reply, asked);
     }
 }
 
-fn noted(world: &mut World, reply: Reply) {
-    let Reply::Publishing(publish, event) = reply else { panic!("a publish has an id: {reply:?}") };
+fn quorum(world: &mut World) -> Quorum {
+    world.rng.pick(&[Quorum::First, Quorum::Majority, Quorum::All, Quorum::Percent(30)]).clone()
+}
+
+/// What the oracle is told: relays count once, and the pinned ones are among them.
+fn asked(world: &World, target: &Target, quorum: &Quorum, unsigned: bool) -> Asked {
+    let named = |site: &&Site| match target {
+        Target::All => true,
+        Target::Relays(urls) => site.pinned || urls.contains(&site.url),
+    };
+    let relays = world.sites.iter().filter(named).map(|site| site.url.clone()).collect();
+    Asked { relays, quorum: quorum.clone(), unsigned }
+}
+
+fn noted(world: &mut World, reply: &Reply, asked: Asked) {
+    let Reply::Publishing(publish, event) = *reply else { panic!("a publish has an id: {reply:?}") };
     let deadline = world.now().mono + world.core.config().publish_deadline;
-    world.oracle.published(publish, event, deadline);
+    if let Err(rule) = world.oracle.publishes.published(publish, event, asked, deadline) {
+        world.check(false, rule);
+    }
 }
 
 fn target(world: &mut World) -> Target {
-    if world.rng.one_in(3) {
-        let n = world.rng.below(world.sites.len());
-        Target::Relays(vec![world.sites[n].url.clone()])
-    } else {
-        Target::All
+    let n = world.rng.below(world.sites.len());
+    let url = world.sites[n].url.clone();
+    match world.rng.below(6) {
+        0 | 1 => Target::Relays(vec![url]),
+        // One of them twice: an alias of its URL has the same canonical form.
+        2 => Target::Relays(vec![url.clone(), world.sites[0].url.clone(), url]),
+        _ => Target::All,
     }
 }
 
@@ -159,7 +204,12 @@ fn start(world: &mut World, mode: Mode) -> SubId {
     };
     // What is told during the call itself has to find the oracle informed.
     let id = world.oracle.expect_subscription(filters.clone(), urls, mode == Mode::Live);
-    let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items: None };
+    let slow = mode == Mode::Live && world.rng.one_in(6);
+    let queue_items = slow.then(|| world.rng.between(2, 12));
+    if slow {
+        world.slow.insert(id);
+    }
+    let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items };
     let Ok(Reply::Subscribed(sub)) = world.call(Call::Subscribe(request)) else { panic!("there is room") };
     world.check(sub == id, "subscriptions are numbered in order");
     sub
@@ -205,6 +255,8 @@ fn toggle(world: &mut World) {
 
 fn reconnect(world: &mut World) {
     let n = world.rng.below(world.sites.len());
-    let (which, options) = (Which::One(world.sites[n].url.clone()), ReconnectOptions::default());
+    let url = world.sites[n].url.clone();
+    world.oracle.dials.user_wants(Some(&url), true);
+    let (which, options) = (Which::One(url), ReconnectOptions::default());
     world.call(Call::Reconnect { which, options }).expect("it is in the pool");
 }

@@ -1,16 +1,18 @@
 //! The pool, the relays and what lies between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use nostr_model_relay::{Config as RelayConfig, ConnId, Fault, FaultPlan, Output, Relay};
+use nostr_model_relay::{ConnId, Output};
 use nostr_pool_core::{
     Call, CallError, CloseReason, Command, Config, Core, Input, Instant, Item, Now, PoolEvent, RelayCounters, Reply,
     SocketId, SubId,
 };
-use nostr_proto::{Event, EventTemplate, Keys, Kind, RelayUrl, Timestamp};
+use nostr_proto::{Event, EventTemplate, Keys, Kind, Timestamp};
+use serde_json::Value;
 
 use super::net::{Arrival, Network};
 use super::oracle::Oracle;
+use super::site::Site;
 use super::{Outcome, Trace};
 use crate::corpus::rng::Rng;
 
@@ -34,6 +36,12 @@ pub struct Totals {
     pub resets: u64,
     /// Verdicts.
     pub verdicts: u64,
+    /// Times that the device slept.
+    pub sleeps: u64,
+    /// Closing handshakes and dials that hung.
+    pub hung: u64,
+    /// Connections that became half-open.
+    pub half_open: u64,
 }
 
 /// One end of a connection that stands.
@@ -45,6 +53,8 @@ struct Link {
     to_relay_at: u64,
     to_pool_at: u64,
     paused: bool,
+    /// Half-open: nothing gets through any more, and neither end knows.
+    dead: bool,
     /// What came while the pool did not read, in order.
     held: VecDeque<Held>,
 }
@@ -54,18 +64,6 @@ struct Link {
 enum Held {
     Text(String),
     Pong,
-}
-
-/// A relay and whether it can be reached.
-#[derive(Debug)]
-pub(super) struct Site {
-    pub(super) url: RelayUrl,
-    pub(super) relay: Relay,
-    pub(super) up: bool,
-    /// Whether it plays by the rules, so that the oracle may rely on what it holds.
-    pub(super) honest: bool,
-    /// Whether its trouble is over in the end.
-    pub(super) heals: bool,
 }
 
 /// A whole run.
@@ -80,6 +78,11 @@ pub struct World {
     pub(super) totals: Totals,
     /// Whether dials may be refused and connections reset.
     pub(super) faulty: bool,
+    /// Subscriptions whose application is slow, and what it has not taken yet: items and bytes.
+    pub(super) slow: BTreeSet<SubId>,
+    untaken: BTreeMap<SubId, (usize, usize)>,
+    /// Whether the application is calling.
+    called: bool,
     links: BTreeMap<SocketId, Link>,
     net: Network,
     trace: Trace,
@@ -88,18 +91,23 @@ pub struct World {
 }
 
 impl World {
-    /// The relays and the pool of a seed, not connected yet.
-    pub fn new(seed: u64) -> Self {
+    /// The relays and the pool of a seed, not connected yet; `change` has the last word on the pool's configuration.
+    pub fn new(seed: u64, change: impl FnOnce(&mut Config)) -> Self {
         let mut rng = Rng::new(seed);
-        let sites = (0..rng.between(2, 5)).map(|n| site(n, &mut rng)).collect::<Vec<_>>();
-        let config = Config {
+        let mut sites = (0..rng.between(2, 5)).map(|n| Site::new(n, &mut rng)).collect::<Vec<_>>();
+        let mut config = Config {
             max_connections: rng.between(2, 10),
             send_credits: rng.between(1, 64),
             max_in_flight: rng.between(8, 256),
             max_in_flight_per_relay: rng.between(8, 64),
             ..Config::default()
         };
-        let oracle = Oracle::new(config.max_connections);
+        if rng.one_in(6) {
+            config.max_seen = rng.between(100, 200);
+            sites.last_mut().expect("two at least").floods = true;
+        }
+        change(&mut config);
+        let oracle = Oracle::new(&config, sites.len());
         let start = Now { mono: Instant::ZERO, unix: Timestamp::new(EPOCH) };
         let core = Core::new(config, rng.bytes32(), start);
         let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
@@ -112,6 +120,9 @@ impl World {
             keys,
             totals: Totals::default(),
             faulty: true,
+            slow: BTreeSet::new(),
+            untaken: BTreeMap::new(),
+            called: false,
             links: BTreeMap::new(),
             net: Network::default(),
             trace: Trace::default(),
@@ -141,9 +152,19 @@ impl World {
 
     /// A call of the application.
     pub(super) fn call(&mut self, call: Call) -> Result<Reply, CallError> {
+        self.called = true;
         let reply = self.core.handle_call(call, self.now());
         self.settle();
+        self.called = false;
         reply
+    }
+
+    /// The device sleeps: time passes, and nothing happens in it.
+    pub(super) fn sleep(&mut self, micros: u64) {
+        let from = self.now().mono;
+        self.micros += micros;
+        self.oracle.publishes.slept(from, self.now().mono);
+        self.totals.sleeps += 1;
     }
 
     /// Lets so much virtual time pass.
@@ -177,6 +198,14 @@ impl World {
         }
     }
 
+    /// Connections of a relay become half-open.
+    pub(super) fn half_open(&mut self, relay: usize) {
+        for link in self.links.values_mut().filter(|link| link.relay == relay) {
+            link.dead = true;
+            self.totals.half_open += 1;
+        }
+    }
+
     /// Puts an event into a relay, as another client would.
     pub(super) fn store(&mut self, relay: usize, event: Event) {
         self.sites[relay].relay.store(event);
@@ -189,7 +218,10 @@ impl World {
         let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
         let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
         let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped);
-        self.check(came == verified + dropped, &format!("{came} events came: {verified} good, {dropped} dropped"));
+        self.check(
+            came == verified + dropped,
+            &format!("what came is accounted for: {came} events, {verified} good, {dropped} dropped"),
+        );
     }
 
     /// Ends the run.
@@ -199,7 +231,7 @@ impl World {
         self.totals.delivered = stats.delivered;
         self.totals.duplicates = stats.duplicates;
         self.totals.forged = stats.forged;
-        self.totals.verdicts = self.oracle.verdicts();
+        self.totals.verdicts = self.oracle.publishes.verdicts();
         Outcome { trace: self.trace.digest(), totals: self.totals }
     }
 
@@ -221,40 +253,69 @@ impl World {
         match arrival {
             Arrival::Dialled { socket, relay } => self.dialled(socket, relay),
             Arrival::ToRelay { socket, text } => {
-                let Some(link) = self.links.get(&socket) else { return };
+                let Some(link) = self.links.get(&socket).filter(|link| !link.dead) else { return };
                 let (relay, conn, unix) = (link.relay, link.conn, self.now().unix);
                 self.sites[relay].relay.handle(conn, &text, unix);
                 self.drain_relay(relay);
             }
-            Arrival::ToPool { socket, text } => match self.links.get_mut(&socket) {
+            Arrival::ToPool { socket, text } => match self.links.get_mut(&socket).filter(|link| !link.dead) {
                 Some(link) if link.paused || !link.held.is_empty() => {
                     link.held.push_back(Held::Text(text));
                 }
-                Some(_) => self.input(Input::Text { socket, frame: &text }),
+                Some(_) => self.hear(socket, &text),
                 None => {}
             },
             Arrival::ReadOn { socket } => {
                 while let Some(link) = self.links.get_mut(&socket).filter(|link| !link.paused) {
                     match link.held.pop_front() {
-                        Some(Held::Text(text)) => self.input(Input::Text { socket, frame: &text }),
+                        Some(Held::Text(text)) => self.hear(socket, &text),
                         Some(Held::Pong) => self.input(Input::Pong { socket }),
                         None => break,
                     }
                 }
             }
-            Arrival::Sent { socket } if self.links.contains_key(&socket) => self.input(Input::Sent { socket }),
+            Arrival::Sent { socket } if self.links.contains_key(&socket) => {
+                self.oracle.wire.taken(socket);
+                self.input(Input::Sent { socket });
+            }
             Arrival::Sent { .. } => {}
-            Arrival::Pong { socket } => match self.links.get_mut(&socket) {
+            Arrival::Pong { socket } => match self.links.get_mut(&socket).filter(|link| !link.dead) {
                 Some(link) if link.paused || !link.held.is_empty() => link.held.push_back(Held::Pong),
                 Some(_) => self.input(Input::Pong { socket }),
                 None => {}
             },
             Arrival::Gone { socket, reason } => {
-                self.oracle.gone(socket);
+                self.oracle.gone(socket, self.now().mono);
                 self.input(Input::Closed { socket, reason });
             }
             Arrival::Verified { ticket, outcome } => self.input(Input::Verified { ticket, outcome }),
             Arrival::Signed { ticket, outcome } => self.input(Input::Signed { ticket, outcome }),
+        }
+    }
+
+    /// A frame reaches the pool.
+    fn hear(&mut self, socket: SocketId, text: &str) {
+        if let Some(link) = self.links.get(&socket)
+            && let Ok(message) = serde_json::from_str::<Value>(text)
+        {
+            let url = &self.sites[link.relay].url;
+            match message[0].as_str() {
+                Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
+                Some("OK") => self.oracle.publishes.ok(url, &message),
+                Some("CLOSED") => self.oracle.wire.ended(socket, message[1].as_str().unwrap_or_default()),
+                _ => {}
+            }
+        }
+        self.input(Input::Text { socket, frame: text });
+    }
+
+    /// Every request that runs at a relay is one that the pool knows of.
+    pub(super) fn check_requests(&self) {
+        for (&socket, link) in &self.links {
+            let url = &self.sites[link.relay].url;
+            let known = self.core.relay(url).map_or(0, |record| record.active_requests);
+            let running = self.oracle.wire.running(socket);
+            self.check(running <= known, &format!("what is not needed is closed: {running} requests run, not {known}"));
         }
     }
 
@@ -263,13 +324,15 @@ impl World {
             return;
         }
         if !self.sites[relay].up || (self.faulty && self.rng.one_in(8)) {
-            self.oracle.gone(socket);
+            self.oracle.gone(socket, self.now().mono);
             self.input(Input::OpenFailed { socket, error: "connection refused".into() });
             return;
         }
         let conn = self.sites[relay].relay.connect();
-        let link = Link { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, held: VecDeque::new() };
+        let link =
+            Link { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, dead: false, held: VecDeque::new() };
         self.links.insert(socket, link);
+        self.oracle.opened(socket, self.now().mono);
         self.input(Input::Opened { socket });
         self.drain_relay(relay);
     }
@@ -290,14 +353,15 @@ impl World {
     }
 
     fn carry_out(&mut self, command: Command) {
-        if let Err(rule) = self.oracle.command(&command) {
+        if let Err(rule) = self.oracle.command(&command, self.now().mono) {
             self.check(false, &format!("{rule}: {command:?}"));
         }
         let soon = self.micros + self.latency();
         match command {
             Command::Open { socket, url } => {
                 let relay = self.sites.iter().position(|s| s.url == url).expect("the pool dials relays of this world");
-                self.net.depart(soon, Arrival::Dialled { socket, relay });
+                let hangs = self.hangs();
+                self.net.depart(soon + hangs, Arrival::Dialled { socket, relay });
             }
             Command::Send { socket, frame } => {
                 let Some(link) = self.links.get_mut(&socket) else { return };
@@ -316,7 +380,8 @@ impl World {
             }
             Command::Close { socket, .. } => {
                 self.drop_link(socket);
-                self.net.depart(soon, Arrival::Gone { socket, reason: CloseReason::Local });
+                let hangs = self.hangs();
+                self.net.depart(soon + hangs, Arrival::Gone { socket, reason: CloseReason::Local });
             }
             Command::PauseRead { socket } => {
                 if let Some(link) = self.links.get_mut(&socket) {
@@ -345,7 +410,7 @@ impl World {
     }
 
     fn show(&mut self, event: &PoolEvent) {
-        if let Err(rule) = self.oracle.event(event, self.now()) {
+        if let Err(rule) = self.oracle.event(event, self.now(), self.called) {
             self.check(false, &format!("{rule}: {event:?}"));
         }
         if let PoolEvent::Item { sub, item } = event {
@@ -353,10 +418,39 @@ impl World {
         }
     }
 
-    /// The application takes each item at once.
+    /// Microseconds by which a dial or a closing handshake is late: past every deadline, sometimes.
+    fn hangs(&mut self) -> u64 {
+        if !self.faulty || !self.rng.one_in(6) {
+            return 0;
+        }
+        self.totals.hung += 1;
+        self.rng.between(100, 20_000) as u64 * 1_000
+    }
+
+    /// The application takes each item at once, unless it is slow.
     fn take(&mut self, sub: SubId, item: &Item) {
-        let taken = Call::Taken { sub, items: 1, bytes: item.bytes() };
-        self.core.handle_call(taken, self.now()).expect("items can always be taken");
+        let (items, bytes) = self.untaken.entry(sub).or_default();
+        *items += 1;
+        *bytes += item.bytes();
+        if !self.faulty || !self.slow.contains(&sub) {
+            self.take_all(sub);
+        }
+    }
+
+    /// The application takes what is there for a subscription.
+    pub(super) fn take_all(&mut self, sub: SubId) {
+        if let Some((items, bytes)) = self.untaken.remove(&sub) {
+            let taken = Call::Taken { sub, items, bytes };
+            self.core.handle_call(taken, self.now()).expect("items can always be taken");
+        }
+    }
+
+    /// The slow application catches up.
+    pub(super) fn catch_up(&mut self) {
+        for sub in self.slow.clone() {
+            self.take_all(sub);
+            self.settle();
+        }
     }
 
     fn drain_relay(&mut self, relay: usize) {
@@ -388,27 +482,4 @@ impl World {
             self.totals.resets += 1;
         }
     }
-}
-
-fn site(n: usize, rng: &mut Rng) -> Site {
-    let mut relay = Relay::new(RelayConfig { max_limit: 5_000, ..RelayConfig::default() });
-    let fault = match rng.below(12) {
-        0 => Some(Fault::ForgeSignature { every: 3 }),
-        1 => Some(Fault::ForgeContent { every: 3 }),
-        2 => Some(Fault::Garbage { every: 4 }),
-        3 => Some(Fault::NeverEose),
-        4 => Some(Fault::OkFalse { reason: "blocked: no".to_owned() }),
-        5 => Some(Fault::RefuseReq { reason: "error: busy".to_owned() }),
-        6 => Some(Fault::DisconnectAfter { frames: rng.between(1, 60) as u64, code: 1000, reason: String::new() }),
-        _ => None,
-    };
-    // The first relay is honest, so that every run has something to hold the pool to.
-    let fault = fault.filter(|_| n > 0);
-    let heals = matches!(fault, Some(Fault::RefuseReq { .. } | Fault::DisconnectAfter { .. }));
-    let honest = fault.is_none() || heals || matches!(fault, Some(Fault::Garbage { .. }));
-    if let Some(fault) = fault {
-        relay.set_faults(FaultPlan::new().with(fault));
-    }
-    let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
-    Site { url, relay, up: true, honest, heals }
 }

@@ -1,0 +1,100 @@
+//! Bugs that tests plant on purpose, to show that the simulator finds them.
+//!
+//! Only the feature `planted-bugs` has them; without it every `planted!` is the constant `false`, and neither code nor
+//! a branch of it is left. With it, `Config::planted` chooses one at run time.
+
+/// A deviation of a few lines from one rule of the core. Each is documented by the rule that it breaks.
+#[cfg(feature = "planted-bugs")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PlantedBug {
+    /// *An id is seen only after its signature is verified.* Planted: copies of an event that is being verified are
+    /// dropped as if it were seen.
+    SeenBeforeVerified,
+    /// *A verdict is about an event whose content hashed to its id.* Planted: where the content does not hash to the id
+    /// that a copy claims, that id is remembered as forged.
+    VerdictByClaimedId,
+    /// *No id is ever remembered as bad.* Planted: one whose signature was wrong is.
+    NegativeCache,
+    /// *A forged copy delays the real one by a check, and no more.* Planted: the copies parked behind it go with it.
+    ParkedCopyForgotten,
+    /// *EOSE does not overtake events that are being verified.* Planted: no request waits for them.
+    EoseOvertakes,
+    /// *Back-off starts over only after a stable connection.* Planted: a connection that opens is enough.
+    BackoffResetOnOpen,
+    /// *An input for a socket that was given up changes nothing.* Planted: the end of an earlier socket ends this one.
+    StaleSocketAccepted,
+    /// *One canonical URL, one vote.* Planted: a relay that is named twice votes twice.
+    TwoVotesForAlias,
+    /// *Sockets being dialled count against the cap.* Planted: they do not.
+    CapIgnoresDialing,
+    /// *After a timeout was handled, the next one is later than now.* Planted: one timer is handled at a time.
+    TimerNotLater,
+    /// *What a full queue skips is told as a gap.* Planted: it is not.
+    QueueOverflowSilent,
+    /// *One relay can't flush what the others brought.* Planted: the relay that brought the least makes room.
+    EvictionByFlooder,
+    /// *A publish has one verdict.* Planted: a late OK brings another.
+    LateOkChangesVerdict,
+    /// *A request that nobody needs any more is closed.* Planted: not when its subscription is dropped.
+    CloseLostOnDrop,
+    /// *`duplicate:` is acceptance, even with `false`.* Planted: it is refusal.
+    DuplicateRejected,
+    /// *The same bytes go out at every try.* Planted: from the second try on, there is a space more.
+    RetryWithOtherBytes,
+    /// *What comes is matched again, against what the user asked for.* Planted: everything matches.
+    FiltersNotChecked,
+    /// *An event reaches every subscription that it matches.* Planted: it reaches one.
+    OneTakerOnly,
+    /// *No more frames are given to a socket than its sink may have untaken.* Planted: any number is.
+    CreditsIgnored,
+    /// *A relay that answers two pings with nothing at all is gone.* Planted: it is pinged for ever.
+    SilentRelayKept,
+    /// *The verdict comes by its deadline.* Planted: it comes when the relays allow one.
+    VerdictNeverDue,
+}
+
+#[cfg(feature = "planted-bugs")]
+impl PlantedBug {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::SeenBeforeVerified,
+        Self::VerdictByClaimedId,
+        Self::NegativeCache,
+        Self::ParkedCopyForgotten,
+        Self::EoseOvertakes,
+        Self::BackoffResetOnOpen,
+        Self::StaleSocketAccepted,
+        Self::TwoVotesForAlias,
+        Self::CapIgnoresDialing,
+        Self::TimerNotLater,
+        Self::QueueOverflowSilent,
+        Self::EvictionByFlooder,
+        Self::LateOkChangesVerdict,
+        Self::CloseLostOnDrop,
+        Self::DuplicateRejected,
+        Self::RetryWithOtherBytes,
+        Self::FiltersNotChecked,
+        Self::OneTakerOnly,
+        Self::CreditsIgnored,
+        Self::SilentRelayKept,
+        Self::VerdictNeverDue,
+    ];
+}
+
+/// Whether this bug is planted: in a [`Config`](crate::Config), or in a machine that keeps its `planted`.
+#[cfg(feature = "planted-bugs")]
+macro_rules! planted {
+    ($holder:expr, $bug:ident) => {
+        $holder.planted == Some($crate::planted::PlantedBug::$bug)
+    };
+}
+
+/// Nothing is planted.
+#[cfg(not(feature = "planted-bugs"))]
+macro_rules! planted {
+    ($holder:expr, $bug:ident) => {
+        false
+    };
+}
+
+pub(crate) use planted;

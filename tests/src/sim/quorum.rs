@@ -1,0 +1,125 @@
+//! What has to hold of publishes: one verdict, in time, and none that the relays' answers do not bear out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nostr_pool_core::{Instant, PublishId, Quorum, Verdict};
+use nostr_proto::{EventId, RelayUrl};
+use serde_json::Value;
+
+#[derive(Debug)]
+struct Published {
+    event: EventId,
+    /// Its relays, each once, however often it was named.
+    relays: BTreeSet<RelayUrl>,
+    quorum: Quorum,
+    deadline: Instant,
+    verdict: bool,
+    /// A signer may refuse, and then it fails without any relay's answer.
+    unsigned: bool,
+}
+
+/// Every publish of a run, and what relays said to the pool.
+#[derive(Debug, Default)]
+pub(super) struct Publishes {
+    known: BTreeMap<PublishId, Published>,
+    /// Verdicts told during the call that started the publish, before anyone knew its number.
+    early: BTreeMap<PublishId, Verdict>,
+    accepted: BTreeMap<EventId, BTreeSet<RelayUrl>>,
+    refused: BTreeMap<EventId, BTreeSet<RelayUrl>>,
+}
+
+/// A publish as the script asked for it.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) relays: BTreeSet<RelayUrl>,
+    pub(super) quorum: Quorum,
+    pub(super) unsigned: bool,
+}
+
+impl Publishes {
+    pub(super) fn published(
+        &mut self,
+        publish: PublishId,
+        event: EventId,
+        asked: Asked,
+        deadline: Instant,
+    ) -> Result<(), &'static str> {
+        let Asked { relays, quorum, unsigned } = asked;
+        self.known.insert(publish, Published { event, relays, quorum, deadline, verdict: false, unsigned });
+        match self.early.remove(&publish) {
+            Some(verdict) => self.verdict(publish, &verdict, Instant::ZERO),
+            None => Ok(()),
+        }
+    }
+
+    /// A relay's OK reached the pool.
+    pub(super) fn ok(&mut self, relay: &RelayUrl, ok: &Value) {
+        let Some(id) = ok[1].as_str().and_then(|id| id.parse::<EventId>().ok()) else { return };
+        let prefix = ok[3].as_str().unwrap_or_default().split(':').next().unwrap_or_default();
+        if ok[2] == true || prefix == "duplicate" {
+            self.accepted.entry(id).or_default().insert(relay.clone());
+        } else {
+            self.refused.entry(id).or_default().insert(relay.clone());
+        }
+    }
+
+    pub(super) fn verdict(&mut self, publish: PublishId, verdict: &Verdict, now: Instant) -> Result<(), &'static str> {
+        let Some(p) = self.known.get_mut(&publish) else {
+            return match self.early.insert(publish, verdict.clone()) {
+                None => Ok(()),
+                Some(_) => Err("a publish has one verdict"),
+            };
+        };
+        if p.verdict {
+            return Err("a publish has one verdict");
+        }
+        p.verdict = true;
+        if now > p.deadline {
+            return Err("the verdict comes by the deadline");
+        }
+        let said = |by: &BTreeMap<EventId, BTreeSet<RelayUrl>>| {
+            by.get(&p.event).map_or(0, |relays| relays.intersection(&p.relays).count())
+        };
+        let (all, needed) = (p.relays.len(), needed(&p.quorum, p.relays.len()));
+        match verdict {
+            Verdict::Reached if said(&self.accepted) < needed => Err("a quorum is reached by as many relays"),
+            Verdict::Failed if !p.unsigned && all - said(&self.refused) >= needed => {
+                Err("a quorum fails when too many relays refused")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The device slept: what was due meanwhile is due when it wakes, or right after a call that comes first.
+    pub(super) fn slept(&mut self, from: Instant, until: Instant) {
+        for p in self.known.values_mut().filter(|p| p.deadline >= from) {
+            p.deadline = p.deadline.max(until + Duration::from_millis(1));
+        }
+    }
+
+    /// The last one, and how it was asked for.
+    pub(super) fn last(&self) -> Option<(EventId, Asked)> {
+        let p = self.known.values().next_back()?;
+        let asked = Asked { relays: p.relays.clone(), quorum: p.quorum.clone(), unsigned: p.unsigned };
+        Some((p.event, asked))
+    }
+
+    pub(super) fn verdicts(&self) -> u64 {
+        self.known.values().filter(|p| p.verdict).count() as u64
+    }
+
+    pub(super) fn without_verdict(&self) -> Vec<PublishId> {
+        self.known.iter().filter(|(_, p)| !p.verdict).map(|(&id, _)| id).collect()
+    }
+}
+
+fn needed(quorum: &Quorum, relays: usize) -> usize {
+    match quorum {
+        Quorum::First => 1,
+        Quorum::Majority => relays / 2 + 1,
+        Quorum::All => relays,
+        Quorum::Percent(30) => (3 * relays).div_ceil(10),
+        other => panic!("the script does not ask for {other:?}"),
+    }
+}
