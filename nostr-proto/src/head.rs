@@ -20,12 +20,12 @@ pub enum Head<'a> {
 }
 
 /// Looks for the subscription and event id of an EVENT frame, whatever the order of keys and the
-/// white space, and stops where the id ends. `None` means: no EVENT, or not so easy to tell
+/// white space, and reads no further than it has to. `None` means: no EVENT, or not so easy to tell
 /// (escapes in the verb, the subscription, a key of the event or the id); parse the frame.
 ///
 /// Where [`RelayMessage::parse`](crate::RelayMessage::parse) accepts the frame, it finds the
-/// same. A frame that it would refuse may still have a head, since nothing behind the id is read
-/// and nothing before it is validated: a head is good for recognising a known id, no more.
+/// same. A frame that it would refuse may still have a head, since what is not the id is not
+/// validated, or not even read: a head is good for recognising a known id, no more.
 #[must_use]
 pub fn scan_head(frame: &str) -> Option<Head<'_>> {
     let (subscription, id) = scan_event(frame, Key::Id)?;

@@ -108,14 +108,10 @@ impl Body {
         rare(self.content()) || self.tags().any(|tag| tag.iter().any(rare))
     }
 
-    pub(super) fn first_value(&self, tag_name: &str) -> Option<&str> {
-        self.tags().find(|tag| tag.name() == tag_name)?.value()
-    }
-
     pub(super) fn address(&self) -> Option<Address> {
         let identifier = match self.kind.class() {
             KindClass::Replaceable => "",
-            KindClass::Addressable => self.first_value("d").unwrap_or(""),
+            KindClass::Addressable => self.tags().identifier(),
             KindClass::Regular | KindClass::Ephemeral => return None,
         };
         Some(Address { kind: self.kind, pubkey: self.pubkey, identifier: identifier.into() })

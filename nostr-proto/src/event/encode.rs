@@ -15,15 +15,9 @@ pub(super) fn write_event(body: &Body, out: &mut impl Sink) {
     out.put(",\"kind\":");
     write_integer(out, body.kind.as_u16().into());
     out.put(",\"tags\":");
-    match body.plain_tags() {
-        Some(tags) => out.put(tags),
-        None => write_tags(body.tags(), Escapes::All, out),
-    }
+    write_tags(body, Escapes::All, out);
     out.put(",\"content\":\"");
-    match body.plain_content() {
-        Some(content) => out.put(content),
-        None => write_string_body(out, body.content(), Escapes::All),
-    }
+    write_content(body, Escapes::All, out);
     out.put("\",\"sig\":\"");
     out.put_hex(body.signature.as_bytes());
     out.put("\"}");
@@ -36,8 +30,25 @@ pub(super) fn size(body: &Body) -> usize {
     count.0
 }
 
-/// Writes tags as an array of arrays.
-pub(super) fn write_tags(tags: Tags<'_>, escapes: Escapes, out: &mut impl Sink) {
+/// Writes the tags as an array of arrays.
+#[inline]
+pub(super) fn write_tags(body: &Body, escapes: Escapes, out: &mut impl Sink) {
+    match body.plain_tags() {
+        Some(tags) => out.put(tags),
+        None => write_each_tag(body.tags(), escapes, out),
+    }
+}
+
+/// Writes the content, without quotes.
+#[inline]
+pub(super) fn write_content(body: &Body, escapes: Escapes, out: &mut impl Sink) {
+    match body.plain_content() {
+        Some(content) => out.put(content),
+        None => write_string_body(out, body.content(), escapes),
+    }
+}
+
+fn write_each_tag(tags: Tags<'_>, escapes: Escapes, out: &mut impl Sink) {
     out.put("[");
     write_joined(out, tags, |out, tag| {
         out.put("[");

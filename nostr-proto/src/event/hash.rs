@@ -2,8 +2,8 @@
 
 use super::Event;
 use super::body::Body;
-use super::encode::write_tags;
-use crate::json::{Escapes, Sink, write_integer, write_string_body};
+use super::encode::{write_content, write_tags};
+use crate::json::{Escapes, Sink, write_integer};
 use crate::{EventId, Signature, hex};
 use alloc::sync::Arc;
 use core::fmt;
@@ -103,15 +103,9 @@ fn compute_with(body: &Body, escapes: Escapes) -> EventId {
     out.put(",");
     write_integer(out, body.kind.as_u16().into());
     out.put(",");
-    match body.plain_tags() {
-        Some(tags) => out.put(tags),
-        None => write_tags(body.tags(), escapes, out),
-    }
+    write_tags(body, escapes, out);
     out.put(",\"");
-    match body.plain_content() {
-        Some(content) => out.put(content),
-        None => write_string_body(out, body.content(), escapes),
-    }
+    write_content(body, escapes, out);
     out.put("\"]");
     hasher.finish()
 }

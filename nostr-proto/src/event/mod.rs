@@ -163,7 +163,7 @@ impl Event {
     /// The value of the first `d` tag, or "" if there is none (NIP-01).
     #[must_use]
     pub fn identifier(&self) -> &str {
-        self.0.first_value("d").unwrap_or("")
+        self.tags().identifier()
     }
 
     /// When the event expires (NIP-40); `None` if never, or if the tag holds no number.

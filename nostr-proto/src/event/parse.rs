@@ -1,4 +1,4 @@
-//! Events from JSON, in one pass over the text.
+//! Events from JSON: all fields are found in one pass over the text, then the strings are copied.
 
 use super::body::{Body, Text};
 use super::raw_tags::RawTags;

@@ -13,11 +13,12 @@ pub(super) struct RawTags<'a> {
     /// Where they begin; 0 if they were not looked for.
     at: usize,
     count: usize,
-    form: Form,
+    /// Their length in the form that they are brought to.
     bytes: usize,
     /// They themselves, where there are no escapes in them.
     plain: Option<&'a str>,
-    /// The first of their values, where there are.
+    /// Where there are: how many values, and the first of them.
+    values: usize,
     known: [RawString<'a>; KNOWN],
 }
 
@@ -27,7 +28,7 @@ const KNOWN: usize = 16;
 impl<'a> RawTags<'a> {
     /// No tags.
     pub(super) fn new() -> RawTags<'a> {
-        RawTags { at: 0, count: 0, form: Form::Plain, bytes: 0, plain: None, known: [RawString::default(); KNOWN] }
+        RawTags { at: 0, count: 0, bytes: 0, plain: None, values: 0, known: [RawString::default(); KNOWN] }
     }
 
     /// Finds the end of the tags at the cursor, and goes behind it.
@@ -39,24 +40,20 @@ impl<'a> RawTags<'a> {
             reader.set_offset(self.at + length);
             self.count = count;
             self.plain = Some(&reader.text()[self.at..self.at + length]);
-            (self.form, self.bytes) = (Form::Plain, length - gaps);
+            self.bytes = length - gaps;
             return Ok(());
         }
-        self.plain = None;
+        // Either there are escapes in them, or a fault.
         let mut sizes = Sizes::default();
-        let mut found = 0;
         walk(reader, &mut sizes, |reader| {
             let value = reader.raw_string()?;
-            if let Some(known) = self.known.get_mut(found) {
+            if let Some(known) = self.known.get_mut(self.values) {
                 *known = value;
             }
-            found += 1;
+            self.values += 1;
             Ok(value)
         })?;
-        let Sizes { plain, sized, escaped, count, .. } = sizes;
-        self.count = count;
-        // The outer brackets.
-        (self.form, self.bytes) = if escaped { (Form::Sized, sized) } else { (Form::Plain, plain + 2) };
+        (self.count, self.bytes) = (sizes.count, sizes.bytes);
         Ok(())
     }
 
@@ -75,7 +72,7 @@ impl<'a> RawTags<'a> {
 
     /// The form that [`RawTags::copy`] brings them to.
     pub(super) fn form(&self) -> Form {
-        self.form
+        if self.plain.is_some() { Form::Plain } else { Form::Sized }
     }
 
     /// Their length in that form.
@@ -101,8 +98,8 @@ impl<'a> RawTags<'a> {
             out.push_str(&tags[done..]);
             return Ok(());
         }
-        let mut writer = TagsWriter::new(self.form, out);
-        let mut known = self.known.iter().filter(|value| value.end() > 1);
+        let mut writer = TagsWriter::new(self.form(), out);
+        let mut known = self.known.iter().take(self.values);
         walk(&mut reader.again_at(self.at), &mut writer, |reader| match known.next() {
             Some(value) => {
                 reader.set_offset(value.end());
@@ -220,38 +217,25 @@ fn walk<'a>(
     Ok(())
 }
 
-/// Adds up what tags take in either form.
+/// Adds up what tags take in sized form.
 #[derive(Default)]
 struct Sizes {
-    /// Without the outer brackets.
-    plain: usize,
-    sized: usize,
-    escaped: bool,
+    bytes: usize,
     count: usize,
-    /// How many values the tag under construction has.
-    values: usize,
 }
 
 impl Visitor for Sizes {
     fn begin_tag(&mut self) {
-        // Brackets, and a comma behind the tag before.
-        self.plain += 2 + usize::from(self.count > 0);
         self.count += 1;
-        self.values = 0;
     }
 
     fn value(&mut self, value: RawString<'_>) -> Result<(), ParseError> {
-        let length = value.decoded_length();
-        // Quotes, and a comma behind the value before.
-        self.plain += length + 2 + usize::from(self.values > 0);
-        self.sized += sized_bytes(length);
-        self.escaped |= !value.is_plain();
-        self.values += 1;
+        self.bytes += sized_bytes(value.decoded_length());
         Ok(())
     }
 
     fn end_tag(&mut self) {
-        self.sized += 1;
+        self.bytes += 1;
     }
 }
 

@@ -23,16 +23,28 @@ impl Serialize for Tags<'_> {
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut event = serializer.serialize_struct("Event", 7)?;
-        event.serialize_field("id", &self.id())?;
-        event.serialize_field("pubkey", &self.pubkey())?;
-        event.serialize_field("created_at", &self.created_at())?;
-        event.serialize_field("kind", &self.kind())?;
-        event.serialize_field("tags", &self.tags())?;
-        event.serialize_field("content", self.content())?;
-        event.serialize_field("sig", &self.signature())?;
-        event.end()
+        serialize_fields(self, "Event", Some(self.signature()), serializer)
     }
+}
+
+/// The fields in the order of NIP-01, the signature where there is one.
+pub(super) fn serialize_fields<S: Serializer>(
+    event: &Event,
+    name: &'static str,
+    signature: Option<Signature>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_struct(name, 6 + usize::from(signature.is_some()))?;
+    fields.serialize_field("id", &event.id())?;
+    fields.serialize_field("pubkey", &event.pubkey())?;
+    fields.serialize_field("created_at", &event.created_at())?;
+    fields.serialize_field("kind", &event.kind())?;
+    fields.serialize_field("tags", &event.tags())?;
+    fields.serialize_field("content", event.content())?;
+    if let Some(signature) = &signature {
+        fields.serialize_field("sig", signature)?;
+    }
+    fields.end()
 }
 
 /// Serialises like the event itself. There is no way back but through

@@ -1,9 +1,9 @@
 //! Events in other people's serde documents, before they are signed and when their ids are checked.
 
+use super::serde_impls::serialize_fields;
 use super::{Event, EventTemplate, HashedEvent, IdMismatch, UnsignedEvent};
 use crate::{EventId, PublicKey};
 use serde::de::Error as _;
-use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Serialises like the event itself. There is no way back but through [`Event::check_id`].
@@ -16,14 +16,7 @@ impl Serialize for HashedEvent {
 /// With the id, as rumors are written (NIP-59).
 impl Serialize for UnsignedEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut event = serializer.serialize_struct("UnsignedEvent", 6)?;
-        event.serialize_field("id", &self.id())?;
-        event.serialize_field("pubkey", &self.pubkey())?;
-        event.serialize_field("created_at", &self.created_at())?;
-        event.serialize_field("kind", &self.kind())?;
-        event.serialize_field("tags", &self.tags())?;
-        event.serialize_field("content", self.content())?;
-        event.end()
+        serialize_fields(&self.as_event(), "UnsignedEvent", None, serializer)
     }
 }
 

@@ -38,8 +38,7 @@ pub fn close(subscription: &str) -> String {
 /// written as lowercase hex.
 #[must_use]
 pub fn neg_open(subscription: &str, filter: &Filter, message: &[u8]) -> String {
-    let mut out = String::from("[\"NEG-OPEN\",");
-    write_string(&mut out, subscription);
+    let mut out = begin("[\"NEG-OPEN\",", subscription);
     out.push(',');
     filter.write_json(&mut out);
     end_with_hex(out, message)
@@ -49,9 +48,7 @@ pub fn neg_open(subscription: &str, filter: &Filter, message: &[u8]) -> String {
 /// is written as lowercase hex.
 #[must_use]
 pub fn neg_msg(subscription: &str, message: &[u8]) -> String {
-    let mut out = String::from("[\"NEG-MSG\",");
-    write_string(&mut out, subscription);
-    end_with_hex(out, message)
+    end_with_hex(begin("[\"NEG-MSG\",", subscription), message)
 }
 
 /// `["NEG-CLOSE", subscription]`: ends a reconciliation (NIP-77).
