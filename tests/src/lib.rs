@@ -1,9 +1,8 @@
-//! Simulator, oracles, corpus, conformance and interop tests of nostr-pool. Never published.
+//! Scenarios over both adapters, end-to-end and interop tests of nostr-pool. Never published.
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
 pub mod scenarios;
-pub mod sim;
 
 pub use nostr_pool_corpus as corpus;
 

@@ -4,7 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use nostr_pool_core::PlantedBug;
-use nostr_pool_tests::sim;
+use nostr_pool_sim as sim;
 
 /// Runs a seed. Tells the rule that was found broken, if one was.
 pub(crate) fn bite(seed: u64, planted: Option<PlantedBug>) -> Option<String> {

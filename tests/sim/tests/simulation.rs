@@ -1,7 +1,7 @@
 //! The multi-relay simulation: many seeds, each a run of its own. `SIM_SEED=7 cargo test -p nostr-pool-tests --test
 //! simulation` replays one; `SIM_SEEDS=10000` (and `--release`) runs more.
 
-use nostr_pool_tests::sim;
+use nostr_pool_sim as sim;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

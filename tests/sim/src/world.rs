@@ -14,7 +14,7 @@ use super::net::{Arrival, Network};
 use super::oracle::Oracle;
 use super::site::Site;
 use super::{Outcome, Trace};
-use crate::corpus::rng::Rng;
+use nostr_pool_corpus::rng::Rng;
 
 /// Virtual unix time at which every run begins.
 const EPOCH: u64 = 1_700_000_000;

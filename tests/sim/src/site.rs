@@ -3,7 +3,7 @@
 use nostr_model_relay::{Config as RelayConfig, Fault, FaultPlan, Relay};
 use nostr_proto::RelayUrl;
 
-use crate::corpus::rng::Rng;
+use nostr_pool_corpus::rng::Rng;
 
 /// A relay and whether it can be reached.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Whether the simulator bites: each bug that can be planted in the core is found by the seed recorded for it, which is
 //! clean without the bug, and by one of a few seeds that nobody chose. `TEETH.md` has the table.
 //!
-//! `TEETH_SEEDS=1000 cargo test -p nostr-pool-tests --test teeth -- --ignored --nocapture` searches from seed 0 on and
+//! `TEETH_SEEDS=1000 cargo test -p nostr-pool-sim --test teeth -- --ignored --nocapture` searches from seed 0 on and
 //! prints the table; `TEETH_BUG=EoseOvertakes` searches for that one alone.
 
 mod bite;
