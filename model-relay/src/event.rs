@@ -70,6 +70,11 @@ impl StoredEvent {
         (20_000..30_000).contains(&self.kind())
     }
 
+    /// Whether relays keep it from strangers: direct messages, and what wraps them.
+    pub(crate) fn is_private(&self) -> bool {
+        matches!(self.kind(), 4 | 44 | 1059)
+    }
+
     /// `None` for events that nothing replaces.
     pub(crate) fn replace_key(&self) -> Option<ReplaceKey> {
         let identifier = match self.kind() {
