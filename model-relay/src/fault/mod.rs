@@ -1,6 +1,7 @@
 //! How a relay misbehaves: a script, as data.
 
 mod garbage;
+mod name;
 mod plan;
 mod state;
 
