@@ -7,20 +7,43 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
+mod app;
+mod bounds;
+mod choices;
+mod choose;
+mod clock;
 mod dials;
+mod driver;
+mod links;
+mod nemesis;
 mod net;
+mod odd;
 mod oracle;
+mod phases;
+mod plan;
 mod quorum;
-mod script;
 mod shares;
 mod site;
+pub mod step;
+mod swarm;
+mod totals;
 mod wire;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use nostr_pool_core::{Config, SubId};
+use nostr_proto::EventId;
+
+pub use choices::{Bytes, Choices};
+pub use choose::Kinds;
 pub use oracle::Oracle;
-pub use world::{Totals, World};
+pub use plan::{Limits, Plan, Rates};
+pub use step::Step;
+pub use swarm::draw;
+pub use totals::Totals;
+pub use world::World;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +52,11 @@ pub struct Outcome {
     pub trace: u64,
     /// What happened in it.
     pub totals: Totals,
+    /// What each live subscription got that was open to the end and told of no loss of its own.
+    pub delivered: BTreeMap<SubId, BTreeSet<EventId>>,
 }
 
-/// Runs one seed.
+/// Runs one seed of the swarm.
 ///
 /// # Panics
 /// When a rule is broken; the message names the seed, the virtual time and the rule.
@@ -43,10 +68,26 @@ pub fn run(seed: u64) -> Outcome {
 ///
 /// # Panics
 /// As [`run`].
-pub fn run_with(seed: u64, change: impl FnOnce(&mut nostr_pool_core::Config)) -> Outcome {
-    let mut world = World::new(seed, change);
-    script::safety(&mut world);
-    script::liveness(&mut world);
+pub fn run_with(seed: u64, change: impl FnOnce(&mut Config)) -> Outcome {
+    let (plan, steps) = draw(seed);
+    replay_with(&plan, &steps, change)
+}
+
+/// Runs a plan and its steps, heals everything and looks whether it converges.
+///
+/// # Panics
+/// As [`run`].
+pub fn replay(plan: &Plan, steps: &[Step]) -> Outcome {
+    replay_with(plan, steps, |_| ())
+}
+
+fn replay_with(plan: &Plan, steps: &[Step], change: impl FnOnce(&mut Config)) -> Outcome {
+    let mut world = World::new(plan, change);
+    world.begin();
+    for step in steps {
+        world.apply(step);
+    }
+    world.heal();
     world.finish()
 }
 

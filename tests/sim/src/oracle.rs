@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Command, Config, ConnectionState, EndReason, GapCause, Instant, Item, LegState, Mark, Now, PoolEvent,
+    Command, Config, ConnectionState, EndReason, Gap, GapCause, Instant, Item, LegState, Mark, Now, PoolEvent,
     PublishUpdate, RelayUpdate, SocketId, SubId,
 };
 use nostr_proto::{EventId, Filter, RelayUrl};
@@ -20,8 +20,14 @@ use super::wire::Wire;
 struct Sub {
     filters: Vec<Filter>,
     relays: Vec<RelayUrl>,
+    /// Whether it asks every relay of the pool that is read from.
+    all: bool,
     live: bool,
     ended: bool,
+    /// Ended by the shutdown alone.
+    to_the_end: bool,
+    /// Relays that it lost because they were taken out, or are not read from.
+    left: BTreeSet<RelayUrl>,
     /// What it got, and whose share of the pool's memory that counts against: the relay's that brought it first.
     delivered: BTreeMap<EventId, Option<RelayUrl>>,
     next_seq: u64,
@@ -33,12 +39,20 @@ struct Sub {
     asked: BTreeMap<RelayUrl, u32>,
     past_eose: BTreeSet<RelayUrl>,
     updated: bool,
+    /// Which generation of filters, since when, and whether its EOSE was told.
+    generation: u32,
+    started: Instant,
+    eose_told: bool,
+    /// Relays from which something is missing, as was told.
+    gaps: BTreeSet<RelayUrl>,
 }
 
 /// A socket that was asked for and is not known to be gone.
 #[derive(Debug)]
 struct Socket {
     url: RelayUrl,
+    /// Whether its dial came through.
+    open: bool,
     /// Since when it is being closed.
     closing: Option<Instant>,
 }
@@ -54,6 +68,11 @@ pub struct Oracle {
     pub(super) shares: Shares,
     max_connections: usize,
     close_deadline: Duration,
+    eose_deadline_max: Duration,
+    delivered: u64,
+    removed: bool,
+    /// The wall clock is so far ahead that what is missed can't be asked for.
+    astray: bool,
 }
 
 impl Oracle {
@@ -67,25 +86,42 @@ impl Oracle {
             shares: Shares::new(config.max_seen, relays),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
+            eose_deadline_max: config.eose_deadline_max,
+            delivered: 0,
+            removed: false,
+            astray: false,
         }
     }
 
     pub(super) fn opened(&mut self, socket: SocketId, now: Instant) {
-        if let Some(socket) = self.sockets.get(&socket) {
+        if let Some(socket) = self.sockets.get_mut(&socket) {
+            socket.open = true;
             self.dials.opened(&socket.url, now);
         }
     }
 
-    pub(super) fn gone(&mut self, socket: SocketId, now: Instant) {
-        if let Some(socket) = self.sockets.remove(&socket)
-            && socket.closing.is_none()
-        {
+    /// The pool learns that a socket is gone. False: it knew.
+    pub(super) fn gone(&mut self, socket: SocketId, now: Instant) -> bool {
+        let Some(socket) = self.sockets.remove(&socket) else { return false };
+        if socket.closing.is_none() {
             self.dials.ended(&socket.url, now);
         }
+        true
     }
 
     pub(super) fn is_dialling(&self, socket: SocketId) -> bool {
         self.sockets.get(&socket).is_some_and(|socket| socket.closing.is_none())
+    }
+
+    /// Whether the pool takes this socket for open.
+    pub(super) fn is_open(&self, socket: SocketId) -> bool {
+        self.sockets.get(&socket).is_some_and(|socket| socket.open && socket.closing.is_none())
+    }
+
+    /// The newest socket of a relay.
+    pub(super) fn socket_of(&self, relay: &RelayUrl) -> Option<SocketId> {
+        let own = self.sockets.iter().filter(|(_, socket)| socket.url == *relay);
+        own.max_by_key(|(id, socket)| (socket.closing.is_none(), **id)).map(|(&id, _)| id)
     }
 
     pub(super) fn sockets(&self) -> usize {
@@ -100,7 +136,7 @@ impl Oracle {
                     return Err("one live socket per relay");
                 }
                 self.dials.dialled(url, now)?;
-                self.sockets.insert(*socket, Socket { url: url.clone(), closing: None });
+                self.sockets.insert(*socket, Socket { url: url.clone(), open: false, closing: None });
                 // A closing handshake that takes too long is given up.
                 let counts = |s: &&Socket| s.closing.is_none_or(|at| now < at + self.close_deadline);
                 if self.sockets.values().filter(counts).count() > self.max_connections {
@@ -137,6 +173,7 @@ impl Oracle {
         match event {
             PoolEvent::Item { sub, item } => {
                 let Some(sub) = self.subs.get_mut(sub) else { return Err("an item belongs to a subscription") };
+                self.delivered += u64::from(matches!(item, Item::Event(_)));
                 sub.item(item, &self.shares)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
@@ -146,18 +183,88 @@ impl Oracle {
             PoolEvent::Relay { relay, update: RelayUpdate::State(ConnectionState::Backoff { until }) } if !called => {
                 self.dials.backs_off(relay, *until, now.mono)
             }
+            PoolEvent::Relay { relay, update: RelayUpdate::Removed } => {
+                self.removed = true;
+                self.dials.user_wants(Some(relay), true);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
-    pub(super) fn expect_subscription(&mut self, filters: Vec<Filter>, relays: Vec<RelayUrl>, live: bool) -> SubId {
+    /// The core handled what is due by now.
+    pub(super) fn timed(&self, now: Instant) -> Result<(), String> {
+        for (id, sub) in self.subs.iter().filter(|(_, sub)| !sub.ended && !sub.eose_told) {
+            if now >= sub.started + self.eose_deadline_max {
+                return Err(format!("the aggregate EOSE comes by its deadline; missing: {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The wall clock was set. Where it is ahead by more than the window and the skew, what is missed is not asked for.
+    pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
+        self.astray |= seconds > 900;
+    }
+
+    /// The application reads from this relay from now on, or no longer.
+    pub(super) fn reads(&mut self, relay: &RelayUrl, reads: bool) {
+        for sub in self.subs.values_mut().filter(|sub| sub.all && !sub.ended) {
+            if !reads {
+                sub.closed.insert(relay.clone());
+            } else if !sub.relays.contains(relay) {
+                sub.relays.push(relay.clone());
+            } else if sub.left.remove(relay) {
+                sub.closed.remove(relay);
+            }
+        }
+    }
+
+    /// The application takes a relay out of the pool.
+    pub(super) fn removed(&mut self, relay: &RelayUrl) {
+        self.removed = true;
+        self.publishes.removed(relay);
+        self.dials.user_wants(Some(relay), true);
+    }
+
+    pub(super) fn has_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// Events delivered, to each subscription counted.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// What live subscriptions got that the application did not end, and that told of no loss of their own.
+    pub(super) fn deliveries(&self) -> BTreeMap<SubId, BTreeSet<EventId>> {
+        let whole = self.subs.iter().filter(|(_, sub)| sub.live && sub.to_the_end && !sub.excused);
+        whole.map(|(&id, sub)| (id, sub.delivered.keys().copied().collect())).collect()
+    }
+
+    /// The core refused the subscription that was expected.
+    pub(super) fn forget_subscription(&mut self, sub: SubId) {
+        self.subs.remove(&sub);
+    }
+
+    pub(super) fn expect_subscription(
+        &mut self,
+        filters: Vec<Filter>,
+        relays: Vec<RelayUrl>,
+        live: bool,
+        all: bool,
+        now: Instant,
+    ) -> SubId {
         let id = SubId::from_u64(self.subs.len() as u64);
         let delivered = BTreeMap::new();
         let sub = Sub {
             filters,
             relays,
+            all,
             live,
             ended: false,
+            to_the_end: false,
+            left: BTreeSet::new(),
             delivered,
             next_seq: 0,
             closed: BTreeSet::new(),
@@ -165,16 +272,24 @@ impl Oracle {
             asked: BTreeMap::new(),
             past_eose: BTreeSet::new(),
             updated: false,
+            generation: 0,
+            started: now,
+            eose_told: false,
+            gaps: BTreeSet::new(),
         };
         self.subs.insert(id, sub);
         id
     }
 
-    pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>) {
+    pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>, now: Instant) {
         if let Some(sub) = self.subs.get_mut(&sub) {
             sub.filters = filters;
-            sub.closed.clear();
+            sub.closed = sub.left.clone();
             sub.updated = true;
+            sub.generation += 1;
+            sub.started = now;
+            sub.eose_told = false;
+            sub.gaps.clear();
         }
     }
 
@@ -194,6 +309,9 @@ impl Oracle {
 
     /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
     pub(super) fn missing(&self, sites: &[&Site]) -> Vec<(SubId, RelayUrl, EventId)> {
+        if self.astray {
+            return Vec::new();
+        }
         let mut missing = Vec::new();
         for (&id, sub) in self.subs.iter().filter(|(_, s)| s.live && !s.ended && !s.excused) {
             let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
@@ -251,21 +369,50 @@ impl Sub {
                     self.closed.insert(relay.clone());
                 } else {
                     self.closed.remove(relay);
+                    self.left.remove(relay);
+                }
+                if matches!(state, LegState::Removed) {
+                    self.left.insert(relay.clone());
+                    self.gaps.remove(relay);
                 }
                 Ok(())
             }
-            Item::Gap(gap) => {
-                let dropped = matches!(gap.cause, GapCause::QueueFull { .. } | GapCause::Flooded { .. });
-                self.excused |= dropped;
-                Ok(())
+            Item::Gap(gap) => self.gap(gap),
+            Item::Eose(coverage) => {
+                if self.eose_told {
+                    return Err("the aggregate EOSE comes once per generation");
+                }
+                self.eose_told = true;
+                let right = coverage.generation == self.generation;
+                if right { Ok(()) } else { Err("the aggregate EOSE is of the generation of now") }
             }
             Item::End(reason) => {
                 self.ended = true;
-                let expected = self.live != (*reason == EndReason::Complete);
-                if expected { Ok(()) } else { Err("a live subscription does not end by itself") }
+                self.to_the_end = *reason == EndReason::Shutdown;
+                let complete = *reason == EndReason::Complete;
+                if complete && self.live {
+                    return Err("a live subscription does not end by itself");
+                }
+                if complete && !self.eose_told {
+                    return Err("a fetch ends after its EOSE");
+                }
+                Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// A gap is opened before it is closed.
+    fn gap(&mut self, gap: &Gap) -> Result<(), &'static str> {
+        match (&gap.cause, &gap.relay) {
+            (GapCause::QueueFull { .. } | GapCause::Flooded { .. }, _) => self.excused = true,
+            (GapCause::Disconnected, Some(relay)) => drop(self.gaps.insert(relay.clone())),
+            (GapCause::CaughtUp { .. }, Some(relay)) if !self.gaps.remove(relay) && !self.excused => {
+                return Err("a gap is told before it is closed");
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn number(&mut self, seq: u64) -> Result<(), &'static str> {

@@ -17,6 +17,8 @@ struct Published {
     verdict: bool,
     /// A signer may refuse, and then it fails without any relay's answer.
     unsigned: bool,
+    /// Relays that were taken out of the pool: they never answer.
+    removed: BTreeSet<RelayUrl>,
 }
 
 /// Every publish of a run, and what relays said to the pool.
@@ -46,7 +48,10 @@ impl Publishes {
         deadline: Instant,
     ) -> Result<(), &'static str> {
         let Asked { relays, quorum, unsigned } = asked;
-        self.known.insert(publish, Published { event, relays, quorum, deadline, verdict: false, unsigned });
+        self.known.insert(
+            publish,
+            Published { event, relays, quorum, deadline, verdict: false, unsigned, removed: BTreeSet::new() },
+        );
         match self.early.remove(&publish) {
             Some(verdict) => self.verdict(publish, &verdict, Instant::ZERO),
             None => Ok(()),
@@ -78,13 +83,14 @@ impl Publishes {
         if now > p.deadline {
             return Err("the verdict comes by the deadline");
         }
-        let said = |by: &BTreeMap<EventId, BTreeSet<RelayUrl>>| {
-            by.get(&p.event).map_or(0, |relays| relays.intersection(&p.relays).count())
-        };
+        let none = BTreeSet::new();
+        let by = |by: &'_ BTreeMap<EventId, BTreeSet<RelayUrl>>| by.get(&p.event).unwrap_or(&none).clone();
+        let accepted = by(&self.accepted).intersection(&p.relays).count();
+        let refused = by(&self.refused).union(&p.removed).filter(|relay| p.relays.contains(*relay)).count();
         let (all, needed) = (p.relays.len(), needed(&p.quorum, p.relays.len()));
         match verdict {
-            Verdict::Reached if said(&self.accepted) < needed => Err("a quorum is reached by as many relays"),
-            Verdict::Failed if !p.unsigned && all - said(&self.refused) >= needed => {
+            Verdict::Reached if accepted < needed => Err("a quorum is reached by as many relays"),
+            Verdict::Failed if !p.unsigned && all - refused >= needed => {
                 Err("a quorum fails when too many relays refused")
             }
             _ => Ok(()),
@@ -98,11 +104,18 @@ impl Publishes {
         }
     }
 
-    /// The last one, and how it was asked for.
-    pub(super) fn last(&self) -> Option<(EventId, Asked)> {
-        let p = self.known.values().next_back()?;
+    /// A relay is taken out of the pool.
+    pub(super) fn removed(&mut self, relay: &RelayUrl) {
+        for p in self.known.values_mut() {
+            p.removed.insert(relay.clone());
+        }
+    }
+
+    /// The nth publish, the newest first, and how it was asked for.
+    pub(super) fn nth(&self, n: u8) -> Option<(EventId, PublishId, Asked)> {
+        let (&publish, p) = self.known.iter().nth_back(usize::from(n) % self.known.len().max(1))?;
         let asked = Asked { relays: p.relays.clone(), quorum: p.quorum.clone(), unsigned: p.unsigned };
-        Some((p.event, asked))
+        Some((p.event, publish, asked))
     }
 
     pub(super) fn verdicts(&self) -> u64 {

@@ -17,15 +17,13 @@ pub(super) struct Site {
     pub(super) heals: bool,
     /// Whether it gets far more events than the others.
     pub(super) floods: bool,
-    /// Whether every publish goes there, too.
-    pub(super) pinned: bool,
 }
 
 impl Site {
-    /// The nth relay of a run. The first one is honest, so that every run has something to hold the pool to.
-    pub(super) fn new(n: usize, rng: &mut Rng) -> Self {
+    /// The nth relay of a run; `draw` chooses how it misbehaves, and without one it is honest.
+    pub(super) fn new(n: usize, draw: Option<u64>) -> Self {
         let mut relay = Relay::new(RelayConfig { max_limit: 5_000, ..RelayConfig::default() });
-        let fault = fault(rng).filter(|_| n > 0);
+        let fault = draw.and_then(|draw| fault(&mut Rng::new(draw)));
         let heals = matches!(
             fault,
             Some(Fault::RefuseReq { .. } | Fault::DisconnectAfter { .. } | Fault::ClosedInsteadOfEose { .. })
@@ -47,7 +45,7 @@ impl Site {
             relay.set_faults(FaultPlan::new().with(fault));
         }
         let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
-        Self { url, relay, up: true, honest, heals, floods: false, pinned: false }
+        Self { url, relay, up: true, honest, heals, floods: false }
     }
 }
 

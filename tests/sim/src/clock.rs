@@ -1,0 +1,88 @@
+//! The clocks: the true time, and what the device reads.
+
+use nostr_pool_core::{Instant, Now};
+use nostr_proto::Timestamp;
+
+/// Virtual unix time at which every run begins.
+const EPOCH: u64 = 1_700_000_000;
+
+/// The monotonic clock stands.
+#[derive(Clone, Copy, Debug)]
+struct Stand {
+    /// Where it stood still; what it reads may be earlier.
+    at: u64,
+    reads: u64,
+    /// Until this true time.
+    until: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    /// Microseconds of true time.
+    micros: u64,
+    /// Seconds by which the wall clock is ahead.
+    ahead: i64,
+    stand: Option<Stand>,
+}
+
+impl Clock {
+    pub(super) fn micros(&self) -> u64 {
+        self.micros
+    }
+
+    /// What the device reads.
+    pub(super) fn reads(&self) -> Now {
+        self.at(self.stand.map_or(self.micros, |stand| stand.reads))
+    }
+
+    /// The same, as one who knows that a monotonic clock never goes back takes it.
+    pub(super) fn now(&self) -> Now {
+        self.at(self.stand.map_or(self.micros, |stand| stand.at))
+    }
+
+    /// The true date, which other people's events bear.
+    pub(super) fn date(&self) -> Timestamp {
+        Timestamp::new(EPOCH + self.micros / 1_000_000)
+    }
+
+    pub(super) fn ahead(&self) -> i64 {
+        self.ahead
+    }
+
+    pub(super) fn step_wall(&mut self, seconds: i64) {
+        self.ahead = (self.ahead + seconds).clamp(-86_400, 86_400);
+    }
+
+    pub(super) fn set_wall_right(&mut self) {
+        self.ahead = 0;
+    }
+
+    pub(super) fn stand_still(&mut self, micros: u64, back: u64) {
+        if self.stand.is_none() {
+            let at = self.micros;
+            self.stand = Some(Stand { at, reads: at.saturating_sub(back), until: at + micros });
+        }
+    }
+
+    /// The true time at which the device's clock reads `at`, now at the soonest.
+    pub(super) fn when(&self, at: Instant) -> u64 {
+        let at = at.as_micros();
+        match self.stand {
+            Some(stand) if at > stand.at => at.max(stand.until),
+            _ => at.max(self.micros),
+        }
+    }
+
+    /// Goes on to this true time. Tells where the monotonic clock stood if it is right again.
+    pub(super) fn go_to(&mut self, micros: u64) -> Option<Instant> {
+        self.micros = self.micros.max(micros);
+        let stand = self.stand.filter(|stand| stand.until <= self.micros)?;
+        self.stand = None;
+        Some(Instant::from_micros(stand.at))
+    }
+
+    fn at(&self, mono: u64) -> Now {
+        let unix = self.date().as_secs().saturating_add_signed(self.ahead);
+        Now { mono: Instant::from_micros(mono), unix: Timestamp::new(unix) }
+    }
+}
