@@ -45,6 +45,11 @@ impl Clock {
         Timestamp::new(EPOCH + self.micros / 1_000_000)
     }
 
+    /// The true time at which the true date is that, now at the soonest.
+    pub(super) fn when_dated(&self, date: Timestamp) -> u64 {
+        (date.as_secs().saturating_sub(EPOCH) * 1_000_000).max(self.micros)
+    }
+
     pub(super) fn ahead(&self) -> i64 {
         self.ahead
     }

@@ -19,6 +19,7 @@ mod nemesis;
 mod net;
 mod odd;
 mod oracle;
+mod persona;
 mod phases;
 mod plan;
 mod quorum;

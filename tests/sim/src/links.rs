@@ -88,10 +88,20 @@ impl World {
                 let Some(link) = self.links.get(&socket).filter(|link| !link.dead && !link.cut) else { return };
                 let (relay, conn, unix) = (link.relay, link.conn, self.clock.date());
                 self.sites[relay].relay.handle(conn, &text, unix);
+                self.wake_later(relay);
+                self.drain_relay(relay);
+            }
+            Arrival::RelayWakes { relay } => {
+                let unix = self.clock.date();
+                self.sites[relay].relay.wake(unix);
+                self.wake_later(relay);
                 self.drain_relay(relay);
             }
             Arrival::ToPool { socket, text } => self.to_pool(socket, Held::Text(text)),
-            Arrival::Pong { socket } => self.to_pool(socket, Held::Pong),
+            Arrival::Pong { socket } => match self.stalled_until(socket) {
+                Some(at) => self.net.depart(at, Arrival::Pong { socket }),
+                None => self.to_pool(socket, Held::Pong),
+            },
             Arrival::ReadOn { socket } => {
                 while let Some(link) = self.links.get_mut(&socket).filter(|link| !link.paused) {
                     let Some(held) = link.held.pop_front() else { break };
@@ -180,6 +190,21 @@ impl World {
         self.oracle.opened(socket, self.now().mono);
         self.input(Input::Opened { socket });
         self.drain_relay(relay);
+    }
+
+    /// A relay that puts something off is woken for it.
+    fn wake_later(&mut self, relay: usize) {
+        if let Some(at) = self.sites[relay].relay.next_wake() {
+            self.net.depart(self.clock.when_dated(at), Arrival::RelayWakes { relay });
+        }
+    }
+
+    /// When the relay reads on, if it has stopped reading from this socket.
+    fn stalled_until(&self, socket: SocketId) -> Option<u64> {
+        let link = self.links.get(&socket)?;
+        let relay = &self.sites[link.relay].relay;
+        let wake = relay.next_wake().filter(|_| relay.is_stalled(link.conn))?;
+        Some(self.clock.when_dated(wake).max(self.after(1_000)))
     }
 
     /// What a relay says sets off.

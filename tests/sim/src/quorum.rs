@@ -62,7 +62,7 @@ impl Publishes {
     pub(super) fn ok(&mut self, relay: &RelayUrl, ok: &Value) {
         let Some(id) = ok[1].as_str().and_then(|id| id.parse::<EventId>().ok()) else { return };
         let prefix = ok[3].as_str().unwrap_or_default().split(':').next().unwrap_or_default();
-        if ok[2] == true || prefix == "duplicate" {
+        if ok[2] == true || prefix.eq_ignore_ascii_case("duplicate") {
             self.accepted.entry(id).or_default().insert(relay.clone());
         } else {
             self.refused.entry(id).or_default().insert(relay.clone());

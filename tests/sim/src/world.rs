@@ -72,6 +72,10 @@ impl World {
             last.floods = true;
         }
         change(&mut config);
+        let mut totals = Totals { runs: 1, ..Totals::default() };
+        for kind in sites.iter().flat_map(Site::kinds_of_fault) {
+            totals.fault(kind);
+        }
         let clock = Clock::default();
         let oracle = Oracle::new(&config, sites.len());
         let core = Core::new(config, rng.bytes32(), clock.reads());
@@ -83,7 +87,7 @@ impl World {
             members: BTreeMap::new(),
             oracle,
             keys,
-            totals: Totals { runs: 1, ..Totals::default() },
+            totals,
             clock,
             faulty: true,
             shut: false,
@@ -245,6 +249,7 @@ impl World {
 
     pub(super) fn check(&self, holds: bool, rule: &str) {
         let (seed, micros) = (self.plan.seed, self.clock.micros());
-        assert!(holds, "SIM_SEED={seed} at {micros} µs: broken: {rule}");
+        let relays = || self.sites.iter().map(|site| (site.persona, site.faults.faults())).collect::<Vec<_>>();
+        assert!(holds, "SIM_SEED={seed} at {micros} µs: broken: {rule}; relays: {:?}", relays());
     }
 }
