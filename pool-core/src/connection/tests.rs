@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::call::RelayOptions;
 use crate::event::PoolEvent;
+use crate::input::CloseReason;
 use crate::rng::Rng;
+use crate::time::Now;
 
 const SECOND: Duration = Duration::from_secs(1);
 
