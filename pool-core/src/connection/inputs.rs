@@ -133,8 +133,8 @@ impl Connection {
                 self.close(Then::Backoff, 1000, "", cx, fx)
             }
             State::Closing { then, .. } => self.finish(*then, cx, fx),
-            State::Backoff { .. } if cx.wanted => self.dial(cx, fx),
-            State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
+            State::Backoff { .. } | State::Quarantined { .. } if cx.wanted => self.dial(cx, fx),
+            State::Backoff { .. } | State::Quarantined { .. } => self.enter(State::Idle, Change::None, fx),
             State::Open(_) => self.open_timeout(cx, fx),
             State::Idle | State::WaitingForSlot { .. } | State::Disabled => Change::None,
         }
@@ -149,6 +149,37 @@ impl Connection {
                 self.last_error = Some("the relay fell silent".to_string());
                 self.close(Then::Backoff, 1001, "no answer to pings", cx, fx)
             }
+        }
+    }
+
+    /// The relay sent a NOTICE on the open socket. By default, that changes nothing.
+    pub(crate) fn noticed(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
+        match &self.state {
+            State::Open(_) if cx.options.reconnect_on_notice => self.close(Then::Backoff, 1000, "notice", cx, fx),
+            _ => Change::None,
+        }
+    }
+
+    /// The relay sent one forged event too many. Nothing that is on its way to being left closed is opened by it.
+    pub(crate) fn forged(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
+        match &self.state {
+            State::Disabled
+            | State::Quarantined { .. }
+            | State::Closing { then: Then::Disabled | Then::Quarantined { .. }, .. } => return Change::None,
+            _ if !cx.options.quarantine => return Change::None,
+            _ => {}
+        }
+        let until = self.quarantine.begin(cx.config, cx.now.mono);
+        match &mut self.state {
+            State::Closing { then, .. } => {
+                *then = Then::Quarantined { until };
+                Change::Unavailable
+            }
+            // "Policy violation" (RFC 6455, section 7.4.1).
+            State::Dialing { .. } | State::Open(_) => {
+                self.close(Then::Quarantined { until }, 1008, "forged events", cx, fx)
+            }
+            _ => self.enter(State::Quarantined { until }, Change::Unavailable, fx),
         }
     }
 }

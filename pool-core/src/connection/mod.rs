@@ -22,6 +22,7 @@ mod credit;
 mod inputs;
 mod open;
 mod orders;
+mod quarantine;
 mod state;
 mod step;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use crate::time::Instant;
 
 use backoff::Backoff;
 use open::Open;
+use quarantine::Quarantine;
 use state::{State, Then};
 pub(crate) use step::{Change, Context};
 
@@ -54,6 +56,7 @@ pub(crate) struct Connection {
     url: RelayUrl,
     state: State,
     pub(crate) backoff: Backoff,
+    pub(crate) quarantine: Quarantine,
     generation: u32,
     silent: bool,
     pub(crate) dials: u64,
@@ -64,12 +67,14 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(ix: RelayIx, url: RelayUrl, rng: Rng) -> Self {
+    /// `key` keys what it counts of the relay's events.
+    pub(crate) fn new(ix: RelayIx, url: RelayUrl, rng: Rng, key: [u8; 16]) -> Self {
         Self {
             ix,
             url,
             state: State::Idle,
             backoff: Backoff::new(rng),
+            quarantine: Quarantine::new(key),
             generation: 0,
             silent: false,
             dials: 0,
@@ -102,9 +107,13 @@ impl Connection {
     pub(crate) fn is_promising(&self) -> bool {
         match self.state {
             State::Dialing { .. } | State::Open(_) | State::WaitingForSlot { promised: true } => true,
-            // If it is needed when it has closed, it is dialled.
+            // If it is needed when it has closed, it is dialled, unless others wait for its slot.
             State::Closing { then, .. } => matches!(then, Then::Dial | Then::Idle),
-            State::Idle | State::WaitingForSlot { promised: false } | State::Backoff { .. } | State::Disabled => false,
+            State::Idle
+            | State::WaitingForSlot { promised: false }
+            | State::Backoff { .. }
+            | State::Quarantined { .. }
+            | State::Disabled => false,
         }
     }
 
@@ -130,6 +139,32 @@ impl Connection {
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         match &self.state {
             State::Open(open) => open.idle_since,
+            _ => None,
+        }
+    }
+
+    /// Since when it has been open, if it is.
+    pub(crate) fn open_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open(open) => Some(open.since),
+            _ => None,
+        }
+    }
+
+    /// Since when it has been dialled, if it is.
+    pub(crate) fn dialing_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Dialing { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Of a connection that was being dialled a step ago: whether the dial succeeded. `None`: neither, yet, or it was
+    /// called off.
+    pub(crate) fn dial_result(&self) -> Option<bool> {
+        match self.state {
+            State::Open(_) => Some(true),
+            State::Backoff { .. } | State::Disabled | State::Closing { then: Then::Backoff, .. } => Some(false),
             _ => None,
         }
     }
@@ -175,7 +210,7 @@ impl Connection {
         match &self.state {
             State::Idle | State::WaitingForSlot { .. } | State::Disabled => None,
             State::Dialing { deadline, .. } | State::Closing { deadline, .. } => Some(*deadline),
-            State::Backoff { until } => Some(*until),
+            State::Backoff { until } | State::Quarantined { until } => Some(*until),
             State::Open(open) => Some(open.deadline(config)),
         }
     }
@@ -192,7 +227,8 @@ impl Connection {
         self.dials += 1;
         let socket = SocketId::new(self.ix.0, self.generation);
         fx.command(Command::Open { socket, url: self.url.clone() });
-        self.enter(State::Dialing { socket, deadline: cx.now.mono + cx.config.dial_deadline }, Change::None, fx)
+        let since = cx.now.mono;
+        self.enter(State::Dialing { socket, since, deadline: since + cx.config.dial_deadline }, Change::None, fx)
     }
 
     /// Starts closing: for requests and publishes the connection is gone from here on.
@@ -209,18 +245,14 @@ impl Connection {
     /// A closing socket is gone. The requests learned that it would be when the closing began.
     fn finish(&mut self, then: Then, cx: &Context<'_>, fx: &mut Effects) -> Change {
         match then {
-            Then::Idle if cx.wanted => self.dial_from_closed(cx, fx),
+            Then::Idle if cx.wanted => self.dial(cx, fx),
             Then::Idle => self.enter(State::Idle, Change::None, fx),
-            Then::Dial => self.dial_from_closed(cx, fx),
+            // The application asked for it: the slot of the socket that just went is this relay's to use.
+            Then::Dial => self.dial(&Context { slot_free: true, ..*cx }, fx),
+            Then::Quarantined { until } => self.enter(State::Quarantined { until }, Change::Unavailable, fx),
             Then::Disabled => self.enter(State::Disabled, Change::Unavailable, fx),
             Then::Backoff => self.back_off(cx, fx),
         }
-    }
-
-    /// The slot of the socket that just went is this relay's to use.
-    fn dial_from_closed(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        let cx = Context { slot_free: true, ..*cx };
-        self.dial(&cx, fx)
     }
 
     /// The connection, or the dial, failed by itself.

@@ -1,6 +1,7 @@
 //! What is wanted of a connection: by requests and publishes, by the application, and by those that wait for its slot.
 
 use crate::effects::Effects;
+use crate::planted::planted;
 
 use super::state::{State, Then};
 use super::{Change, Connection, Context};
@@ -30,10 +31,10 @@ impl Connection {
         }
     }
 
-    /// An open connection that nobody needs makes room for another.
+    /// An open connection makes room for another: nobody needs it, or it has had its turn.
     pub(crate) fn yield_slot(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
         match &self.state {
-            State::Open(open) if open.idle_since.is_some() => self.close(Then::Idle, 1000, "", cx, fx),
+            State::Open(_) => self.close(Then::Idle, 1000, "", cx, fx),
             _ => Change::None,
         }
     }
@@ -47,7 +48,7 @@ impl Connection {
                 Change::None
             }
             State::Dialing { .. } | State::Open(_) => self.close(Then::Disabled, code, reason, cx, fx),
-            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } => {
+            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } | State::Quarantined { .. } => {
                 self.enter(State::Disabled, Change::Unavailable, fx)
             }
         }
@@ -62,11 +63,13 @@ impl Connection {
                 Change::None
             }
             State::Dialing { .. } | State::Open(_) => self.close(Then::Idle, 1000, "", cx, fx),
-            State::WaitingForSlot { .. } | State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
+            State::WaitingForSlot { .. } | State::Backoff { .. } | State::Quarantined { .. } => {
+                self.enter(State::Idle, Change::None, fx)
+            }
         }
     }
 
-    /// The application wants a fresh connection now (`keep_open`: or the one that there is).
+    /// The application wants a fresh connection now (`keep_open`: or the one that there is). Lifts a quarantine.
     pub(crate) fn reconnect(&mut self, keep_open: bool, cx: &Context<'_>, fx: &mut Effects) -> Change {
         match &mut self.state {
             State::Dialing { .. } | State::Open(_) if keep_open => Change::None,
@@ -75,7 +78,11 @@ impl Connection {
                 *then = Then::Dial;
                 Change::None
             }
-            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } | State::Disabled => self.dial(cx, fx),
+            State::Idle
+            | State::WaitingForSlot { .. }
+            | State::Backoff { .. }
+            | State::Quarantined { .. }
+            | State::Disabled => self.dial(cx, fx),
         }
     }
 
@@ -88,6 +95,7 @@ impl Connection {
                 self.enter(State::Backoff { until }, Change::None, fx)
             }
             State::WaitingForSlot { .. } => self.dial(cx, fx),
+            State::Quarantined { .. } if planted!(cx.config, QuarantineLiftedByNetworkChange) => self.dial(cx, fx),
             State::Closing { then: then @ Then::Backoff, .. } => {
                 *then = Then::Dial;
                 Change::None

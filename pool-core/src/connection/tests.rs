@@ -20,7 +20,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn machine() -> Connection {
-    Connection::new(RelayIx(3), RelayUrl::parse("wss://relay.example.com").unwrap(), Rng::new([1; 16]))
+    Connection::new(RelayIx(3), RelayUrl::parse("wss://relay.example.com").unwrap(), Rng::new([1; 16]), [2; 16])
 }
 
 struct Bench {

@@ -2,8 +2,8 @@
 
 use nostr_model_relay::FaultPlan;
 use nostr_pool_core::{
-    Call, ConnectionState, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SubId,
-    Subscribe, Target, Which,
+    Call, ConnectionState, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, RelayRecord, Reply,
+    SubId, Subscribe, Target, Which,
 };
 use nostr_proto::{Filter, Kind};
 
@@ -63,6 +63,9 @@ pub(super) fn liveness(world: &mut World) {
     let connected: Vec<&Site> = world.sites.iter().filter(is_open).collect();
     // Relays beyond the cap wait for a slot, which is told; all others that someone needs are back.
     let expected = if asked { world.sites.len() } else { world.oracle.needed(&world.sites) };
+    // One that forges may be in quarantine, which is told, too.
+    let in_quarantine = |record: &RelayRecord| matches!(record.state, ConnectionState::Quarantined { .. });
+    let expected = expected - expected.min(world.core.relays().iter().filter(|record| in_quarantine(record)).count());
     let expected = expected.min(world.core.config().max_connections);
     world.check(connected.len() >= expected, &format!("{expected} relays are connected, not {}", connected.len()));
     let missing = world.oracle.missing(&connected);
