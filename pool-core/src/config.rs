@@ -59,8 +59,8 @@ pub struct Config {
     /// present pace, and shrinks by a sixteenth with every message that is taken, down to an eighth of `pace_base`.
     /// Default 30 s.
     pub pace_max: Duration,
-    /// For this long after a refusal, the distance does not shrink again to one that the relay refused; after that, it
-    /// is lifted altogether once it falls below an eighth of `pace_base`. Default 600 s.
+    /// For this long after a refusal, a distance that was doubled does not shrink, and none is lifted altogether, as it is
+    /// after that once it falls below an eighth of `pace_base`. Default 600 s.
     pub pace_memory: Duration,
 
     /// Frames given to a socket that its sink has not taken yet. Default 64.

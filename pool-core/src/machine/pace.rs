@@ -11,8 +11,8 @@ use crate::time::Instant;
 /// The *pause* is how long nothing goes out after a refusal; it doubles with each refusal in a row, from `retry_base` up
 /// to `backoff_max`. The *interval* is kept between messages after it; it doubles only when the relay refuses after it
 /// had taken something, since what is refused right after a pause shows that the pause was too short, and nothing more. It
-/// shrinks as messages are taken, but for `pace_memory` not back to one that was refused, nor to none at all, so that
-/// refusals end instead of coming back for ever.
+/// shrinks as messages are taken; but for `pace_memory` after a refusal, one that was doubled does not shrink, and none is
+/// lifted, so that refusals end instead of coming back for ever. That makes it twice as long as need be, at most.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Until when the relay asked for peace.
@@ -23,8 +23,8 @@ pub(super) struct Pace {
     interval: Option<Duration>,
     /// When the next message may go.
     next: Instant,
-    /// The interval that was refused last, zero if none was.
-    too_fast: Duration,
+    /// Whether an interval was refused that it could shrink back to.
+    too_fast: bool,
     refused: Instant,
     /// Whether the relay has taken something since.
     taken: bool,
@@ -39,7 +39,7 @@ impl Pace {
         if self.taken
             && let Some(interval) = self.interval
         {
-            self.too_fast = interval;
+            self.too_fast = true;
             self.interval = Some(interval.saturating_mul(2).min(config.pace_max));
         }
         if !planted!(config, PaceIgnored) {
@@ -62,11 +62,10 @@ impl Pace {
         let Some(interval) = self.interval else { return };
         let (shorter, fast) = (interval - interval / 16, config.pace_base / 8);
         if now.saturating_since(self.refused) >= config.pace_memory {
-            self.too_fast = Duration::ZERO;
+            self.too_fast = false;
             self.interval = (shorter >= fast).then_some(shorter);
-        } else {
-            let least = self.too_fast.saturating_add(self.too_fast / 8).max(fast).min(config.pace_max);
-            self.interval = Some(shorter.max(least));
+        } else if !self.too_fast {
+            self.interval = Some(shorter.max(fast));
         }
     }
 
@@ -175,9 +174,9 @@ mod tests {
             let (took, refusals, late) = run(&mut limiter, messages, Duration::from_millis(rtt_ms));
             // What is sent before the first refusal is heard is refused together.
             let ideal = per * messages.div_ceil(most) as u64;
-            prop_assert!(took <= Duration::from_secs(6 * ideal + 600), "{took:?}, where {ideal} s would do");
-            prop_assert!(refusals <= messages + 150, "{refusals} refusals of {messages}");
-            prop_assert!(late <= messages / 5, "{late} refusals in the second half");
+            prop_assert!(took <= Duration::from_secs(4 * ideal + 300), "{took:?}, where {ideal} s would do");
+            prop_assert!(refusals <= messages + 80, "{refusals} refusals of {messages}");
+            prop_assert!(late <= messages / 10, "{late} refusals in the second half");
         }
     }
 
