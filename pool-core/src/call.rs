@@ -24,28 +24,29 @@ pub enum Call {
         /// Which.
         url: RelayUrl,
     },
-    /// Dial relays now and keep them connected, needed or not.
+    /// Dial relays now and keep them connected, needed or not. Lifts a quarantine.
     Connect {
         /// Which.
         which: Which,
     },
-    /// Close connections and leave them closed until `Connect` or `Reconnect`.
+    /// Close connections and leave them closed until `Connect` or `Reconnect`. Fails with [`CallError::CloseCode`] if the
+    /// code is not one that may be sent.
     Disconnect {
         /// Which.
         which: Which,
-        /// The close code to send.
+        /// The close code to send: 1000, or 3000 to 4999 (RFC 6455, section 7.4).
         code: u16,
         /// The reason to send; cut to 123 bytes.
         reason: String,
     },
-    /// Drop connections, if any, and dial at once.
+    /// Drop connections, if any, and dial at once. Lifts a quarantine.
     Reconnect {
         /// Which.
         which: Which,
         /// How.
         options: ReconnectOptions,
     },
-    /// The device has a new network: waiting dials are made now, spread over the jitter.
+    /// The device has a new network: waiting dials are made now, spread over the jitter. A quarantine goes on.
     NetworkChanged,
     /// Start a subscription. Replies with [`Reply::Subscribed`].
     Subscribe(Subscribe),
@@ -87,7 +88,7 @@ pub enum Call {
         publish: PublishId,
     },
     /// Forget all that was learned, for another account say: subscriptions and publishes end, seen and held events are
-    /// dropped, connections are closed (and dialled again when needed). Relays and their options stay.
+    /// dropped, quarantines end, connections are closed (and dialled again when needed). Relays and their options stay.
     StartClean,
     /// End everything: subscriptions end, sockets are closed, and later calls fail with [`CallError::Closed`].
     Shutdown,
@@ -136,11 +137,26 @@ pub struct RelayOptions {
     pub reconnect_on_close: bool,
     /// Dial again after a transport error or a failed dial. Default `true`.
     pub reconnect_on_error: bool,
+    /// Take a NOTICE for a failure: the connection is closed (1000, `notice`) and dialled again after the back-off.
+    /// Default `false`: a NOTICE is told to the application and changes nothing.
+    pub reconnect_on_notice: bool,
+    /// Leave the relay alone for a while when it sends forged events (see `quarantine_min_forged` and its neighbours in
+    /// [`Config`](crate::Config)). Default `true`; `false` is for relays that the user vouches for. Turned off, it does
+    /// not end a quarantine that has begun: [`Call::Reconnect`] does.
+    pub quarantine: bool,
 }
 
 impl Default for RelayOptions {
     fn default() -> Self {
-        Self { read: true, write: true, pinned: false, reconnect_on_close: true, reconnect_on_error: true }
+        Self {
+            read: true,
+            write: true,
+            pinned: false,
+            reconnect_on_close: true,
+            reconnect_on_error: true,
+            reconnect_on_notice: false,
+            quarantine: true,
+        }
     }
 }
 
@@ -257,6 +273,8 @@ pub enum CallError {
         /// Relays that the publish goes to.
         relays: usize,
     },
+    /// A close code that no endpoint may send by its own will: 1000 and 3000 to 4999 are (RFC 6455, section 7.4).
+    CloseCode(u16),
     /// The pool was shut down.
     Closed,
 }
@@ -278,6 +296,7 @@ impl fmt::Display for CallError {
             Self::ImpossibleQuorum { needed, relays } => {
                 write!(f, "the quorum asks for {needed} relays to accept, but only {relays} can")
             }
+            Self::CloseCode(code) => write!(f, "close code {code} may not be sent: 1000 may, and 3000 to 4999"),
             Self::Closed => f.write_str("the pool was shut down"),
         }
     }

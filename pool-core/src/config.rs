@@ -34,6 +34,34 @@ pub struct Config {
     pub keepalive: Duration,
     /// A connection that nobody needs is closed after this. Default 60 s.
     pub idle_close: Duration,
+    /// How long a connection that serves only fetches and publishes may stay open while other relays wait for a socket;
+    /// then it makes room, and waits again behind them if it is still needed. Default 10 s.
+    pub one_shot_turn: Duration,
+
+    /// How long a relay is left alone after it sent too many forged events. Doubles with each time in a row. Default 600 s.
+    pub quarantine_base: Duration,
+    /// Longest quarantine. Default 21,600 s (six hours).
+    pub quarantine_max: Duration,
+    /// The next quarantine is the first in a row again when the last one has been over for this long. Default 86,400 s
+    /// (a day).
+    pub quarantine_clean: Duration,
+    /// Distinct forged events within `quarantine_window` that a quarantine takes at least; 0 counts as 1. Default 10.
+    pub quarantine_min_forged: usize,
+    /// Of the distinct events that the relay sent within the window, forged ones must be more than this many percent.
+    /// Default 1.
+    pub quarantine_percent: u8,
+    /// How long a forged event counts. Counted in tenths, so that the last one may be cut short. Default 600 s.
+    pub quarantine_window: Duration,
+
+    /// The distance between two messages to a relay that said `rate-limited`: see `pace_max`. Default 1 s.
+    pub pace_base: Duration,
+    /// The longest such distance. It doubles with every refusal that comes after the relay had taken something at the
+    /// present pace, and shrinks by a sixteenth with every message that is taken, down to an eighth of `pace_base`.
+    /// Default 30 s.
+    pub pace_max: Duration,
+    /// For this long after a refusal, a distance that was doubled does not shrink, and none is lifted altogether, as it is
+    /// after that once it falls below an eighth of `pace_base`. Default 600 s.
+    pub pace_memory: Duration,
 
     /// Frames given to a socket that its sink has not taken yet. Default 64.
     pub send_credits: usize,
@@ -103,6 +131,16 @@ impl Default for Config {
             close_deadline: Duration::from_secs(2),
             keepalive: Duration::from_secs(30),
             idle_close: Duration::from_secs(60),
+            one_shot_turn: Duration::from_secs(10),
+            quarantine_base: Duration::from_secs(600),
+            quarantine_max: Duration::from_secs(21_600),
+            quarantine_clean: Duration::from_secs(86_400),
+            quarantine_min_forged: 10,
+            quarantine_percent: 1,
+            quarantine_window: Duration::from_secs(600),
+            pace_base: Duration::from_secs(1),
+            pace_max: Duration::from_secs(30),
+            pace_memory: Duration::from_secs(600),
             send_credits: 64,
             send_bytes: 2 << 20,
             eose_deadline: Duration::from_secs(10),

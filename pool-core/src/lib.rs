@@ -20,6 +20,7 @@ mod connection;
 mod dedup;
 mod effects;
 mod event;
+mod health;
 mod ids;
 mod input;
 mod machine;
@@ -43,6 +44,7 @@ pub use event::{
     Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
     PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, RelayUpdate, UnknownCause, Verdict, Why,
 };
+pub use health::{Health, Latency};
 pub use ids::{PublishId, SocketId, SubId, Ticket};
 pub use input::{CloseReason, Input};
 pub use machine::{Core, Unfinished};

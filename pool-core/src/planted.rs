@@ -51,12 +51,20 @@ pub enum PlantedBug {
     SilentRelayKept,
     /// *The verdict comes by its deadline.* Planted: it comes when the relays allow one.
     VerdictNeverDue,
+    /// *Only forgery brings quarantine.* Planted: unmatched events and garbage count as forged.
+    HonestQuarantined,
+    /// *A new network does not end a quarantine.* Planted: it does.
+    QuarantineLiftedByNetworkChange,
+    /// *After `rate-limited`, messages go out one by one.* Planted: all at once, as soon as the pause is over.
+    PaceIgnored,
+    /// *A connection that serves only fetches and publishes makes room when it had its turn.* Planted: it stays.
+    OneShotHogs,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -78,6 +86,10 @@ impl PlantedBug {
         Self::CreditsIgnored,
         Self::SilentRelayKept,
         Self::VerdictNeverDue,
+        Self::HonestQuarantined,
+        Self::QuarantineLiftedByNetworkChange,
+        Self::PaceIgnored,
+        Self::OneShotHogs,
     ];
 }
 

@@ -5,6 +5,7 @@ use alloc::string::String;
 use nostr_proto::{RelayUrl, Timestamp};
 
 use crate::call::RelayOptions;
+use crate::health::Health;
 use crate::time::Instant;
 
 /// The state of a relay's connection.
@@ -23,6 +24,12 @@ pub enum ConnectionState {
     /// Lost or refused; to be dialled again at that time.
     Backoff {
         /// When, on the driver's monotonic clock.
+        until: Instant,
+    },
+    /// It sent too many forged events: not to be dialled until then, whatever happens, unless the application asks for
+    /// it.
+    Quarantined {
+        /// When it is over, on the driver's monotonic clock.
         until: Instant,
     },
     /// Not to be dialled until the application asks for it.
@@ -56,6 +63,8 @@ pub struct RelayRecord {
     pub last_error: Option<String>,
     /// What came from it.
     pub counters: RelayCounters,
+    /// How well it does.
+    pub health: Health,
 }
 
 /// What came from one relay, in frames unless the name says otherwise. Counters saturate.

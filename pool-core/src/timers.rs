@@ -10,6 +10,8 @@ use crate::time::Instant;
 pub(crate) enum TimerKey {
     Connection(RelayIx),
     Lanes(RelayIx),
+    /// A connection has had its turn, and others wait for its slot.
+    Slots,
     Subscription(SubId),
     Publish(PublishId),
 }
@@ -17,9 +19,9 @@ pub(crate) enum TimerKey {
 /// Why the core wants to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadlineKind {
-    /// A dial, a keepalive, a back-off, a closing handshake or an idle connection.
+    /// A dial, a keepalive, a back-off, a quarantine, a closing handshake, an idle connection or one that makes room.
     Connection,
-    /// A relay's pause is over.
+    /// A relay's pause is over, or the next message is due at its pace.
     Pause,
     /// A relay's EOSE is due.
     Subscription,
@@ -77,7 +79,7 @@ impl Timers {
     pub(crate) fn next(&self) -> Option<Deadline> {
         let &(at, key) = self.by_time.first()?;
         let why = match key {
-            TimerKey::Connection(_) => DeadlineKind::Connection,
+            TimerKey::Connection(_) | TimerKey::Slots => DeadlineKind::Connection,
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) => DeadlineKind::Subscription,
             TimerKey::Publish(_) => DeadlineKind::Publish,

@@ -19,13 +19,16 @@
 
 mod backoff;
 mod credit;
+mod inputs;
 mod open;
+mod orders;
+mod quarantine;
 mod state;
 mod step;
 #[cfg(test)]
 mod tests;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use nostr_proto::{RelayUrl, Timestamp};
 
@@ -34,15 +37,15 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::RelayUpdate;
 use crate::ids::{RelayIx, SocketId};
-use crate::input::CloseReason;
 use crate::planted::planted;
 use crate::record::ConnectionState;
 use crate::rng::Rng;
 use crate::text::clip;
-use crate::time::{Instant, Now};
+use crate::time::Instant;
 
 use backoff::Backoff;
-use open::{Due, Open};
+use open::Open;
+use quarantine::Quarantine;
 use state::{State, Then};
 pub(crate) use step::{Change, Context};
 
@@ -53,6 +56,7 @@ pub(crate) struct Connection {
     url: RelayUrl,
     state: State,
     pub(crate) backoff: Backoff,
+    pub(crate) quarantine: Quarantine,
     generation: u32,
     silent: bool,
     pub(crate) dials: u64,
@@ -62,16 +66,15 @@ pub(crate) struct Connection {
     pub(crate) last_error: Option<String>,
 }
 
-/// What is kept of an error text for the relay's record.
-const ERROR_TEXT: usize = 256;
-
 impl Connection {
-    pub(crate) fn new(ix: RelayIx, url: RelayUrl, rng: Rng) -> Self {
+    /// `key` keys what it counts of the relay's events.
+    pub(crate) fn new(ix: RelayIx, url: RelayUrl, rng: Rng, key: [u8; 16]) -> Self {
         Self {
             ix,
             url,
             state: State::Idle,
             backoff: Backoff::new(rng),
+            quarantine: Quarantine::new(key),
             generation: 0,
             silent: false,
             dials: 0,
@@ -104,9 +107,13 @@ impl Connection {
     pub(crate) fn is_promising(&self) -> bool {
         match self.state {
             State::Dialing { .. } | State::Open(_) | State::WaitingForSlot { promised: true } => true,
-            // If it is needed when it has closed, it is dialled.
+            // If it is needed when it has closed, it is dialled, unless others wait for its slot.
             State::Closing { then, .. } => matches!(then, Then::Dial | Then::Idle),
-            State::Idle | State::WaitingForSlot { promised: false } | State::Backoff { .. } | State::Disabled => false,
+            State::Idle
+            | State::WaitingForSlot { promised: false }
+            | State::Backoff { .. }
+            | State::Quarantined { .. }
+            | State::Disabled => false,
         }
     }
 
@@ -115,40 +122,6 @@ impl Connection {
         match &self.state {
             State::Dialing { socket: s, .. } | State::Closing { socket: s, .. } => *s == socket,
             State::Open(open) => open.socket == socket,
-            _ => false,
-        }
-    }
-
-    /// A frame came. False: not from the socket that is open.
-    pub(crate) fn heard(&mut self, socket: SocketId, now: Now) -> bool {
-        match &mut self.state {
-            State::Open(open) if open.socket == socket => {
-                open.heard = now.mono;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// A pong came. Frames are processed in order, so everything the relay sent before it has been, too.
-    pub(crate) fn ponged(&mut self, socket: SocketId, now: Now) -> bool {
-        if !self.heard(socket, now) {
-            return false;
-        }
-        if let State::Open(open) = &mut self.state {
-            open.ponged();
-        }
-        true
-    }
-
-    /// The sink took a frame. False: stale.
-    pub(crate) fn sent(&mut self, socket: SocketId) -> bool {
-        match &mut self.state {
-            State::Open(open) if open.socket == socket => {
-                open.credit.give_back();
-                true
-            }
-            State::Closing { socket: s, .. } => *s == socket,
             _ => false,
         }
     }
@@ -166,6 +139,32 @@ impl Connection {
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         match &self.state {
             State::Open(open) => open.idle_since,
+            _ => None,
+        }
+    }
+
+    /// Since when it has been open, if it is.
+    pub(crate) fn open_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open(open) => Some(open.since),
+            _ => None,
+        }
+    }
+
+    /// Since when it has been dialled, if it is.
+    pub(crate) fn dialing_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Dialing { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Of a connection that was being dialled a step ago: whether the dial succeeded. `None`: neither, yet, or it was
+    /// called off.
+    pub(crate) fn dial_result(&self) -> Option<bool> {
+        match self.state {
+            State::Open(_) => Some(true),
+            State::Backoff { .. } | State::Disabled | State::Closing { then: Then::Backoff, .. } => Some(false),
             _ => None,
         }
     }
@@ -206,207 +205,12 @@ impl Connection {
         }
     }
 
-    /// Someone needs the relay, or a slot became free.
-    pub(crate) fn want(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Idle | State::WaitingForSlot { .. } => self.dial(cx, fx),
-            State::Open(open) => {
-                open.idle_since = None;
-                Change::None
-            }
-            _ => Change::None,
-        }
-    }
-
-    /// Nobody needs the relay any more. An open connection stays for a while.
-    pub(crate) fn unwant(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Open(open) if open.idle_since.is_none() => {
-                open.idle_since = Some(cx.now.mono);
-                Change::None
-            }
-            State::WaitingForSlot { .. } => self.enter(State::Idle, Change::Unavailable, fx),
-            _ => Change::None,
-        }
-    }
-
-    /// An open connection that nobody needs makes room for another.
-    pub(crate) fn yield_slot(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &self.state {
-            State::Open(open) if open.idle_since.is_some() => self.close(Then::Idle, 1000, "", cx, fx),
-            _ => Change::None,
-        }
-    }
-
-    /// A dial succeeded. `None`: stale.
-    pub(crate) fn opened(&mut self, socket: SocketId, cx: &Context<'_>, fx: &mut Effects) -> Option<Change> {
-        match &self.state {
-            State::Dialing { socket: s, .. } if *s == socket => {}
-            State::Closing { socket: s, .. } if *s == socket => {
-                // The dial came through after it was given up.
-                fx.close(socket, 1000, String::new());
-                return Some(Change::None);
-            }
-            _ => return None,
-        }
-        self.opened += 1;
-        if planted!(cx.config, BackoffResetOnOpen) {
-            self.backoff.reset();
-        }
-        self.last_connected = Some(cx.now.unix);
-        let open = Open::new(socket, cx.wanted, cx.now);
-        Some(self.enter(State::Open(open), Change::Up, fx))
-    }
-
-    /// A dial failed. `None`: stale.
-    pub(crate) fn open_failed(
-        &mut self,
-        socket: SocketId,
-        error: &str,
-        cx: &Context<'_>,
-        fx: &mut Effects,
-    ) -> Option<Change> {
-        match &self.state {
-            State::Dialing { socket: s, .. } if *s == socket => {
-                self.last_error = Some(clip(error, ERROR_TEXT));
-                Some(self.failed(cx.options.reconnect_on_error, cx, fx))
-            }
-            State::Closing { socket: s, then, .. } if *s == socket => Some(self.finish(*then, cx, fx)),
-            _ => None,
-        }
-    }
-
-    /// The socket is gone. `None`: stale.
-    pub(crate) fn closed(
-        &mut self,
-        socket: SocketId,
-        reason: &CloseReason,
-        cx: &Context<'_>,
-        fx: &mut Effects,
-    ) -> Option<Change> {
-        let taken_for_it = planted!(cx.config, StaleSocketAccepted) && self.has_socket();
-        if !self.is_current(socket) && !taken_for_it {
-            return None;
-        }
-        let again = match reason {
-            CloseReason::Remote { code, reason } => {
-                self.last_close = Some((*code, clip(reason, 123)));
-                cx.options.reconnect_on_close
-            }
-            CloseReason::Local => cx.options.reconnect_on_close,
-            CloseReason::Error(error) => {
-                self.last_error = Some(clip(error, ERROR_TEXT));
-                cx.options.reconnect_on_error
-            }
-            CloseReason::TooLarge => {
-                self.last_error = Some("the relay sent a message larger than the limit".to_string());
-                cx.options.reconnect_on_error
-            }
-        };
-        Some(match &self.state {
-            State::Closing { then, .. } => self.finish(*then, cx, fx),
-            _ => self.failed(again, cx, fx),
-        })
-    }
-
-    /// Its timer fired; early firings change nothing.
-    pub(crate) fn timeout(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        if self.deadline(cx.config).is_none_or(|at| at > cx.now.mono) {
-            return Change::None;
-        }
-        match &self.state {
-            State::Dialing { .. } => {
-                self.last_error = Some("the dial took too long".to_string());
-                self.close(Then::Backoff, 1000, "", cx, fx)
-            }
-            State::Closing { then, .. } => self.finish(*then, cx, fx),
-            State::Backoff { .. } if cx.wanted => self.dial(cx, fx),
-            State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
-            State::Open(_) => self.open_timeout(cx, fx),
-            State::Idle | State::WaitingForSlot { .. } | State::Disabled => Change::None,
-        }
-    }
-
-    fn open_timeout(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        let State::Open(open) = &mut self.state else { return Change::None };
-        match open.timeout(cx.config, cx.now, fx) {
-            Due::Nothing => Change::None,
-            Due::Idle => self.close(Then::Idle, 1000, "idle", cx, fx),
-            Due::Silent => {
-                self.last_error = Some("the relay fell silent".to_string());
-                self.close(Then::Backoff, 1001, "no answer to pings", cx, fx)
-            }
-        }
-    }
-
-    /// The application wants it closed and left so.
-    pub(crate) fn disconnect(&mut self, code: u16, reason: &str, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Disabled => Change::None,
-            State::Closing { then, .. } => {
-                *then = Then::Disabled;
-                Change::None
-            }
-            State::Dialing { .. } | State::Open(_) => self.close(Then::Disabled, code, reason, cx, fx),
-            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } => {
-                self.enter(State::Disabled, Change::Unavailable, fx)
-            }
-        }
-    }
-
-    /// The application wants it closed, for now: it is dialled again when it is needed.
-    pub(crate) fn release(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Idle | State::Disabled | State::Closing { then: Then::Disabled, .. } => Change::None,
-            State::Closing { then, .. } => {
-                *then = Then::Idle;
-                Change::None
-            }
-            State::Dialing { .. } | State::Open(_) => self.close(Then::Idle, 1000, "", cx, fx),
-            State::WaitingForSlot { .. } | State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
-        }
-    }
-
-    /// The application wants a fresh connection now (`keep_open`: or the one that there is).
-    pub(crate) fn reconnect(&mut self, keep_open: bool, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Dialing { .. } | State::Open(_) if keep_open => Change::None,
-            State::Dialing { .. } | State::Open(_) => self.close(Then::Dial, 1000, "reconnect", cx, fx),
-            State::Closing { then, .. } => {
-                *then = Then::Dial;
-                Change::None
-            }
-            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } | State::Disabled => self.dial(cx, fx),
-        }
-    }
-
-    /// The device has a new network: old sockets may be dead without knowing, waiting dials may work now.
-    pub(crate) fn network_changed(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Backoff { until } => {
-                let soon = cx.now.mono + self.backoff.jitter(cx.config);
-                let until = soon.min(*until);
-                self.enter(State::Backoff { until }, Change::None, fx)
-            }
-            State::WaitingForSlot { .. } => self.dial(cx, fx),
-            State::Closing { then: then @ Then::Backoff, .. } => {
-                *then = Then::Dial;
-                Change::None
-            }
-            State::Open(open) => {
-                open.probe(cx.config, cx.now, fx);
-                Change::None
-            }
-            _ => Change::None,
-        }
-    }
-
     /// When [`Connection::timeout`] wants to be called. Frames do not move it, so they need not touch the timer queue.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         match &self.state {
             State::Idle | State::WaitingForSlot { .. } | State::Disabled => None,
             State::Dialing { deadline, .. } | State::Closing { deadline, .. } => Some(*deadline),
-            State::Backoff { until } => Some(*until),
+            State::Backoff { until } | State::Quarantined { until } => Some(*until),
             State::Open(open) => Some(open.deadline(config)),
         }
     }
@@ -423,7 +227,8 @@ impl Connection {
         self.dials += 1;
         let socket = SocketId::new(self.ix.0, self.generation);
         fx.command(Command::Open { socket, url: self.url.clone() });
-        self.enter(State::Dialing { socket, deadline: cx.now.mono + cx.config.dial_deadline }, Change::None, fx)
+        let since = cx.now.mono;
+        self.enter(State::Dialing { socket, since, deadline: since + cx.config.dial_deadline }, Change::None, fx)
     }
 
     /// Starts closing: for requests and publishes the connection is gone from here on.
@@ -440,18 +245,14 @@ impl Connection {
     /// A closing socket is gone. The requests learned that it would be when the closing began.
     fn finish(&mut self, then: Then, cx: &Context<'_>, fx: &mut Effects) -> Change {
         match then {
-            Then::Idle if cx.wanted => self.dial_from_closed(cx, fx),
+            Then::Idle if cx.wanted => self.dial(cx, fx),
             Then::Idle => self.enter(State::Idle, Change::None, fx),
-            Then::Dial => self.dial_from_closed(cx, fx),
+            // The application asked for it: the slot of the socket that just went is this relay's to use.
+            Then::Dial => self.dial(&Context { slot_free: true, ..*cx }, fx),
+            Then::Quarantined { until } => self.enter(State::Quarantined { until }, Change::Unavailable, fx),
             Then::Disabled => self.enter(State::Disabled, Change::Unavailable, fx),
             Then::Backoff => self.back_off(cx, fx),
         }
-    }
-
-    /// The slot of the socket that just went is this relay's to use.
-    fn dial_from_closed(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        let cx = Context { slot_free: true, ..*cx };
-        self.dial(&cx, fx)
     }
 
     /// The connection, or the dial, failed by itself.

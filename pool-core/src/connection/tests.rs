@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::call::RelayOptions;
 use crate::event::PoolEvent;
+use crate::input::CloseReason;
 use crate::rng::Rng;
+use crate::time::Now;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,7 +20,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn machine() -> Connection {
-    Connection::new(RelayIx(3), RelayUrl::parse("wss://relay.example.com").unwrap(), Rng::new([1; 16]))
+    Connection::new(RelayIx(3), RelayUrl::parse("wss://relay.example.com").unwrap(), Rng::new([1; 16]), [2; 16])
 }
 
 struct Bench {

@@ -75,11 +75,12 @@ pub(crate) enum Copy {
 pub(crate) enum Decision {
     /// The event is good: deliver it, and let the waiters go on. The copies that `spare` had parked are not needed.
     Good { event: VerifiedEvent, waiters: Vec<Waiter>, spare: Vec<RelayIx> },
-    /// This copy was forged by `culprit`; another copy is to be verified, which `same` had parked, too.
-    TryNext { culprit: RelayIx, event: HashedEvent, same: Vec<RelayIx> },
+    /// This copy was forged by `culprit`; another copy is to be verified, which `same` had parked, too. `answerable`:
+    /// every relay that brought the forged one, the culprit among them.
+    TryNext { culprit: RelayIx, answerable: Vec<RelayIx>, event: HashedEvent, same: Vec<RelayIx> },
     /// Every copy that was checked was forged, the last one by `culprit`: let the waiters go on. `crowded_out`: others
-    /// had come that there was no room to park.
-    Bad { culprit: RelayIx, waiters: Vec<Waiter>, crowded_out: bool },
+    /// had come that there was no room to park. `answerable`: every relay that brought the last one.
+    Bad { culprit: RelayIx, answerable: Vec<RelayIx>, waiters: Vec<Waiter>, crowded_out: bool },
     /// Nobody waits for it.
     Unknown,
 }
@@ -182,6 +183,7 @@ impl Dedup {
         let culprit = flight.source;
         let verified = outcome.ok().and_then(|proof| VerifiedEvent::new(flight.event.clone(), proof).ok());
         let Some(event) = verified else {
+            let answerable = flight.relays.clone();
             #[cfg(feature = "planted-bugs")]
             if planted!(self, NegativeCache) {
                 self.bad.insert(*id);
@@ -189,10 +191,10 @@ impl Dedup {
             if !planted!(self, ParkedCopyForgotten)
                 && let Some((event, same)) = self.flights.next_copy(id)
             {
-                return Decision::TryNext { culprit, event, same };
+                return Decision::TryNext { culprit, answerable, event, same };
             }
             let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
-            return Decision::Bad { culprit, waiters: flight.waiters, crowded_out: flight.crowded_out };
+            return Decision::Bad { culprit, answerable, waiters: flight.waiters, crowded_out: flight.crowded_out };
         };
         let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
         self.seen.insert(*id, flight.relays);

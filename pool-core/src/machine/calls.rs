@@ -6,6 +6,7 @@ use crate::call::{Call, CallError, RelayOptions, Reply};
 use crate::connection::Connection;
 use crate::dedup::Dedup;
 use crate::event::EndReason;
+use crate::health::Vitals;
 use crate::ids::{PublishId, RelayIx, SubId};
 use crate::map::Map;
 use crate::record::{RelayCounters, Stats};
@@ -27,6 +28,9 @@ impl Core {
             Call::RemoveRelay { url } => self.remove_relay(&url)?,
             Call::Connect { which } => self.connect(&self.resolve(&which)?),
             Call::Disconnect { which, code, reason } => {
+                if !matches!(code, 1000 | 3000..=4999) {
+                    return Err(CallError::CloseCode(code));
+                }
                 for ix in self.resolve(&which)? {
                     self.disconnect(ix, code, &reason);
                 }
@@ -89,7 +93,9 @@ impl Core {
             if let Some(relay) = self.relays.get_mut(&ix) {
                 relay.keep = false;
                 relay.counters = RelayCounters::default();
+                relay.vitals = Vitals::default();
                 relay.conn.backoff.reset();
+                relay.conn.quarantine.reset();
             }
             self.drive(ix, Connection::release);
         }

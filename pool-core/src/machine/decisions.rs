@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use nostr_proto::{BadSignature, Proof, VerifiedEvent};
+use nostr_proto::{BadSignature, EventId, Proof, VerifiedEvent};
 
 use crate::command::Command;
+use crate::connection::Connection;
 use crate::dedup::{Decision, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SubId, Ticket};
@@ -19,7 +20,7 @@ impl Core {
             Some(Job::Copy(_) | Job::CheckSigned(..)) => match self.jobs.remove(&ticket) {
                 Some(Job::Copy(id)) => {
                     let decision = self.dedup.decide(&id, outcome);
-                    self.on_decision(decision);
+                    self.on_decision(&id, decision);
                 }
                 Some(Job::CheckSigned(publish, event)) => self.on_signature_checked(publish, event, outcome),
                 Some(Job::Sign(_)) | None => {}
@@ -27,7 +28,8 @@ impl Core {
         }
     }
 
-    fn on_decision(&mut self, decision: Decision) {
+    fn on_decision(&mut self, id: &EventId, decision: Decision) {
+        let mut forgers = Vec::new();
         match decision {
             Decision::Good { event, waiters, spare } => {
                 self.stats.verified += 1;
@@ -35,14 +37,16 @@ impl Core {
                 self.deliver(&event, &waiters);
                 self.release(waiters);
             }
-            Decision::TryNext { culprit, event, same } => {
+            Decision::TryNext { culprit, answerable, event, same } => {
                 self.note_forged(culprit);
+                forgers = answerable;
                 same.into_iter().for_each(|relay| self.note_duplicate(relay));
                 let ticket = self.ticket(Job::Copy(event.id()));
                 self.fx.command(Command::Verify { ticket, event });
             }
-            Decision::Bad { culprit, waiters, crowded_out } => {
+            Decision::Bad { culprit, answerable, waiters, crowded_out } => {
                 self.note_forged(culprit);
+                forgers = answerable;
                 if crowded_out {
                     self.tell_crowded_out(&waiters);
                 }
@@ -51,6 +55,16 @@ impl Core {
             Decision::Unknown => self.stats.unknown_tickets += 1,
         }
         self.relieve();
+        forgers.into_iter().for_each(|relay| self.on_forgery(relay, id));
+    }
+
+    /// A relay brought an event that is forged: it is left alone for a while if that happens too often.
+    pub(super) fn on_forgery(&mut self, ix: RelayIx, id: &EventId) {
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
+        relay.vitals.broke_a_rule();
+        if relay.options.quarantine && relay.conn.quarantine.forged(id, &self.config, self.now.mono) {
+            self.drive(ix, Connection::forged);
+        }
     }
 
     /// Hands a verified event to every subscription that it matches and that asks one of its relays.

@@ -31,6 +31,7 @@ impl Core {
     /// An EVENT message whose id is known without parsing it.
     fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
         let Some((wire, sub)) = self.request(ix, subscription) else { return };
+        self.note_event(ix, &id);
         match self.dedup.look_up(&id, ix, sub) {
             Known::Delivered => {
                 self.note_received(ix, sub);
@@ -88,6 +89,7 @@ impl Core {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { subscription, event }) => {
                 if let Some((wire, sub)) = self.request(ix, &subscription) {
+                    self.note_event(ix, &event.id());
                     self.on_event(ix, wire, sub, event);
                 }
             }
@@ -110,9 +112,11 @@ impl Core {
     fn on_event(&mut self, ix: RelayIx, wire: WireId, id: SubId, event: Event) {
         if !self.subs.get(&id).is_some_and(|sub| sub.matches(&event)) {
             self.count(ix, |c| &mut c.unmatched);
+            if planted!(self.config, HonestQuarantined) {
+                self.on_forgery(ix, &event.id());
+            }
             return;
         }
-        #[cfg(feature = "planted-bugs")]
         let claimed = event.id();
         let Ok(hashed) = event.check_id() else {
             #[cfg(feature = "planted-bugs")]
@@ -120,6 +124,7 @@ impl Core {
                 self.dedup.bad.insert(claimed);
             }
             self.note_forged(ix);
+            self.on_forgery(ix, &claimed);
             return;
         };
         self.note_received(ix, id);
@@ -155,6 +160,12 @@ impl Core {
             return;
         };
         let now = self.now.mono;
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            match end {
+                Ending::Eose(_) => relay.vitals.eose(wire, now),
+                Ending::Closed(_) | Ending::Lost => relay.vitals.forget_request(wire),
+            }
+        }
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
         let Some(leg) = s.leg(ix) else { return };
@@ -210,6 +221,25 @@ impl Core {
 
     fn note_garbage(&mut self, ix: RelayIx) {
         self.count(ix, |c| &mut c.garbage);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.vitals.broke_a_rule();
+        }
+        #[cfg(feature = "planted-bugs")]
+        if planted!(self.config, HonestQuarantined) {
+            let n = self.relays.get(&ix).map_or(0, |relay| relay.counters.garbage);
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_le_bytes());
+            self.on_forgery(ix, &EventId::from_bytes(id));
+        }
+    }
+
+    /// An event came for a running request, a copy of a known one perhaps.
+    fn note_event(&mut self, ix: RelayIx, id: &EventId) {
+        if let Some(relay) = self.relays.get_mut(&ix)
+            && relay.options.quarantine
+        {
+            relay.conn.quarantine.event(id, &self.config, self.now.mono);
+        }
     }
 
     fn count(&mut self, ix: RelayIx, counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64) {

@@ -4,9 +4,11 @@ mod calls;
 mod decisions;
 mod frames;
 mod lanes;
+mod pace;
 mod publishes;
 mod relays;
 mod sending;
+mod slots;
 mod subscriptions;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,7 @@ use crate::time::{Instant, Now};
 use crate::timers::{Deadline, TimerKey, Timers};
 
 use relays::Relay;
+use slots::Slots;
 
 /// A relay pool without I/O: inputs and calls go in, commands and events come out.
 ///
@@ -70,11 +73,7 @@ pub struct Core {
     timers: Timers,
     relays: BTreeMap<RelayIx, Relay>,
     by_url: BTreeMap<RelayUrl, RelayIx>,
-    /// Sockets being dialled, open or closing.
-    sockets: usize,
-    /// Relays that wait for a socket, the longest first.
-    waiting: BTreeMap<u64, RelayIx>,
-    next_place: u64,
+    slots: Slots,
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
@@ -125,9 +124,7 @@ impl Core {
             timers: Timers::default(),
             relays: BTreeMap::new(),
             by_url: BTreeMap::new(),
-            sockets: 0,
-            waiting: BTreeMap::new(),
-            next_place: 0,
+            slots: Slots::default(),
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
             publishes: BTreeMap::new(),
@@ -161,6 +158,8 @@ impl Core {
             Input::Verified { ticket, outcome } => self.on_verified(ticket, outcome),
             Input::Signed { ticket, outcome } => self.on_signed(ticket, outcome),
         }
+        #[cfg(any(test, feature = "planted-bugs"))]
+        self.audit();
     }
 
     /// The application wants something.
@@ -169,7 +168,10 @@ impl Core {
     /// The call cannot be carried out, and has changed nothing: see [`CallError`].
     pub fn handle_call(&mut self, call: Call, now: Now) -> Result<Reply, CallError> {
         self.advance(now);
-        self.on_call(call)
+        let reply = self.on_call(call);
+        #[cfg(any(test, feature = "planted-bugs"))]
+        self.audit();
+        reply
     }
 
     /// Time has passed. Afterwards [`Core::poll_timeout`] is `None` or later than `now`. Calling it early is harmless.
@@ -179,6 +181,7 @@ impl Core {
             match key {
                 TimerKey::Connection(ix) => self.on_connection_timer(ix),
                 TimerKey::Lanes(ix) => self.on_pause_over(ix),
+                TimerKey::Slots => self.fill_slots(),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
             }
@@ -186,6 +189,8 @@ impl Core {
                 break;
             }
         }
+        #[cfg(any(test, feature = "planted-bugs"))]
+        self.audit();
     }
 
     /// The next thing for the driver to do.

@@ -133,6 +133,7 @@ impl Core {
                 relay.publishes.insert(id);
             } else if relay.publishes.remove(&id) {
                 relay.lanes.events.remove(&id);
+                relay.vitals.forget_publish(id);
                 self.review(ix);
             }
         }
@@ -154,6 +155,9 @@ impl Core {
         let ids = event.and_then(|id| self.by_event.get(&id)).cloned().unwrap_or_default();
         let mut answered = false;
         for id in ids {
+            if let Some(relay) = self.relays.get_mut(&ix) {
+                relay.vitals.answered(id, self.now.mono);
+            }
             match self.on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx)) {
                 Some(Next::Nothing) => answered = true,
                 Some(Next::Pause) => {
@@ -167,7 +171,7 @@ impl Core {
         if !answered {
             relay.counters.unsolicited += 1;
         } else if accepted {
-            relay.lanes.went_well();
+            relay.lanes.went_well(&self.config, self.now.mono);
         }
     }
 

@@ -10,25 +10,33 @@ use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
 use crate::timers::TimerKey;
 
 use super::Core;
+use super::lanes::Turn;
 
 impl Core {
     /// Sends what can be sent: CLOSE first, for it makes room; then EVENTs, then REQs.
     pub(super) fn pump(&mut self, ix: RelayIx) {
         let now = self.now.mono;
-        while let Some(relay) = self.relays.get_mut(&ix) {
-            let Some(socket) = relay.conn.sendable(&self.config) else { return };
+        while let Some(relay) = self.relays.get_mut(&ix)
+            && let Some(socket) = relay.conn.sendable(&self.config)
+        {
             if let Some(wire) = relay.lanes.closes.pop_front() {
                 self.send_frame(ix, socket, encode::close(&wire_text(wire)).into());
-            } else if relay.lanes.is_held(now) {
-                return;
-            } else if let Some(publish) = relay.lanes.events.pop_first() {
-                self.send_event(ix, socket, publish);
-            } else if let Some(sub) = relay.lanes.asks.pop_first() {
-                self.send_request(ix, socket, sub);
-            } else {
-                return;
+                continue;
+            }
+            if relay.lanes.is_held(now) {
+                break;
+            }
+            let sent = match relay.lanes.pop() {
+                Some(Turn::Event(publish)) => self.send_event(ix, socket, publish),
+                Some(Turn::Ask(sub)) => self.send_request(ix, socket, sub),
+                None => break,
+            };
+            if sent && let Some(relay) = self.relays.get_mut(&ix) {
+                relay.lanes.sent(now);
             }
         }
+        let wake = self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now));
+        self.arm(TimerKey::Lanes(ix), wake);
     }
 
     /// A REQ for a leg that waits is due.
@@ -61,6 +69,7 @@ impl Core {
     pub(super) fn close_wire(&mut self, ix: RelayIx, wire: WireId) {
         self.wires.remove(&(ix, wire));
         let Some(relay) = self.relays.get_mut(&ix) else { return };
+        relay.vitals.forget_request(wire);
         if relay.conn.open_socket().is_some() {
             relay.lanes.closes.push_back(wire);
             self.pump(ix);
@@ -70,32 +79,41 @@ impl Core {
     /// The relay asked for a pause.
     pub(super) fn pause_lanes(&mut self, ix: RelayIx) {
         let now = self.now.mono;
-        let Some(relay) = self.relays.get_mut(&ix) else { return };
-        relay.lanes.pause(&self.config, now);
-        let until = relay.lanes.held_until;
-        self.arm(TimerKey::Lanes(ix), until);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.lanes.refused(&self.config, now);
+        }
+        self.pump(ix);
     }
 
     pub(super) fn on_pause_over(&mut self, ix: RelayIx) {
         self.pump(ix);
     }
 
-    fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) {
+    /// Whether anything was sent.
+    fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) -> bool {
         let mut frame = None;
         self.on_publish(publish, |p, config, now, fx| frame = p.send(ix, config, now, fx));
-        if let Some(frame) = frame {
-            self.send_frame(ix, socket, frame);
+        let Some(frame) = frame else { return false };
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.vitals.sent(publish, self.now.mono);
         }
+        self.send_frame(ix, socket, frame);
+        true
     }
 
-    fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) {
+    /// Whether anything was sent.
+    fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) -> bool {
         let wire = WireId(self.next_wire);
-        let Some(s) = self.subs.get_mut(&sub) else { return };
-        let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return };
+        let Some(s) = self.subs.get_mut(&sub) else { return false };
+        let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return false };
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.vitals.asked(wire, self.now.mono);
+        }
         self.send_frame(ix, socket, request(wire, &filters));
         self.sync_sub(sub);
+        true
     }
 
     fn send_frame(&mut self, ix: RelayIx, socket: SocketId, frame: Arc<str>) {
@@ -109,12 +127,14 @@ impl Core {
     pub(super) fn on_up(&mut self, ix: RelayIx) {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.asks = relay.legs.clone();
-        for sub in &relay.legs {
-            if let Some(sub) = self.subs.get_mut(sub) {
+        let legs: Vec<SubId> = relay.legs.iter().copied().collect();
+        let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
+        for id in legs {
+            if let Some(sub) = self.subs.get_mut(&id) {
                 sub.reconnected(ix, &mut self.fx);
+                self.note_need(ix, id);
             }
         }
-        let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for publish in publishes {
             self.enqueue_event(ix, publish);
         }
@@ -134,6 +154,7 @@ impl Core {
         self.paused.remove(&ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.clear();
+        relay.vitals.disconnected();
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for sub in legs {

@@ -41,6 +41,9 @@ impl Core {
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
         let running = sub.replace(filters, self.now);
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
+        for &ix in &legs {
+            self.note_need(ix, id);
+        }
         for (ix, wire) in running {
             self.close_wire(ix, wire);
         }
@@ -85,6 +88,7 @@ impl Core {
         relay.legs.insert(id);
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.add_leg(ix, url, self.now);
+        self.note_need(ix, id);
         self.engage_leg(id, ix);
     }
 
@@ -114,6 +118,7 @@ impl Core {
             relay.legs.remove(&id);
             relay.lanes.asks.remove(&id);
         }
+        self.note_need(ix, id);
         self.review(ix);
     }
 
@@ -167,7 +172,7 @@ impl Core {
         let next = match end {
             Ending::Eose(hints) => {
                 if let Some(relay) = self.relays.get_mut(&ix) {
-                    relay.lanes.went_well();
+                    relay.lanes.went_well(&self.config, self.now.mono);
                 }
                 sub.eose(ix, hints, &mut self.fx)
             }
@@ -180,6 +185,7 @@ impl Core {
                 Next::Nothing
             }
         };
+        self.note_need(ix, id);
         match next {
             Next::Nothing => {}
             Next::Pause => self.pause_lanes(ix),

@@ -101,6 +101,11 @@ impl Subscription {
         self.legs.get_mut(&relay).map(|(_, leg)| leg)
     }
 
+    /// Whether it lasts until it is ended.
+    pub(crate) fn is_standing(&self) -> bool {
+        self.mode == Mode::Live
+    }
+
     /// Whether the event is one that was asked for.
     pub(crate) fn matches(&self, event: &Event) -> bool {
         if planted!(self, FiltersNotChecked) {
