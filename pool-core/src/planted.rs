@@ -51,6 +51,14 @@ pub enum PlantedBug {
     SilentRelayKept,
     /// *The verdict comes by its deadline.* Planted: it comes when the relays allow one.
     VerdictNeverDue,
+    /// *A future-dated version wins nothing until it is due.* Planted: it wins at once.
+    FutureWinsLatest,
+    /// *A version that comes after a newer one is not delivered.* Planted: it is.
+    OlderVersionDelivered,
+    /// *An expired event is not delivered.* Planted: it is.
+    ExpiredDelivered,
+    /// *What forged copies crowded out is fetched again.* Planted: it is not, and nobody is told.
+    RepairForgotten,
 }
 
 #[cfg(feature = "planted-bugs")]

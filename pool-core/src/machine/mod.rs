@@ -6,8 +6,10 @@ mod frames;
 mod lanes;
 mod publishes;
 mod relays;
+mod repair;
 mod sending;
 mod subscriptions;
+mod versions;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -32,6 +34,7 @@ use crate::time::{Instant, Now};
 use crate::timers::{Deadline, TimerKey, Timers};
 
 use relays::Relay;
+use repair::Repair;
 
 /// A relay pool without I/O: inputs and calls go in, commands and events come out.
 ///
@@ -81,6 +84,8 @@ pub struct Core {
     /// The running requests.
     wires: Map<(RelayIx, WireId), SubId>,
     dedup: Dedup,
+    /// Events that are being fetched again, by the subscription that does it.
+    repairs: BTreeMap<SubId, Repair>,
     publishes: BTreeMap<PublishId, Publication>,
     by_event: BTreeMap<EventId, Vec<PublishId>>,
     /// Which subscriptions saw which unsigned event.
@@ -94,6 +99,7 @@ pub struct Core {
     seed: [u8; 32],
     next_relay: u32,
     next_sub: u64,
+    next_repair: u64,
     next_publish: u64,
     next_ticket: u64,
     next_wire: u64,
@@ -130,6 +136,7 @@ impl Core {
             next_place: 0,
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
+            repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
             echoes: BTreeMap::new(),
@@ -139,6 +146,7 @@ impl Core {
             seed,
             next_relay: 0,
             next_sub: 0,
+            next_repair: 0,
             next_publish: 0,
             next_ticket: 0,
             next_wire: 0,

@@ -3,7 +3,7 @@
 use nostr_model_relay::FaultPlan;
 use nostr_pool_core::{
     Call, ConnectionState, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SubId,
-    Subscribe, Target, Which,
+    Subscribe, Target, Versions, Which,
 };
 use nostr_proto::{Filter, Kind};
 
@@ -209,7 +209,7 @@ fn start(world: &mut World, mode: Mode) -> SubId {
     if slow {
         world.slow.insert(id);
     }
-    let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items };
+    let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items, versions: Versions::Latest };
     let Ok(Reply::Subscribed(sub)) = world.call(Call::Subscribe(request)) else { panic!("there is room") };
     world.check(sub == id, "subscriptions are numbered in order");
     sub

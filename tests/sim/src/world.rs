@@ -217,7 +217,7 @@ impl World {
         let relays = self.core.relays();
         let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
         let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
-        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped);
+        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped + c.expired);
         self.check(
             came == verified + dropped,
             &format!("what came is accounted for: {came} events, {verified} good, {dropped} dropped"),
