@@ -128,6 +128,9 @@ pub(crate) struct ReqArgs {
     /// Events that match these words (relays with NIP-50 only)
     #[arg(long, value_name = "WORDS")]
     pub(crate) search: Option<String>,
+    /// Print older versions of replaceable events, too, where they come after a newer one
+    #[arg(long)]
+    pub(crate) all_versions: bool,
     /// Go on with new events until Ctrl-C
     #[arg(long)]
     pub(crate) live: bool,

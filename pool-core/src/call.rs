@@ -182,6 +182,19 @@ pub struct Subscribe {
     pub eose_deadline: Option<Duration>,
     /// Items waiting to be taken; `None`: the configured default, which is also the most.
     pub queue_items: Option<usize>,
+    /// Which versions of replaceable and addressable events.
+    pub versions: Versions,
+}
+
+/// Which versions of a replaceable or addressable event (NIP-01) a subscription gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// The newest that the pool knows: as from one relay that holds only that. One that comes after a newer one, from
+    /// whichever relay and for whichever subscription, is not delivered, unless a filter that it matches names `ids`.
+    #[default]
+    Latest,
+    /// Every one, in the order in which they come.
+    All,
 }
 
 /// How long a subscription lives.

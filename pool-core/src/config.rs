@@ -89,6 +89,22 @@ pub struct Config {
     pub max_delivered: usize,
     /// Verified events kept at hand for a subscription that still needs them, in bytes. Default 4 MiB.
     pub held_bytes: usize,
+    /// Replaceable and addressable events of which the newest version is remembered, shared out among the relays. Default
+    /// 50,000; each takes about 150 bytes. Of one that is forgotten, an older version is delivered if it comes.
+    pub max_latest: usize,
+    /// Versions of one such event that wait until they are due; of more, the one furthest ahead is forgotten. Default 4.
+    pub max_future_versions: usize,
+    /// An event created more than this ahead of the wall clock is delivered flagged, and replaces no earlier version
+    /// before it is due. Whole seconds count. Default 900 s.
+    pub future_window: Duration,
+    /// Whether events that have expired (NIP-40) are delivered all the same. Default `false`: they are dropped when they
+    /// come, and counted.
+    pub deliver_expired: bool,
+    /// Events that are being fetched again by id, because too many copies came at once and those that were kept turned
+    /// out forged. Beyond that it is told as a gap. 0: always. Default 16.
+    pub max_repairs: usize,
+    /// How many of those one relay is asked for at once, so that no relay has them all. Default 4.
+    pub max_repairs_per_relay: usize,
     /// Events whose signature is being checked, in all. Default 4,096.
     pub max_in_flight: usize,
     /// The same, per relay; a relay that reaches half of it is not read from until it falls to a quarter. Default 1,024.
@@ -153,6 +169,12 @@ impl Default for Config {
             max_seen: 100_000,
             max_delivered: 400_000,
             held_bytes: 4 << 20,
+            max_latest: 50_000,
+            max_future_versions: 4,
+            future_window: Duration::from_secs(900),
+            deliver_expired: false,
+            max_repairs: 16,
+            max_repairs_per_relay: 4,
             max_in_flight: 4_096,
             max_in_flight_per_relay: 1_024,
             max_parked: 8,

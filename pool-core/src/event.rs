@@ -101,6 +101,9 @@ pub struct EventItem {
     pub mark: Mark,
     /// The relays known to have it when it was delivered, the first one first.
     pub relays: Vec<RelayUrl>,
+    /// Whether it was created more than [`Config::future_window`](crate::Config::future_window) ahead of the wall clock.
+    /// Such an event replaces no earlier version before it is due.
+    pub future_dated: bool,
     /// Its place among the subscription's events, from 0 and without holes.
     pub seq: u64,
 }

@@ -36,7 +36,7 @@ mod timers;
 
 pub use call::{
     Call, CallError, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, Subscribe, Target,
-    Which,
+    Versions, Which,
 };
 pub use command::Command;
 pub use config::Config;

@@ -59,12 +59,20 @@ pub enum PlantedBug {
     PaceIgnored,
     /// *A connection that serves only fetches and publishes makes room when it had its turn.* Planted: it stays.
     OneShotHogs,
+    /// *A future-dated version wins nothing until it is due.* Planted: it wins at once.
+    FutureWinsLatest,
+    /// *A version that comes after a newer one is not delivered.* Planted: it is.
+    OlderVersionDelivered,
+    /// *An expired event is not delivered.* Planted: it is.
+    ExpiredDelivered,
+    /// *What forged copies crowded out is fetched again.* Planted: it is not, and nobody is told.
+    RepairForgotten,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -90,6 +98,10 @@ impl PlantedBug {
         Self::QuarantineLiftedByNetworkChange,
         Self::PaceIgnored,
         Self::OneShotHogs,
+        Self::FutureWinsLatest,
+        Self::OlderVersionDelivered,
+        Self::ExpiredDelivered,
+        Self::RepairForgotten,
     ];
 }
 

@@ -77,7 +77,7 @@ pub struct RelayCounters {
     /// EVENT messages for a running request.
     pub events: u64,
     /// Of those, further copies of events that were known or in flight. Each of `events` that is neither the first good
-    /// copy nor unreadable counts in exactly one of `duplicates`, `forged`, `unmatched` and `dropped`.
+    /// copy nor unreadable counts in exactly one of `duplicates`, `forged`, `unmatched`, `dropped` and `expired`.
     pub duplicates: u64,
     /// Events whose id is not the hash of their content, or whose signature is wrong.
     pub forged: u64,
@@ -91,6 +91,10 @@ pub struct RelayCounters {
     pub unsolicited: u64,
     /// Events dropped unverified because too many were being verified, or too many copies of one.
     pub dropped: u64,
+    /// Events dropped unverified because they had expired (NIP-40).
+    pub expired: u64,
+    /// Events that were verified and of which a newer version was known: see [`Versions`](crate::Versions).
+    pub outdated: u64,
     /// NOTICE messages.
     pub notices: u64,
     /// AUTH challenges.
@@ -114,6 +118,12 @@ pub struct Stats {
     pub verified: u64,
     /// Forged events.
     pub forged: u64,
+    /// Events dropped unverified because they had expired.
+    pub expired: u64,
+    /// Events that were verified and of which a newer version was known.
+    pub outdated: u64,
+    /// Events fetched again by id, because copies of them had been crowded out by forged ones.
+    pub repairs: u64,
     /// Inputs whose monotonic time lay before an earlier one's.
     pub clock_backwards: u64,
 }

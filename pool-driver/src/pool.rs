@@ -8,7 +8,7 @@ use std::time::Duration;
 use nostr_pool_core::{
     Call, CallError, Config, PublishReport, ReconnectOptions, RelayOptions, RelayRecord, Stats, Unfinished, Which,
 };
-use nostr_proto::{Event, EventId, EventTemplate, Filter, RelayUrl};
+use nostr_proto::{Event, EventId, EventTemplate, Filter, Kind, PublicKey, RelayUrl, Timestamp};
 
 use crate::builder::{Given, PoolBuilder};
 use crate::connect::{Connect, Connecting};
@@ -90,6 +90,13 @@ impl Pool {
     /// The relays known to have a verified event, the first one first; empty if the event is not remembered.
     pub fn seen_on(&self, event: &EventId) -> Vec<RelayUrl> {
         self.shared().look(|state| state.core.seen_on(event))
+    }
+
+    /// The `created_at` for the next version of a replaceable or addressable event: now, or a second after the newest
+    /// version known; see [`Core::next_created_at`](nostr_pool_core::Core::next_created_at). `d` counts for addressable
+    /// kinds only.
+    pub fn next_created_at(&self, kind: Kind, author: PublicKey, d: &str) -> Timestamp {
+        self.shared().enter(|state, now| state.core.next_created_at(kind, author, d, now))
     }
 
     /// Counters of the whole pool.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nostr_pool_core::{
     Call, CloseReason, Command, Config, Core, Input, Instant, Mode, Now, Publish, PublishId, PublishUnsigned, Quorum,
-    ReconnectOptions, RelayOptions, Reply, SocketId, SubId, Subscribe, Target, Ticket, Which,
+    ReconnectOptions, RelayOptions, Reply, SocketId, SubId, Subscribe, Target, Ticket, Versions, Which,
 };
 use nostr_proto::{BadSignature, EventId, Proof, RelayUrl, Timestamp};
 
@@ -132,7 +132,8 @@ impl Harness {
                 let filters = bytes.pick(filters).cloned().into_iter().collect();
                 let mode = if bytes.once_in(2) { Mode::Live } else { Mode::UntilEose };
                 let target = target(bytes, relay);
-                Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None })
+                let versions = if bytes.once_in(4) { Versions::All } else { Versions::Latest };
+                Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions })
             }
             20..=27 => {
                 let quorum = [Quorum::First, Quorum::All, Quorum::AtLeast(2), Quorum::Majority];

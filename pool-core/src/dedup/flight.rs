@@ -27,8 +27,8 @@ pub(crate) struct Flight {
     pub(crate) relays: Vec<RelayIx>,
     /// Other signatures for the same content, at most one per relay, for the case that this one is forged.
     pub(crate) parked: VecDeque<(RelayIx, Signature)>,
-    /// Whether another signature came that there was no room for.
-    pub(crate) crowded_out: bool,
+    /// Who brought other signatures that there was no room for, each relay once.
+    pub(crate) crowded_out: Vec<RelayIx>,
     /// Whom the decision concerns; at most one entry per leg.
     pub(crate) waiters: Vec<Waiter>,
 }

@@ -14,15 +14,19 @@
 //! An id is *seen* only once its signature was verified: a forged copy can delay the real one by a check, never suppress
 //! it. No id is ever remembered as bad. A seen id only ever drops a copy, or hands out the verified event itself.
 
+mod books;
 mod flight;
 mod held;
+mod latest;
 mod seen;
 #[cfg(test)]
 mod tests;
 
 use alloc::vec::Vec;
 
-use nostr_proto::{BadSignature, EventId, HashedEvent, Proof, Signature, VerifiedEvent};
+use nostr_proto::{
+    BadSignature, Event, EventId, HashedEvent, Kind, Proof, PublicKey, Signature, Timestamp, VerifiedEvent,
+};
 
 use crate::config::Config;
 use crate::ids::{RelayIx, SubId};
@@ -31,6 +35,8 @@ use crate::planted::planted;
 pub(crate) use flight::Waiter;
 use flight::{Flight, Flights};
 use held::Held;
+use latest::{Latest, Version};
+pub(crate) use seen::Facts;
 use seen::Seen;
 
 /// What is known of an id when a copy of it comes for a subscription.
@@ -42,8 +48,8 @@ pub(crate) enum Known {
     Delivered,
     /// Verified and at hand: deliver this one, drop the copy.
     Held(VerifiedEvent),
-    /// Verified once, but no longer at hand: parse and verify the copy.
-    Forgotten,
+    /// Verified once, but no longer at hand: parse the copy; see [`Dedup::vouch`].
+    Forgotten(Facts),
     /// Being verified: look at the copy's signature.
     InFlight,
 }
@@ -74,13 +80,14 @@ pub(crate) enum Copy {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decision {
     /// The event is good: deliver it, and let the waiters go on. The copies that `spare` had parked are not needed.
-    Good { event: VerifiedEvent, waiters: Vec<Waiter>, spare: Vec<RelayIx> },
+    /// `outdated`: `source` brought it, and a newer version of it is known.
+    Good { event: VerifiedEvent, waiters: Vec<Waiter>, spare: Vec<RelayIx>, source: RelayIx, outdated: bool },
     /// This copy was forged by `culprit`; another copy is to be verified, which `same` had parked, too. `answerable`:
     /// every relay that brought the forged one, the culprit among them.
     TryNext { culprit: RelayIx, answerable: Vec<RelayIx>, event: HashedEvent, same: Vec<RelayIx> },
-    /// Every copy that was checked was forged, the last one by `culprit`: let the waiters go on. `crowded_out`: others
-    /// had come that there was no room to park. `answerable`: every relay that brought the last one.
-    Bad { culprit: RelayIx, answerable: Vec<RelayIx>, waiters: Vec<Waiter>, crowded_out: bool },
+    /// Every copy that was checked was forged, the last one by `culprit`: let the waiters go on. `crowded_out`: who had
+    /// brought others that there was no room to park. `answerable`: every relay that brought the last one.
+    Bad { culprit: RelayIx, answerable: Vec<RelayIx>, waiters: Vec<Waiter>, crowded_out: Vec<RelayIx> },
     /// Nobody waits for it.
     Unknown,
 }
@@ -91,6 +98,7 @@ pub(crate) struct Dedup {
     seen: Seen,
     held: Held,
     flights: Flights,
+    latest: Latest,
     max_in_flight: usize,
     max_per_relay: usize,
     max_parked: usize,
@@ -107,6 +115,7 @@ impl Dedup {
             seen: Seen::new(config, key),
             held: Held::new(config.held_bytes, key),
             flights: Flights::default(),
+            latest: Latest::new(config, key),
             max_in_flight: config.max_in_flight.max(1),
             max_per_relay: config.max_in_flight_per_relay.max(1),
             max_parked: config.max_parked,
@@ -134,11 +143,27 @@ impl Dedup {
         }
         if self.flights.get_mut(id).is_some() {
             if planted!(self, SeenBeforeVerified) { Known::Delivered } else { Known::InFlight }
-        } else if self.seen.contains(id) {
-            Known::Forgotten
         } else {
-            Known::Unknown
+            self.seen.facts(id).map_or(Known::Unknown, Known::Forgotten)
         }
+    }
+
+    /// Takes a copy whose content hashed to its id, and which has the very signature that was verified before: the event
+    /// is at hand again. Any other copy comes back.
+    pub(crate) fn vouch(
+        &mut self,
+        event: HashedEvent,
+        relay: RelayIx,
+        now: Timestamp,
+    ) -> Result<VerifiedEvent, HashedEvent> {
+        let Some(facts) = self.seen.facts(&event.id()) else { return Err(event) };
+        if event.signature() != facts.proof.signature() {
+            return Err(event);
+        }
+        let event = VerifiedEvent::new(event.clone(), facts.proof).map_err(|_| event)?;
+        self.note_version(&facts, relay, now);
+        self.held.insert(event.clone());
+        Ok(event)
     }
 
     /// Takes a copy whose content hashed to its id. `waiter`'s leg is to be held if the answer is not `Full`.
@@ -157,7 +182,7 @@ impl Dedup {
             relays: alloc::vec![waiter.relay],
             parked: alloc::collections::VecDeque::new(),
             waiters: alloc::vec![waiter],
-            crowded_out: false,
+            crowded_out: Vec::new(),
         };
         self.flights.start(id, flight);
         (Admission::Verify(event), true)
@@ -178,29 +203,64 @@ impl Dedup {
     }
 
     /// The verifier answered for an event in flight.
-    pub(crate) fn decide(&mut self, id: &EventId, outcome: Result<Proof, BadSignature>) -> Decision {
+    pub(crate) fn decide(&mut self, id: &EventId, outcome: Result<Proof, BadSignature>, now: Timestamp) -> Decision {
         let Some(flight) = self.flights.get_mut(id) else { return Decision::Unknown };
-        let culprit = flight.source;
-        let verified = outcome.ok().and_then(|proof| VerifiedEvent::new(flight.event.clone(), proof).ok());
-        let Some(event) = verified else {
-            let answerable = flight.relays.clone();
-            #[cfg(feature = "planted-bugs")]
-            if planted!(self, NegativeCache) {
-                self.bad.insert(*id);
-            }
-            if !planted!(self, ParkedCopyForgotten)
-                && let Some((event, same)) = self.flights.next_copy(id)
-            {
-                return Decision::TryNext { culprit, answerable, event, same };
-            }
-            let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
-            return Decision::Bad { culprit, answerable, waiters: flight.waiters, crowded_out: flight.crowded_out };
-        };
+        let source = flight.source;
+        let verified =
+            outcome.ok().and_then(|proof| Some((VerifiedEvent::new(flight.event.clone(), proof).ok()?, proof)));
+        let Some((event, proof)) = verified else { return self.refute(id, source) };
         let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
-        self.seen.insert(*id, flight.relays);
+        let facts = Facts { proof, created_at: event.created_at(), address: self.latest.address_of(&event) };
+        let outdated = self.is_outdated(&facts, now);
+        self.note_version(&facts, source, now);
+        self.seen.insert(facts, flight.relays);
         self.held.insert(event.clone());
         let spare = flight.parked.iter().map(|(relay, _)| *relay).collect();
-        Decision::Good { event, waiters: flight.waiters, spare }
+        Decision::Good { event, waiters: flight.waiters, spare, source, outdated }
+    }
+
+    /// The copy that was checked is forged.
+    fn refute(&mut self, id: &EventId, culprit: RelayIx) -> Decision {
+        let answerable = self.flights.get_mut(id).map(|flight| flight.relays.clone()).unwrap_or_default();
+        #[cfg(feature = "planted-bugs")]
+        if planted!(self, NegativeCache) {
+            self.bad.insert(*id);
+        }
+        if !planted!(self, ParkedCopyForgotten)
+            && let Some((event, same)) = self.flights.next_copy(id)
+        {
+            return Decision::TryNext { culprit, answerable, event, same };
+        }
+        let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
+        Decision::Bad { culprit, answerable, waiters: flight.waiters, crowded_out: flight.crowded_out }
+    }
+
+    fn note_version(&mut self, facts: &Facts, relay: RelayIx, now: Timestamp) {
+        if let Some(address) = facts.address {
+            self.latest.note(address, facts.version(), relay, now);
+        }
+    }
+
+    /// Whether a newer version of a verified event is known, and due.
+    pub(crate) fn is_outdated(&self, facts: &Facts, now: Timestamp) -> bool {
+        facts.address.is_some_and(|address| self.latest.is_outdated(address, facts.version(), now))
+    }
+
+    /// The same of an event at hand.
+    pub(crate) fn is_event_outdated(&self, event: &Event, now: Timestamp) -> bool {
+        let version = Version::new(event.created_at(), event.id());
+        self.latest.address_of(event).is_some_and(|address| self.latest.is_outdated(address, version, now))
+    }
+
+    /// Whether an event of this date lies so far ahead that it wins nothing yet.
+    pub(crate) fn is_future(&self, created_at: Timestamp, now: Timestamp) -> bool {
+        self.latest.is_future(created_at, now)
+    }
+
+    /// When the newest version that is known, and due, was created.
+    pub(crate) fn newest(&self, kind: Kind, author: PublicKey, d: &str, now: Timestamp) -> Option<Timestamp> {
+        let address = self.latest.address(kind, author, d)?;
+        self.latest.newest(address, now).map(|version| version.created_at)
     }
 
     /// Notes a delivery. False: this subscription got the event before.
@@ -241,7 +301,9 @@ fn note_copy(flight: &mut Flight, relay: RelayIx, signature: Signature, max_park
     } else if flight.parked.contains(&(relay, signature)) {
         Copy::Same
     } else {
-        flight.crowded_out = true;
+        if !flight.crowded_out.contains(&relay) {
+            flight.crowded_out.push(relay);
+        }
         Copy::CrowdedOut
     }
 }

@@ -1,13 +1,14 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
-//! parse, filter match, hash, room, signature, delivery.
+//! parse, filter match, hash, expiry, room, signature, delivery.
 
 use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, scan_head, scan_signature};
 
 use crate::command::Command;
-use crate::dedup::{Admission, Copy, Known, Waiter};
+use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::planted::planted;
+use crate::subscription::Subscription;
 use crate::subscription::leg::Ending;
 
 use super::{Core, Job};
@@ -40,15 +41,26 @@ impl Core {
             Known::Held(event) => {
                 self.note_received(ix, sub);
                 self.note_duplicate(ix);
-                let mark = self.mark(sub, ix);
-                self.deliver_one(sub, mark, &event);
+                self.hand_out(sub, ix, &event);
+            }
+            Known::Forgotten(facts) if self.is_for_nobody(sub, &facts) => {
+                self.note_received(ix, sub);
+                self.note_duplicate(ix);
             }
             Known::InFlight => match scan_signature(frame) {
                 Some(signature) => self.on_copy_in_flight(ix, wire, sub, &id, signature),
                 None => self.on_new_copy(ix, wire, sub, frame),
             },
-            Known::Unknown | Known::Forgotten => self.on_new_copy(ix, wire, sub, frame),
+            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, wire, sub, frame),
         }
+    }
+
+    /// Whether an event that is not at hand would not be delivered if it were, because a newer version is known.
+    fn is_for_nobody(&self, sub: SubId, facts: &Facts) -> bool {
+        let takes = |sub: &Subscription| sub.may_take_outdated(&facts.proof.id());
+        !self.subs.get(&sub).is_some_and(takes)
+            && !planted!(self.config, OlderVersionDelivered)
+            && self.dedup.is_outdated(facts, self.now.unix)
     }
 
     fn on_new_copy(&mut self, ix: RelayIx, wire: WireId, sub: SubId, frame: &str) {
@@ -128,6 +140,19 @@ impl Core {
             return;
         };
         self.note_received(ix, id);
+        if self.is_expired(&hashed) {
+            self.stats.expired += 1;
+            self.count(ix, |c| &mut c.expired);
+            return;
+        }
+        let hashed = match self.dedup.vouch(hashed, ix, self.now.unix) {
+            Ok(event) => {
+                self.note_duplicate(ix);
+                self.hand_out(id, ix, &event);
+                return;
+            }
+            Err(hashed) => hashed,
+        };
         let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
         let (admission, new) = self.dedup.admit(hashed, waiter);
         if new
@@ -217,6 +242,11 @@ impl Core {
     pub(super) fn note_forged(&mut self, ix: RelayIx) {
         self.stats.forged += 1;
         self.count(ix, |c| &mut c.forged);
+    }
+
+    pub(super) fn note_outdated(&mut self, ix: RelayIx) {
+        self.stats.outdated += 1;
+        self.count(ix, |c| &mut c.outdated);
     }
 
     fn note_garbage(&mut self, ix: RelayIx) {

@@ -7,9 +7,11 @@ mod lanes;
 mod pace;
 mod publishes;
 mod relays;
+mod repair;
 mod sending;
 mod slots;
 mod subscriptions;
+mod versions;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -34,6 +36,7 @@ use crate::time::{Instant, Now};
 use crate::timers::{Deadline, TimerKey, Timers};
 
 use relays::Relay;
+use repair::Repair;
 use slots::Slots;
 
 /// A relay pool without I/O: inputs and calls go in, commands and events come out.
@@ -80,6 +83,8 @@ pub struct Core {
     /// The running requests.
     wires: Map<(RelayIx, WireId), SubId>,
     dedup: Dedup,
+    /// Events that are being fetched again, by the subscription that does it.
+    repairs: BTreeMap<SubId, Repair>,
     publishes: BTreeMap<PublishId, Publication>,
     by_event: BTreeMap<EventId, Vec<PublishId>>,
     /// Which subscriptions saw which unsigned event.
@@ -93,6 +98,7 @@ pub struct Core {
     seed: [u8; 32],
     next_relay: u32,
     next_sub: u64,
+    next_repair: u64,
     next_publish: u64,
     next_ticket: u64,
     next_wire: u64,
@@ -127,6 +133,7 @@ impl Core {
             slots: Slots::default(),
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
+            repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
             echoes: BTreeMap::new(),
@@ -136,6 +143,7 @@ impl Core {
             seed,
             next_relay: 0,
             next_sub: 0,
+            next_repair: 0,
             next_publish: 0,
             next_ticket: 0,
             next_wire: 0,

@@ -19,7 +19,7 @@ use super::Core;
 impl Core {
     pub(super) fn subscribe(&mut self, request: Subscribe) -> Result<SubId, CallError> {
         self.check_filters(&request.filters)?;
-        if self.subs.len() >= self.config.max_subscriptions {
+        if self.subs.len() - self.repairs.len() >= self.config.max_subscriptions {
             return Err(CallError::TooManySubscriptions(self.config.max_subscriptions));
         }
         let relays = self.target(&request.target, |options| options.read)?;
@@ -34,7 +34,7 @@ impl Core {
     }
 
     pub(super) fn update(&mut self, id: SubId, filters: Vec<Filter>) -> Result<(), CallError> {
-        if !self.subs.contains_key(&id) {
+        if id.is_hidden() || !self.subs.contains_key(&id) {
             return Err(CallError::UnknownSubscription(id));
         }
         self.check_filters(&filters)?;
@@ -55,7 +55,7 @@ impl Core {
     }
 
     pub(super) fn unsubscribe(&mut self, id: SubId) -> Result<(), CallError> {
-        if !self.subs.contains_key(&id) {
+        if id.is_hidden() || !self.subs.contains_key(&id) {
             return Err(CallError::UnknownSubscription(id));
         }
         self.end_sub(id, EndReason::Unsubscribed);
@@ -83,7 +83,7 @@ impl Core {
         if given == 0 || given > max { Err(CallError::FilterCount { given, max }) } else { Ok(()) }
     }
 
-    fn add_leg(&mut self, id: SubId, ix: RelayIx, url: RelayUrl) {
+    pub(super) fn add_leg(&mut self, id: SubId, ix: RelayIx, url: RelayUrl) {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.legs.insert(id);
         let Some(sub) = self.subs.get_mut(&id) else { return };
@@ -136,6 +136,7 @@ impl Core {
             }
             self.leave_relay(id, ix);
         }
+        self.repair_over(id);
     }
 
     /// Tells the aggregate EOSE if it is due, and re-arms the subscription's timer.

@@ -2,7 +2,7 @@
 
 use nostr_pool_core::{
     Call, CallError, Mode, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SubId,
-    Subscribe, Target, Which,
+    Subscribe, Target, Versions, Which,
 };
 use nostr_proto::{EventId, Filter, Kind, RelayUrl};
 
@@ -191,7 +191,8 @@ impl World {
         if queue_items.is_some() {
             self.slow.insert(id);
         }
-        let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items };
+        let versions = if id.as_u64() % 5 == 4 { Versions::All } else { Versions::Latest };
+        let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items, versions };
         match self.try_call(Call::Subscribe(request)) {
             Some(Reply::Subscribed(sub)) => {
                 self.check(sub == id, "subscriptions are numbered in order");
@@ -240,6 +241,8 @@ impl World {
             pinned: is_set(2),
             reconnect_on_close: !is_set(3),
             reconnect_on_error: !is_set(4),
+            reconnect_on_notice: is_set(5),
+            quarantine: !is_set(6),
         };
         if self.shut {
             return;

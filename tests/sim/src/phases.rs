@@ -1,7 +1,7 @@
 //! How a run begins and ends: first trouble, then peace, in which everything has to converge.
 
 use nostr_model_relay::Fault;
-use nostr_pool_core::{Call, ConnectionState, ReconnectOptions, RelayCounters, Which};
+use nostr_pool_core::{Call, ConnectionState, ReconnectOptions, RelayCounters, RelayRecord, Which};
 
 use super::site::Site;
 use super::step::{Reader, What, Where};
@@ -57,7 +57,8 @@ impl World {
         let left =
             |site: &Site| self.core.relay(&site.url).is_some_and(|record| record.state == ConnectionState::Disabled);
         let asks = self.plan.asks_in_the_end || self.sites.iter().any(left);
-        let picky = self.members.values().any(|o| !o.reconnect_on_close || !o.reconnect_on_error);
+        let picky =
+            self.members.values().any(|o| !o.reconnect_on_close || !o.reconnect_on_error || o.reconnect_on_notice);
         if asks {
             let options = ReconnectOptions { keep_open: true, keep_backoff: false };
             self.oracle.dials.user_wants(None, true);
@@ -69,6 +70,10 @@ impl World {
         let connected: Vec<&Site> = self.sites.iter().filter(is_open).collect();
         // Relays beyond the cap wait for a slot, which is told; all others that someone needs are back.
         let expected = if asks { self.members.len() } else { self.oracle.needed(&self.sites) };
+        // One that forges may be in quarantine, which is told, too.
+        let in_quarantine = |record: &RelayRecord| matches!(record.state, ConnectionState::Quarantined { .. });
+        let expected =
+            expected.saturating_sub(self.core.relays().iter().filter(|record| in_quarantine(record)).count());
         let expected = if picky { 0 } else { expected.min(self.core.config().max_connections) };
         self.check(connected.len() >= expected, &format!("{expected} relays are connected, not {}", connected.len()));
         let missing = self.oracle.missing(&connected);
@@ -89,7 +94,7 @@ impl World {
         let relays = self.core.relays();
         let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
         let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
-        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped);
+        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped + c.expired);
         // The head of an event that was cut off counts as an event, and the whole as garbage.
         let cut =
             self.sites.iter().any(|site| site.faults.faults().iter().any(|f| matches!(f, Fault::Truncate { .. })));

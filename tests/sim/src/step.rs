@@ -129,7 +129,8 @@ pub enum App {
     AddRelay {
         /// Which.
         relay: u8,
-        /// Options, a bit each: not read, not written, pinned, not dialled again after a close, nor after an error.
+        /// Options, a bit each: not read, not written, pinned, not dialled again after a close, nor after an
+        /// error; dialled again after a NOTICE, never left alone for forging.
         options: u8,
     },
     /// Takes a relay out.
