@@ -1,18 +1,120 @@
 //! The connection machine: one per canonical relay URL.
 //!
-//! | state \ input | wanted | opened | open failed | closed | timeout | disconnect | reconnect | network changed |
-//! |---|---|---|---|---|---|---|---|---|
-//! | `Idle` | dial¹ | – | – | – | – | `Disabled` | dial¹ | – |
-//! | `WaitingForSlot` | dial¹ | – | – | – | – | `Disabled` | dial¹ | dial¹ |
-//! | `Dialing` | – | `Open` | `Backoff`² | `Backoff`² | `Closing`→`Backoff` | `Closing`→`Disabled` | `Closing`→dial | – |
-//! | `Open` | – | – | – | `Backoff`²³ | ping; two silent ones or idle: `Closing` | `Closing`→`Disabled` | `Closing`→dial | ping |
-//! | `Closing` | –⁴ | close again | then | then | then | then:=`Disabled` | then:=dial | then:=dial, if it was `Backoff` |
-//! | `Backoff` | – | – | – | – | dial¹ | `Disabled` | dial¹ | dial¹, jittered |
-//! | `Disabled` | – | – | – | – | – | – | dial¹ | – |
+//! Every state and every input, as the tests walk them. Unless a row says otherwise, the relay is needed, a slot is free,
+//! the relay's options are the default ones, a socket that is named is the current one, and *time* is that of the next
+//! deadline. A cell names the next state if it is another, or the same with another deadline; `+` dials, `×` closes,
+//! `ping` pings; ▲ tells requests and publishes that the connection is there, ▼ that it is gone or going, ◇ that there is
+//! none and will be none for a while; *stale* inputs change nothing and are counted; – is nothing at all.
 //!
-//! ¹ `WaitingForSlot` if the pool has as many sockets as it may. ² `Disabled` if the relay's options say not to dial
-//! again. ³ `Idle` if nobody needs the relay any more. ⁴ What is needed when it has closed is dialled. An input that names another socket than the current one is stale:
-//! it changes nothing and is counted.
+//! Without a socket:
+//!
+//! | input | `Idle` | `WaitingForSlot` | `Backoff` | `Quarantined` | `Disabled` |
+//! |---|---|---|---|---|---|
+//! | wanted | `Dialing` + | `Dialing` + | – | – | – |
+//! | wanted, no slot | `WaitingForSlot` ◇ | ◇ | – | – | – |
+//! | wanted, slot coming | `WaitingForSlot` | – | – | – | – |
+//! | unwanted | – | `Idle` ◇ | – | – | – |
+//! | make room | – | – | – | – | – |
+//! | opened | stale | stale | stale | stale | stale |
+//! | opened, unneeded | stale | stale | stale | stale | stale |
+//! | open failed | stale | stale | stale | stale | stale |
+//! | open failed, switch off | stale | stale | stale | stale | stale |
+//! | closed | stale | stale | stale | stale | stale |
+//! | closed, unneeded | stale | stale | stale | stale | stale |
+//! | closed, no slot | stale | stale | stale | stale | stale |
+//! | closed, switch off | stale | stale | stale | stale | stale |
+//! | another socket opened | stale | stale | stale | stale | stale |
+//! | another socket failed | stale | stale | stale | stale | stale |
+//! | another socket closed | stale | stale | stale | stale | stale |
+//! | frame, pong | stale | stale | stale | stale | stale |
+//! | sent | stale | stale | stale | stale | stale |
+//! | NOTICE | – | – | – | – | – |
+//! | NOTICE, switch on | – | – | – | – | – |
+//! | forged | `Quarantined` ◇ | `Quarantined` ◇ | `Quarantined` ◇ | – | – |
+//! | forged, switch off | – | – | – | – | – |
+//! | time, too early | – | – | – | – | – |
+//! | time | – | – | `Dialing` + | `Dialing` + | – |
+//! | time, unneeded | – | – | `Idle` | `Idle` | – |
+//! | disconnect | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | – |
+//! | release | – | `Idle` | `Idle` | `Idle` | – |
+//! | reconnect | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
+//! | reconnect, keep open | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
+//! | network changed | – | `Dialing` + | `Backoff` | – | – |
+//!
+//! With one:
+//!
+//! | input | `Dialing` | `Open` | `Open`, unneeded | `Open`, silent |
+//! |---|---|---|---|---|
+//! | wanted | – | – | – | – |
+//! | wanted, no slot | – | – | – | – |
+//! | wanted, slot coming | – | – | – | – |
+//! | unwanted | – | – | – | – |
+//! | make room | – | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ |
+//! | opened | `Open` ▲ | stale | stale | stale |
+//! | opened, unneeded | `Open` ▲ | stale | stale | stale |
+//! | open failed | `Backoff` ▼ | stale | stale | stale |
+//! | open failed, switch off | `Disabled` ▼ | stale | stale | stale |
+//! | closed | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ |
+//! | closed, unneeded | `Backoff` ▼ | `Idle` ▼ | `Idle` ▼ | `Idle` ▼ |
+//! | closed, no slot | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ |
+//! | closed, switch off | `Disabled` ▼ | `Disabled` ▼ | `Disabled` ▼ | `Disabled` ▼ |
+//! | another socket opened | stale | stale | stale | stale |
+//! | another socket failed | stale | stale | stale | stale |
+//! | another socket closed | stale | stale | stale | stale |
+//! | frame, pong | stale | – | – | – |
+//! | sent | stale | – | – | – |
+//! | NOTICE | – | – | – | – |
+//! | NOTICE, switch on | – | `Closing`→`Backoff` × ▼ | `Closing`→`Backoff` × ▼ | `Closing`→`Backoff` × ▼ |
+//! | forged | `Closing`→`Quarantined` × ▼ | `Closing`→`Quarantined` × ▼ | `Closing`→`Quarantined` × ▼ | `Closing`→`Quarantined` × ▼ |
+//! | forged, switch off | – | – | – | – |
+//! | time, too early | – | – | – | – |
+//! | time | `Closing`→`Backoff` × ▼ | ping | `Closing`→`Idle` × ▼ | `Closing`→`Backoff` × ▼ |
+//! | time, unneeded | `Closing`→`Backoff` × ▼ | ping | `Closing`→`Idle` × ▼ | `Closing`→`Backoff` × ▼ |
+//! | disconnect | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ |
+//! | release | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ |
+//! | reconnect | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ |
+//! | reconnect, keep open | – | – | – | – |
+//! | network changed | – | ping | ping | – |
+//!
+//! With one that is going, and where it goes:
+//!
+//! | input | `Closing`→`Idle` | `Closing`→`Backoff` | `Closing`→dial | `Closing`→`Quarantined` | `Closing`→`Disabled` |
+//! |---|---|---|---|---|---|
+//! | wanted | – | – | – | – | – |
+//! | wanted, no slot | – | – | – | – | – |
+//! | wanted, slot coming | – | – | – | – | – |
+//! | unwanted | – | – | – | – | – |
+//! | make room | – | – | – | – | – |
+//! | opened | × | × | × | × | × |
+//! | opened, unneeded | × | × | × | × | × |
+//! | open failed | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | open failed, switch off | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed, unneeded | `Idle` | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed, no slot | `WaitingForSlot` ◇ | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed, switch off | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | another socket opened | stale | stale | stale | stale | stale |
+//! | another socket failed | stale | stale | stale | stale | stale |
+//! | another socket closed | stale | stale | stale | stale | stale |
+//! | frame, pong | stale | stale | stale | stale | stale |
+//! | sent | – | – | – | – | – |
+//! | NOTICE | – | – | – | – | – |
+//! | NOTICE, switch on | – | – | – | – | – |
+//! | forged | `Closing`→`Quarantined` ◇ | `Closing`→`Quarantined` ◇ | `Closing`→`Quarantined` ◇ | – | – |
+//! | forged, switch off | – | – | – | – | – |
+//! | time, too early | – | – | – | – | – |
+//! | time | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | time, unneeded | `Idle` | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | disconnect | `Closing`→`Disabled` | `Closing`→`Disabled` | `Closing`→`Disabled` | `Closing`→`Disabled` | – |
+//! | release | – | `Closing`→`Idle` | `Closing`→`Idle` | `Closing`→`Idle` | – |
+//! | reconnect | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
+//! | reconnect, keep open | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
+//! | network changed | – | `Closing`→dial | – | – | – |
+//!
+//! Which is to say: a relay is left alone until it is needed; what fails is dialled again after a back-off, unless a switch
+//! says no; a socket that is going is waited for, and what it leads to may change meanwhile; one that makes room dials
+//! again only behind those that wait. `Quarantined` is entered by forgery alone, and left when its time is over, or when
+//! the application asks for the relay; a new network changes nothing about it, and neither does a need.
 //!
 //! Never reads a clock, never dials without a slot, never dials twice at once; the count of failures in a row starts
 //! over only after a connection stayed open for `stable_after`.
@@ -25,6 +127,8 @@ mod orders;
 mod quarantine;
 mod state;
 mod step;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 
