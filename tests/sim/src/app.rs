@@ -299,10 +299,10 @@ impl World {
         };
         self.totals.fault("call of what never was");
         let expected = if self.shut { CallError::Closed } else { expected };
-        let reply = self.quietly(|world| world.core.handle_call(call, world.clock.reads()));
+        let reply = self.quietly(|world| world.core.handle_call(call, world.clock.read()));
         self.check(reply == Err(expected.clone()), &format!("what never was is refused: {expected:?}, not {reply:?}"));
         let taken = Call::Taken { sub, items: 3, bytes: 3 };
-        let reply = self.quietly(|world| world.core.handle_call(taken, world.clock.reads()));
+        let reply = self.quietly(|world| world.core.handle_call(taken, world.clock.read()));
         self.check(reply == Ok(Reply::Done), "items can always be taken");
     }
 }

@@ -34,7 +34,7 @@ impl World {
                 let at = usize::from(nth).checked_rem(self.answered.len()).unwrap_or_default();
                 let Some(&(ticket, outcome)) = self.answered.get(at) else { return };
                 self.totals.fault("ticket answered twice");
-                self.quietly(|world| world.core.handle_input(Input::Verified { ticket, outcome }, world.clock.reads()));
+                self.quietly(|world| world.core.handle_input(Input::Verified { ticket, outcome }, world.clock.read()));
             }
             Odd::UnknownTicket { ticket, sign } => {
                 let ticket = Ticket::from_u64(u64::MAX - u64::from(ticket));
@@ -45,7 +45,7 @@ impl World {
                         true => Input::Signed { ticket, outcome },
                         false => Input::Verified { ticket, outcome: Err(BadSignature { id }) },
                     };
-                    world.core.handle_input(input, world.clock.reads());
+                    world.core.handle_input(input, world.clock.read());
                 });
             }
             Odd::EarlyTimeout => {
@@ -126,7 +126,7 @@ impl World {
             Said::Closed(how) => Input::Closed { socket, reason: reason(how) },
         };
         self.totals.inputs += 1;
-        self.core.handle_input(input, self.clock.reads());
+        self.core.handle_input(input, self.clock.read());
     }
 }
 

@@ -42,7 +42,8 @@ impl World {
             self.converge();
             self.call(Call::Shutdown).expect("once");
         }
-        self.pass(10 * SECOND);
+        // A closing handshake may still hang.
+        self.pass(30 * SECOND);
         self.check(self.oracle.sockets() == 0, "no socket outlives the pool");
         let open = self.oracle.open_subscriptions();
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));

@@ -72,9 +72,9 @@ impl World {
             last.floods = true;
         }
         change(&mut config);
-        let clock = Clock::default();
+        let mut clock = Clock::default();
         let oracle = Oracle::new(&config, sites.len());
-        let core = Core::new(config, rng.bytes32(), clock.reads());
+        let core = Core::new(config, rng.bytes32(), clock.read());
         let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
         Self {
             plan: plan.clone(),
@@ -99,7 +99,7 @@ impl World {
             verifier: 5,
             answered: VecDeque::new(),
             rng,
-            trace: Trace::default(),
+            trace: Trace::new(),
             notes: 0,
             timed: None,
         }
@@ -111,6 +111,7 @@ impl World {
     /// When a rule is broken; the message names the seed, the virtual time and the rule.
     pub fn apply(&mut self, step: &Step) {
         self.totals.steps += 1;
+        self.trace.tell(self.clock.micros(), step);
         match step {
             Step::Pass { micros } => self.pass(*micros),
             Step::Note { relays } => self.note_elsewhere(*relays),
@@ -149,7 +150,7 @@ impl World {
     /// A call of the application.
     pub(super) fn call(&mut self, call: Call) -> Result<Reply, CallError> {
         self.called = true;
-        let reply = self.core.handle_call(call, self.clock.reads());
+        let reply = self.core.handle_call(call, self.clock.read());
         self.settle();
         self.check_timer();
         self.called = false;
@@ -159,7 +160,8 @@ impl World {
     /// Something happens to the core.
     pub(super) fn input(&mut self, input: Input<'_>) {
         self.totals.inputs += 1;
-        self.core.handle_input(input, self.clock.reads());
+        self.trace.tell(self.clock.micros(), &input);
+        self.core.handle_input(input, self.clock.read());
         self.settle();
         self.check_timer();
     }
@@ -192,7 +194,7 @@ impl World {
 
     /// The core handles what is due.
     pub(super) fn time_out(&mut self) {
-        self.core.handle_timeout(self.clock.reads());
+        self.core.handle_timeout(self.clock.read());
         self.timed = Some(self.now().mono);
         self.check_timer();
         self.settle();
@@ -221,10 +223,10 @@ impl World {
     pub(super) fn settle(&mut self) {
         loop {
             if let Some(command) = self.core.poll_command() {
-                self.trace.note(&command);
+                self.trace.note(self.clock.micros(), &command);
                 self.carry_out(command);
             } else if let Some(event) = self.core.poll_event() {
-                self.trace.note(&event);
+                self.trace.note(self.clock.micros(), &event);
                 self.show(&event);
             } else {
                 return;
