@@ -96,6 +96,12 @@ impl StoredEvent {
     }
 }
 
+/// Whether an event's JSON has the shape of one and the id that is the hash of the rest: judged by plain code over JSON
+/// values that shares nothing with `nostr-proto`. Nothing is said of the signature.
+pub fn has_right_id(event: &Value) -> bool {
+    check_shape(event).is_ok() && event["id"].as_str().is_some_and(|id| is_id_of(id, event))
+}
+
 /// Whether `text` is exactly `length` lowercase hex digits.
 pub(crate) fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| b"0123456789abcdef".contains(&byte))

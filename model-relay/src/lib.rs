@@ -72,6 +72,7 @@ mod store;
 
 pub use config::Config;
 pub use connection::ConnId;
+pub use event::has_right_id;
 pub use fault::{Fault, FaultPlan, MAX_OVERSIZE_BYTES, Unsolicited};
 pub use relay::{Output, Relay};
 #[cfg(feature = "server")]

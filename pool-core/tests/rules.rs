@@ -728,3 +728,44 @@ fn a_deadline_waits_for_what_is_being_verified() {
     let items = h.items(sub);
     assert!(items.iter().any(|i| matches!(i, Item::Event(_))), "{items:?}");
 }
+#[test]
+fn what_is_missed_after_an_eose_that_waited_is_a_gap_from_the_loss_to_the_catch_up() {
+    let mut h = H::new(Config::default());
+    h.add(0);
+    let sub = h.sub(Target::All, Mode::Live);
+    let s = h.open(0);
+    let (_, w) = h.wires().pop().unwrap();
+    h.text(s, &ev(&w, &note(1)));
+    h.text(s, &format!("[\"EOSE\",\"{w}\"]"));
+    h.closed(s);
+    h.verify_all();
+    h.pass(5 * S);
+    let s = h.open(0);
+    let (_, w) = h.wires().pop().unwrap();
+    h.text(s, &format!("[\"EOSE\",\"{w}\"]"));
+    let gaps: Vec<GapCause> =
+        h.items(sub).into_iter().filter_map(|i| if let Item::Gap(gap) = i { Some(gap.cause) } else { None }).collect();
+    assert_eq!(gaps, [GapCause::Disconnected, GapCause::CaughtUp { events: 0, complete: None }]);
+}
+#[test]
+fn a_request_for_everything_is_not_cut_short_by_the_eose_of_the_one_before() {
+    let mut h = H::new(Config::default());
+    h.add(0);
+    let sub = h.sub(Target::All, Mode::Live);
+    let s = h.open(0);
+    let (_, w) = h.wires().pop().unwrap();
+    h.text(s, &ev(&w, &note(1)));
+    h.text(s, &format!("[\"EOSE\",\"{w}\"]"));
+    h.closed(s);
+    h.pass(5 * S);
+    // Asked for everything, before it is known what came of the first request; and lost once more.
+    let s = h.open(0);
+    h.verify_all();
+    h.closed(s);
+    h.pass(5 * S);
+    let s = h.open(0);
+    let (_, w) = h.wires().pop().unwrap();
+    h.text(s, &format!("[\"EOSE\",\"{w}\"]"));
+    let gaps = h.items(sub).iter().filter(|i| matches!(i, Item::Gap(_))).count();
+    assert_eq!(gaps, 0, "no gap is closed that was never told");
+}

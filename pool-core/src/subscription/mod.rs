@@ -276,11 +276,17 @@ impl Subscription {
 
     /// The events of a request whose connection was lost are decided. If its EOSE had come, it counts.
     pub(crate) fn drained(&mut self, relay: RelayIx, fx: &mut Effects) {
-        let Some(leg) = self.leg(relay) else { return };
+        let Some((_, leg)) = self.legs.get_mut(&relay) else { return };
         let Some(request) = leg.draining.take() else { return };
         if let Some(hints) = request.eose {
-            leg.alive_until = leg.alive_until.max(Some(request.sent));
             leg.settled.get_or_insert(LegOutcome::Eose { complete: complete(hints) });
+            // In effect it was live when it was lost, and is asked for what it missed; unless it was asked for everything
+            // anew meanwhile.
+            if matches!(leg.state, State::Waiting(_)) && self.mode == Mode::Live {
+                leg.alive_until = leg.alive_until.max(Some(request.sent));
+                let since = leg.alive_until;
+                self.tell_lost(relay, since, fx);
+            }
         } else if matches!(leg.state, State::Waiting(Why::Connection)) {
             leg.settled.get_or_insert(LegOutcome::Disconnected);
         }

@@ -33,6 +33,7 @@ impl World {
             App::Reconnect { relay, keep_open, keep_backoff } => {
                 let url = self.url(self.nth(relay));
                 self.oracle.dials.user_wants(Some(&url), !keep_backoff);
+                self.oracle.watch.wanted(Some(&url));
                 let options = ReconnectOptions { keep_open, keep_backoff };
                 self.try_call(Call::Reconnect { which: Which::One(url), options });
             }
@@ -77,7 +78,7 @@ impl World {
 
     /// Another client publishes to some of the relays, and more to one that is flooded.
     pub(super) fn note_elsewhere(&mut self, relays: u8) {
-        let event = self.note();
+        let event = self.note_of_others();
         for n in 0..self.sites.len() {
             if relays >> (n % 8) & 1 == 1 {
                 self.store(n, event.clone());
@@ -192,6 +193,9 @@ impl World {
             self.slow.insert(id);
         }
         let versions = if id.as_u64() % 5 == 4 { Versions::All } else { Versions::Latest };
+        if versions == Versions::All {
+            self.oracle.watch.dates.wants_all(id);
+        }
         let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items, versions };
         match self.try_call(Call::Subscribe(request)) {
             Some(Reply::Subscribed(sub)) => {
@@ -250,6 +254,7 @@ impl World {
         let url = self.url(relay);
         self.members.insert(relay, options);
         self.oracle.reads(&url, options.read);
+        self.oracle.watch.added(&url, options);
         self.call(Call::AddRelay { url, options }).expect("there is room");
     }
 
@@ -266,6 +271,7 @@ impl World {
     fn connect(&mut self, relay: Option<u8>) {
         let url = relay.map(|relay| self.url(self.nth(relay)));
         self.oracle.dials.user_wants(url.as_ref(), false);
+        self.oracle.watch.wanted(url.as_ref());
         let which = self.which(relay);
         self.try_call(Call::Connect { which });
     }
@@ -278,6 +284,7 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.oracle.dials.user_wants(None, true);
+        self.oracle.watch.start_clean();
         self.call(Call::StartClean).expect("the pool is open");
         let open = self.oracle.open_subscriptions();
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
@@ -302,10 +309,10 @@ impl World {
         };
         self.totals.fault("call of what never was");
         let expected = if self.shut { CallError::Closed } else { expected };
-        let reply = self.quietly(|world| world.core.handle_call(call, world.clock.reads()));
+        let reply = self.quietly(|world| world.core.handle_call(call, world.clock.read()));
         self.check(reply == Err(expected.clone()), &format!("what never was is refused: {expected:?}, not {reply:?}"));
         let taken = Call::Taken { sub, items: 3, bytes: 3 };
-        let reply = self.quietly(|world| world.core.handle_call(taken, world.clock.reads()));
+        let reply = self.quietly(|world| world.core.handle_call(taken, world.clock.read()));
         self.check(reply == Ok(Reply::Done), "items can always be taken");
     }
 }

@@ -9,8 +9,7 @@ const EPOCH: u64 = 1_700_000_000;
 /// The monotonic clock stands.
 #[derive(Clone, Copy, Debug)]
 struct Stand {
-    /// Where it stood still; what it reads may be earlier.
-    at: u64,
+    /// What it reads, which may be earlier than what it read before.
     reads: u64,
     /// Until this true time.
     until: u64,
@@ -23,6 +22,8 @@ pub(super) struct Clock {
     /// Seconds by which the wall clock is ahead.
     ahead: i64,
     stand: Option<Stand>,
+    /// The latest that the core was told.
+    told: u64,
 }
 
 impl Clock {
@@ -30,14 +31,20 @@ impl Clock {
         self.micros
     }
 
-    /// What the device reads.
-    pub(super) fn reads(&self) -> Now {
-        self.at(self.stand.map_or(self.micros, |stand| stand.reads))
+    /// What the device reads, for the core.
+    pub(super) fn read(&mut self) -> Now {
+        let mono = self.mono();
+        self.told = self.told.max(mono);
+        self.at(mono)
     }
 
     /// The same, as one who knows that a monotonic clock never goes back takes it.
     pub(super) fn now(&self) -> Now {
-        self.at(self.stand.map_or(self.micros, |stand| stand.at))
+        self.at(self.mono().max(self.told))
+    }
+
+    fn mono(&self) -> u64 {
+        self.stand.map_or(self.micros, |stand| stand.reads)
     }
 
     /// The true date, which other people's events bear.
@@ -65,7 +72,7 @@ impl Clock {
     pub(super) fn stand_still(&mut self, micros: u64, back: u64) {
         if self.stand.is_none() {
             let at = self.micros;
-            self.stand = Some(Stand { at, reads: at.saturating_sub(back), until: at + micros });
+            self.stand = Some(Stand { reads: at.saturating_sub(back), until: at + micros });
         }
     }
 
@@ -73,7 +80,7 @@ impl Clock {
     pub(super) fn when(&self, at: Instant) -> u64 {
         let at = at.as_micros();
         match self.stand {
-            Some(stand) if at > stand.at => at.max(stand.until),
+            Some(stand) if at > stand.reads.max(self.told) => at.max(stand.until),
             _ => at.max(self.micros),
         }
     }
@@ -83,7 +90,7 @@ impl Clock {
         self.micros = self.micros.max(micros);
         let stand = self.stand.filter(|stand| stand.until <= self.micros)?;
         self.stand = None;
-        Some(Instant::from_micros(stand.at))
+        Some(Instant::from_micros(stand.reads.max(self.told)))
     }
 
     fn at(&self, mono: u64) -> Now {

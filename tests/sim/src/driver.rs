@@ -166,7 +166,7 @@ impl World {
     pub(super) fn take_all(&mut self, sub: SubId) {
         if let Some((items, bytes)) = self.untaken.remove(&sub) {
             let taken = Call::Taken { sub, items, bytes };
-            self.core.handle_call(taken, self.clock.reads()).expect("items can always be taken");
+            self.core.handle_call(taken, self.clock.read()).expect("items can always be taken");
         }
     }
 

@@ -14,20 +14,26 @@ mod choose;
 mod clock;
 mod dials;
 mod driver;
+mod judge;
+mod latest;
 mod links;
 mod nemesis;
 mod net;
 mod odd;
 mod oracle;
+mod pace;
 mod persona;
 mod phases;
 mod plan;
+mod quarantine;
 mod quorum;
+mod records;
 mod shares;
 mod site;
 pub mod step;
 mod swarm;
 mod totals;
+mod watch;
 mod wire;
 mod world;
 
@@ -92,16 +98,35 @@ fn replay_with(plan: &Plan, steps: &[Step], change: impl FnOnce(&mut Config)) ->
     world.finish()
 }
 
-/// A running digest. Not keyed, so that two runs can be compared.
-#[derive(Clone, Debug, Default)]
-struct Trace(DefaultHasher);
+/// A running digest. Not keyed, so that two runs can be compared. With `SIM_TRACE` set, everything is printed, too.
+#[derive(Clone, Debug)]
+struct Trace {
+    digest: DefaultHasher,
+    print: bool,
+}
 
 impl Trace {
-    fn note(&mut self, what: &impl std::fmt::Debug) {
-        format!("{what:?}").hash(&mut self.0);
+    fn new() -> Self {
+        Self { digest: DefaultHasher::default(), print: std::env::var_os("SIM_TRACE").is_some() }
+    }
+
+    /// What came out of the core.
+    fn note(&mut self, micros: u64, what: &impl std::fmt::Debug) {
+        let text = format!("{what:?}");
+        text.hash(&mut self.digest);
+        if self.print {
+            println!("{micros:>12} {text}");
+        }
+    }
+
+    /// What went in, which is no part of the digest.
+    fn tell(&self, micros: u64, what: &impl std::fmt::Debug) {
+        if self.print {
+            println!("{micros:>12}   {what:?}");
+        }
     }
 
     fn digest(&self) -> u64 {
-        self.0.finish()
+        self.digest.finish()
     }
 }

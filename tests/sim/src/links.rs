@@ -157,8 +157,18 @@ impl World {
         }
     }
 
+    /// The oracle is told of a frame, unless the pool takes its socket for gone.
+    pub(super) fn note_heard(&mut self, socket: SocketId, text: &str) {
+        let Some(&relay) = self.ways.get(&socket).filter(|_| self.oracle.is_open(socket)) else { return };
+        let now = self.now().mono;
+        if let Err(rule) = self.oracle.heard(socket, &self.sites[relay], text, now) {
+            self.check(false, &format!("{rule}: {text}"));
+        }
+    }
+
     /// A frame reaches the pool.
     pub(super) fn hear(&mut self, socket: SocketId, text: &str) {
+        self.note_heard(socket, text);
         if let Some(link) = self.links.get(&socket)
             && let Ok(message) = serde_json::from_str::<Value>(text)
         {

@@ -34,7 +34,7 @@ impl World {
                 let at = usize::from(nth).checked_rem(self.answered.len()).unwrap_or_default();
                 let Some(&(ticket, outcome)) = self.answered.get(at) else { return };
                 self.totals.fault("ticket answered twice");
-                self.quietly(|world| world.core.handle_input(Input::Verified { ticket, outcome }, world.clock.reads()));
+                self.quietly(|world| world.core.handle_input(Input::Verified { ticket, outcome }, world.clock.read()));
             }
             Odd::UnknownTicket { ticket, sign } => {
                 let ticket = Ticket::from_u64(u64::MAX - u64::from(ticket));
@@ -45,7 +45,7 @@ impl World {
                         true => Input::Signed { ticket, outcome },
                         false => Input::Verified { ticket, outcome: Err(BadSignature { id }) },
                     };
-                    world.core.handle_input(input, world.clock.reads());
+                    world.core.handle_input(input, world.clock.read());
                 });
             }
             Odd::EarlyTimeout => {
@@ -115,6 +115,14 @@ impl World {
     }
 
     fn say(&mut self, socket: SocketId, said: Said) {
+        match said {
+            Said::Text(n) => self.note_heard(socket, WORDS[usize::from(n) % WORDS.len()]),
+            Said::Binary if self.oracle.is_open(socket) => {
+                let url = self.ways.get(&socket).map(|&relay| self.url(relay));
+                url.iter().for_each(|url| self.oracle.watch.records.heard_binary(url));
+            }
+            _ => {}
+        }
         let input = match said {
             Said::Opened => Input::Opened { socket },
             Said::OpenFailed => Input::OpenFailed { socket, error: "no route".into() },
@@ -126,7 +134,7 @@ impl World {
             Said::Closed(how) => Input::Closed { socket, reason: reason(how) },
         };
         self.totals.inputs += 1;
-        self.core.handle_input(input, self.clock.reads());
+        self.core.handle_input(input, self.clock.read());
     }
 }
 

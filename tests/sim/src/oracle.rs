@@ -14,6 +14,7 @@ use super::dials::Dials;
 use super::quorum::Publishes;
 use super::shares::Shares;
 use super::site::Site;
+use super::watch::Watch;
 use super::wire::Wire;
 
 #[derive(Debug)]
@@ -66,6 +67,7 @@ pub struct Oracle {
     pub(super) dials: Dials,
     pub(super) wire: Wire,
     pub(super) shares: Shares,
+    pub(super) watch: Watch,
     max_connections: usize,
     close_deadline: Duration,
     eose_deadline_max: Duration,
@@ -73,23 +75,27 @@ pub struct Oracle {
     removed: bool,
     /// The wall clock is so far ahead that what is missed can't be asked for.
     astray: bool,
+    /// When the core last handled what was due.
+    timed: Instant,
 }
 
 impl Oracle {
-    pub(super) fn new(config: &Config, relays: usize) -> Self {
+    pub(super) fn new(config: &Config, sites: &[Site]) -> Self {
         Self {
             sockets: BTreeMap::new(),
             subs: BTreeMap::new(),
             publishes: Publishes::default(),
             dials: Dials::new(config),
             wire: Wire::new(config.send_credits),
-            shares: Shares::new(config.max_seen, relays),
+            shares: Shares::new(config.max_seen, sites.len()),
+            watch: Watch::new(config, sites),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
             removed: false,
             astray: false,
+            timed: Instant::ZERO,
         }
     }
 
@@ -136,6 +142,7 @@ impl Oracle {
                     return Err("one live socket per relay");
                 }
                 self.dials.dialled(url, now)?;
+                self.watch.dialled(url, now)?;
                 self.sockets.insert(*socket, Socket { url: url.clone(), open: false, closing: None });
                 // A closing handshake that takes too long is given up.
                 let counts = |s: &&Socket| s.closing.is_none_or(|at| now < at + self.close_deadline);
@@ -148,7 +155,12 @@ impl Oracle {
                     return Err("nothing is sent on a socket that is gone or going");
                 }
                 match command {
-                    Command::Send { frame, .. } => self.wire.sent(*socket, frame)?,
+                    Command::Send { frame, .. } => {
+                        self.wire.sent(*socket, frame)?;
+                        if let Some(known) = self.sockets.get(socket) {
+                            self.watch.sent(&known.url, frame, now)?;
+                        }
+                    }
                     _ => self.wire.pinged(*socket),
                 }
             }
@@ -171,31 +183,52 @@ impl Oracle {
     /// call of the application.
     pub(super) fn event(&mut self, event: &PoolEvent, now: Now, called: bool) -> Result<(), &'static str> {
         match event {
-            PoolEvent::Item { sub, item } => {
-                let Some(sub) = self.subs.get_mut(sub) else { return Err("an item belongs to a subscription") };
-                self.delivered += u64::from(matches!(item, Item::Event(_)));
-                sub.item(item, &self.shares)
+            PoolEvent::Item { sub: id, item } => {
+                let Some(sub) = self.subs.get_mut(id) else { return Err("an item belongs to a subscription") };
+                if let Item::Event(e) = item {
+                    self.delivered += 1;
+                    self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
+                }
+                sub.item(item, &self.shares, self.removed)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
             }
-            // A call can only shorten a wait.
-            PoolEvent::Relay { relay, update: RelayUpdate::State(ConnectionState::Backoff { until }) } if !called => {
-                self.dials.backs_off(relay, *until, now.mono)
+            PoolEvent::Relay { relay, update: RelayUpdate::State(state) } => {
+                self.watch.state(relay, *state, now.mono)?;
+                match state {
+                    // A call can only shorten a wait.
+                    ConnectionState::Backoff { until } if !called => self.dials.backs_off(relay, *until, now.mono),
+                    _ => Ok(()),
+                }
             }
             PoolEvent::Relay { relay, update: RelayUpdate::Removed } => {
                 self.removed = true;
                 self.dials.user_wants(Some(relay), true);
+                self.watch.removed(relay);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    /// The core handled what is due by now.
-    pub(super) fn timed(&self, now: Instant) -> Result<(), String> {
+    /// A frame reaches the pool.
+    pub(super) fn heard(
+        &mut self,
+        socket: SocketId,
+        site: &Site,
+        text: &str,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let wire = &self.wire;
+        self.watch.heard(site, text, |name| wire.runs(socket, name), now)
+    }
+
+    /// The core handled what is due by now. What was long due may be told at once, or be due again in a moment.
+    pub(super) fn timed(&mut self, now: Instant) -> Result<(), String> {
+        let before = std::mem::replace(&mut self.timed, now);
         for (id, sub) in self.subs.iter().filter(|(_, sub)| !sub.ended && !sub.eose_told) {
-            if now >= sub.started + self.eose_deadline_max {
+            if before >= sub.started + self.eose_deadline_max && now > before {
                 return Err(format!("the aggregate EOSE comes by its deadline; missing: {id}"));
             }
         }
@@ -225,6 +258,7 @@ impl Oracle {
         self.removed = true;
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
+        self.watch.removed(relay);
     }
 
     pub(super) fn has_removed(&self) -> bool {
@@ -308,16 +342,25 @@ impl Oracle {
     }
 
     /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
-    pub(super) fn missing(&self, sites: &[&Site]) -> Vec<(SubId, RelayUrl, EventId)> {
+    pub(super) fn missing(&self, sites: &[&Site], unix: u64) -> Vec<(SubId, RelayUrl, EventId)> {
         if self.astray {
             return Vec::new();
         }
         let mut missing = Vec::new();
         for (&id, sub) in self.subs.iter().filter(|(_, s)| s.live && !s.ended && !s.excused) {
             let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
-            for (url, event) in asked.flat_map(|site| site.relay.events().map(|event| (&site.url, event))) {
+            let held = asked.flat_map(|site| {
+                // What is too old is not asked for again.
+                let since = site.healed.map_or(0, |at| at.saturating_sub(800));
+                let events = site.relay.events().filter(move |event| event.created_at().as_secs() >= since);
+                events.map(|event| (&site.url, event))
+            });
+            for (url, event) in held {
                 let json = json(&event.to_json());
-                if sub.filters.iter().any(|f| matches(f, &json)) && !sub.delivered.contains_key(&event.id()) {
+                if sub.filters.iter().any(|f| matches(f, &json))
+                    && !sub.delivered.contains_key(&event.id())
+                    && !self.watch.dates.excuses(id, &json, unix)
+                {
                     missing.push((id, url.clone(), event.id()));
                 }
             }
@@ -336,7 +379,7 @@ impl Sub {
         !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
     }
 
-    fn item(&mut self, item: &Item, shares: &Shares) -> Result<(), &'static str> {
+    fn item(&mut self, item: &Item, shares: &Shares, removed: bool) -> Result<(), &'static str> {
         if self.ended {
             return Err("nothing comes after the end");
         }
@@ -353,7 +396,8 @@ impl Sub {
                 if !self.filters.iter().any(|f| matches(f, &json)) {
                     return Err("what is delivered was asked for");
                 }
-                if e.relays.is_empty() {
+                // The name of a relay goes when it is taken out, also while what it sent is being verified.
+                if e.relays.is_empty() && !removed {
                     return Err("an event comes from somewhere");
                 }
                 self.number(e.seq)

@@ -36,7 +36,8 @@ impl World {
         self.heal_ways();
         self.catch_up();
         for n in 0..self.sites.len() {
-            if self.sites[n].heal() {
+            let date = self.clock.date().as_secs();
+            if self.sites[n].heal(date) {
                 self.cut(n);
             }
         }
@@ -44,7 +45,8 @@ impl World {
             self.converge();
             self.call(Call::Shutdown).expect("once");
         }
-        self.pass(10 * SECOND);
+        // A closing handshake may still hang.
+        self.pass(30 * SECOND);
         self.check(self.oracle.sockets() == 0, "no socket outlives the pool");
         let open = self.oracle.open_subscriptions();
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
@@ -62,6 +64,7 @@ impl World {
         if asks {
             let options = ReconnectOptions { keep_open: true, keep_backoff: false };
             self.oracle.dials.user_wants(None, true);
+            self.oracle.watch.wanted(None);
             self.call(Call::Reconnect { which: Which::All, options }).expect("the pool is open");
         }
         self.pass(700 * SECOND);
@@ -76,13 +79,14 @@ impl World {
             expected.saturating_sub(self.core.relays().iter().filter(|record| in_quarantine(record)).count());
         let expected = if picky { 0 } else { expected.min(self.core.config().max_connections) };
         self.check(connected.len() >= expected, &format!("{expected} relays are connected, not {}", connected.len()));
-        let missing = self.oracle.missing(&connected);
+        let missing = self.oracle.missing(&connected, self.now().unix.as_secs());
         self.check(missing.is_empty(), &format!("what a relay holds is delivered; missing: {missing:?}"));
         let open = self.oracle.publishes.without_verdict();
         self.check(open.is_empty(), &format!("every publish has a verdict; missing: {open:?}"));
         let unfinished = self.core.unfinished();
         self.check(unfinished.is_empty(), &format!("every publish is done; left: {unfinished:?}"));
         self.check_books();
+        self.check_records();
         self.check_requests();
     }
 
@@ -103,6 +107,15 @@ impl World {
             (verified + dropped..=verified + dropped + unreadable).contains(&came),
             &format!("what came is accounted for: {came} events, {verified} good, {dropped} dropped"),
         );
+    }
+
+    /// The records of relays count what came.
+    fn check_records(&self) {
+        for record in self.core.relays() {
+            if let Err(rule) = self.oracle.watch.records.check(&record) {
+                self.check(false, &format!("{rule}: {}", record.url));
+            }
+        }
     }
 
     /// Every request that runs at a relay is one that the pool knows of.

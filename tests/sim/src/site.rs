@@ -21,6 +21,8 @@ pub(super) struct Site {
     pub(super) heals: bool,
     /// Whether it starts anew when that is over: what it did to running connections, no healing undoes.
     pub(super) restarts: bool,
+    /// When it started anew.
+    pub(super) healed: Option<u64>,
     /// Whether anything that it sends is forged. If not, it is never quarantined.
     pub(super) forges: bool,
     /// Whether it gets far more events than the others.
@@ -46,6 +48,7 @@ impl Site {
             honest: character.complete || character.heals,
             heals: character.heals,
             restarts: character.restarts,
+            healed: None,
             floods: false,
         }
     }
@@ -56,11 +59,13 @@ impl Site {
     }
 
     /// Its trouble is over, if it ever is. Whether it starts anew for that: its connections are to be cut.
-    pub(super) fn heal(&mut self) -> bool {
+    pub(super) fn heal(&mut self, date: u64) -> bool {
         self.up = true;
         if self.heals {
             self.relay.set_faults(FaultPlan::new());
         }
-        self.heals && self.restarts
+        let restarts = self.heals && self.restarts;
+        self.healed = restarts.then_some(date);
+        restarts
     }
 }

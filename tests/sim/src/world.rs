@@ -76,9 +76,9 @@ impl World {
         for kind in sites.iter().flat_map(Site::kinds_of_fault) {
             totals.fault(kind);
         }
-        let clock = Clock::default();
-        let oracle = Oracle::new(&config, sites.len());
-        let core = Core::new(config, rng.bytes32(), clock.reads());
+        let mut clock = Clock::default();
+        let oracle = Oracle::new(&config, &sites);
+        let core = Core::new(config, rng.bytes32(), clock.read());
         let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
         Self {
             plan: plan.clone(),
@@ -103,7 +103,7 @@ impl World {
             verifier: 5,
             answered: VecDeque::new(),
             rng,
-            trace: Trace::default(),
+            trace: Trace::new(),
             notes: 0,
             timed: None,
         }
@@ -115,6 +115,7 @@ impl World {
     /// When a rule is broken; the message names the seed, the virtual time and the rule.
     pub fn apply(&mut self, step: &Step) {
         self.totals.steps += 1;
+        self.trace.tell(self.clock.micros(), step);
         match step {
             Step::Pass { micros } => self.pass(*micros),
             Step::Note { relays } => self.note_elsewhere(*relays),
@@ -141,6 +142,23 @@ impl World {
         self.template().unsigned(keys.public_key()).sign(&keys, [0; 32])
     }
 
+    /// The same of another client, which may date it wrongly or let it expire.
+    pub(super) fn note_of_others(&mut self) -> Event {
+        let keys = self.rng.pick(&self.keys).clone();
+        let date = self.clock.date();
+        let mut template = self.template();
+        if self.rng.one_in(10) {
+            template.created_at = date.saturating_add(*self.rng.pick(&[100, 800, 1_000, 100_000]));
+            self.totals.fault("event dated ahead");
+        }
+        if self.rng.one_in(10) {
+            let expires = date.as_secs() - 50 + self.rng.below(900) as u64;
+            template = template.tag(["expiration", &expires.to_string()]);
+            self.totals.fault("event that expires");
+        }
+        template.unsigned(keys.public_key()).sign(&keys, [0; 32])
+    }
+
     /// An event to be, dated truly.
     pub(super) fn template(&mut self) -> EventTemplate {
         self.notes += 1;
@@ -153,7 +171,7 @@ impl World {
     /// A call of the application.
     pub(super) fn call(&mut self, call: Call) -> Result<Reply, CallError> {
         self.called = true;
-        let reply = self.core.handle_call(call, self.clock.reads());
+        let reply = self.core.handle_call(call, self.clock.read());
         self.settle();
         self.check_timer();
         self.called = false;
@@ -163,7 +181,8 @@ impl World {
     /// Something happens to the core.
     pub(super) fn input(&mut self, input: Input<'_>) {
         self.totals.inputs += 1;
-        self.core.handle_input(input, self.clock.reads());
+        self.trace.tell(self.clock.micros(), &input);
+        self.core.handle_input(input, self.clock.read());
         self.settle();
         self.check_timer();
     }
@@ -196,7 +215,7 @@ impl World {
 
     /// The core handles what is due.
     pub(super) fn time_out(&mut self) {
-        self.core.handle_timeout(self.clock.reads());
+        self.core.handle_timeout(self.clock.read());
         self.timed = Some(self.now().mono);
         self.check_timer();
         self.settle();
@@ -225,10 +244,10 @@ impl World {
     pub(super) fn settle(&mut self) {
         loop {
             if let Some(command) = self.core.poll_command() {
-                self.trace.note(&command);
+                self.trace.note(self.clock.micros(), &command);
                 self.carry_out(command);
             } else if let Some(event) = self.core.poll_event() {
-                self.trace.note(&event);
+                self.trace.note(self.clock.micros(), &event);
                 self.show(&event);
             } else {
                 return;
@@ -244,6 +263,9 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.totals.verdicts = self.oracle.publishes.verdicts();
+        for _ in 0..self.oracle.watch.quarantines.begun() {
+            self.totals.fault("relay quarantined");
+        }
         Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.oracle.deliveries() }
     }
 
