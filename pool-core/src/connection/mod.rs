@@ -214,7 +214,7 @@ impl Connection {
     pub(crate) fn is_promising(&self) -> bool {
         match self.state {
             State::Dialing { .. } | State::Open(_) | State::WaitingForSlot { promised: true } => true,
-            // If it is needed when it has closed, it is dialled, unless others wait for its slot.
+            // If it is needed when it has closed, it is dialled, after those that wait for its slot.
             State::Closing { then, .. } => matches!(then, Then::Dial | Then::Idle),
             State::Idle
             | State::WaitingForSlot { promised: false }
