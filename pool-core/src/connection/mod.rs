@@ -8,50 +8,51 @@
 //!
 //! Without a socket:
 //!
-//! | input | `Idle` | `WaitingForSlot` | `Backoff` | `Quarantined` | `Disabled` |
-//! |---|---|---|---|---|---|
-//! | wanted | `Dialing` + | `Dialing` + | – | – | – |
-//! | wanted, no slot | `WaitingForSlot` ◇ | ◇ | – | – | – |
-//! | wanted, slot coming | `WaitingForSlot` | – | – | – | – |
-//! | unwanted | – | `Idle` ◇ | – | – | – |
-//! | make room | – | – | – | – | – |
-//! | opened | stale | stale | stale | stale | stale |
-//! | opened, unneeded | stale | stale | stale | stale | stale |
-//! | open failed | stale | stale | stale | stale | stale |
-//! | open failed, switch off | stale | stale | stale | stale | stale |
-//! | closed | stale | stale | stale | stale | stale |
-//! | closed, unneeded | stale | stale | stale | stale | stale |
-//! | closed, no slot | stale | stale | stale | stale | stale |
-//! | closed, switch off | stale | stale | stale | stale | stale |
-//! | another socket opened | stale | stale | stale | stale | stale |
-//! | another socket failed | stale | stale | stale | stale | stale |
-//! | another socket closed | stale | stale | stale | stale | stale |
-//! | frame, pong | stale | stale | stale | stale | stale |
-//! | sent | stale | stale | stale | stale | stale |
-//! | NOTICE | – | – | – | – | – |
-//! | NOTICE, switch on | – | – | – | – | – |
-//! | forged | `Quarantined` ◇ | `Quarantined` ◇ | `Quarantined` ◇ | – | – |
-//! | forged, switch off | – | – | – | – | – |
-//! | time, too early | – | – | – | – | – |
-//! | time | – | – | `Dialing` + | `Dialing` + | – |
-//! | time, unneeded | – | – | `Idle` | `Idle` | – |
-//! | disconnect | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | – |
-//! | release | – | `Idle` | `Idle` | `Idle` | – |
-//! | reconnect | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
-//! | reconnect, keep open | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
-//! | network changed | – | `Dialing` + | `Backoff` | – | – |
+//! | input | `Idle` | `WaitingForSlot` | `WaitingForSlot`, promised | `Backoff` | `Quarantined` | `Disabled` |
+//! |---|---|---|---|---|---|---|
+//! | wanted | `Dialing` + | `Dialing` + | `Dialing` + | – | – | – |
+//! | wanted, no slot | `WaitingForSlot` ◇ | ◇ | `WaitingForSlot` ◇ | – | – | – |
+//! | wanted, slot coming | `WaitingForSlot`, promised | `WaitingForSlot`, promised | – | – | – | – |
+//! | unwanted | – | `Idle` ◇ | `Idle` ◇ | – | – | – |
+//! | make room | – | – | – | – | – | – |
+//! | opened | stale | stale | stale | stale | stale | stale |
+//! | opened, unneeded | stale | stale | stale | stale | stale | stale |
+//! | open failed | stale | stale | stale | stale | stale | stale |
+//! | open failed, switch off | stale | stale | stale | stale | stale | stale |
+//! | closed | stale | stale | stale | stale | stale | stale |
+//! | closed, unneeded | stale | stale | stale | stale | stale | stale |
+//! | closed, no slot | stale | stale | stale | stale | stale | stale |
+//! | closed, switch off | stale | stale | stale | stale | stale | stale |
+//! | another socket opened | stale | stale | stale | stale | stale | stale |
+//! | another socket failed | stale | stale | stale | stale | stale | stale |
+//! | another socket closed | stale | stale | stale | stale | stale | stale |
+//! | frame, pong | stale | stale | stale | stale | stale | stale |
+//! | sent | stale | stale | stale | stale | stale | stale |
+//! | NOTICE | – | – | – | – | – | – |
+//! | NOTICE, switch on | – | – | – | – | – | – |
+//! | forged | `Quarantined` ◇ | `Quarantined` ◇ | `Quarantined` ◇ | `Quarantined` ◇ | – | – |
+//! | forged, switch off | – | – | – | – | – | – |
+//! | time, too early | – | – | – | – | – | – |
+//! | time | – | – | – | `Dialing` + | `Dialing` + | – |
+//! | time, unneeded | – | – | – | `Idle` | `Idle` | – |
+//! | disconnect | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | – |
+//! | release | – | `Idle` | `Idle` | `Idle` | `Idle` | – |
+//! | reconnect | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
+//! | reconnect, no slot | `WaitingForSlot` ◇ | ◇ | `WaitingForSlot` ◇ | `WaitingForSlot` ◇ | `WaitingForSlot` ◇ | `WaitingForSlot` ◇ |
+//! | reconnect, keep open | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
+//! | network changed | – | `Dialing` + | `Dialing` + | `Backoff` | – | – |
 //!
 //! With one:
 //!
 //! | input | `Dialing` | `Open` | `Open`, unneeded | `Open`, silent |
 //! |---|---|---|---|---|
-//! | wanted | – | – | – | – |
-//! | wanted, no slot | – | – | – | – |
-//! | wanted, slot coming | – | – | – | – |
-//! | unwanted | – | – | – | – |
+//! | wanted | – | – | `Open` | – |
+//! | wanted, no slot | – | – | `Open` | – |
+//! | wanted, slot coming | – | – | `Open` | – |
+//! | unwanted | – | `Open`, unneeded | – | `Open`, unneeded |
 //! | make room | – | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ |
 //! | opened | `Open` ▲ | stale | stale | stale |
-//! | opened, unneeded | `Open` ▲ | stale | stale | stale |
+//! | opened, unneeded | `Open`, unneeded ▲ | stale | stale | stale |
 //! | open failed | `Backoff` ▼ | stale | stale | stale |
 //! | open failed, switch off | `Disabled` ▼ | stale | stale | stale |
 //! | closed | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ |
@@ -61,7 +62,7 @@
 //! | another socket opened | stale | stale | stale | stale |
 //! | another socket failed | stale | stale | stale | stale |
 //! | another socket closed | stale | stale | stale | stale |
-//! | frame, pong | stale | – | – | – |
+//! | frame, pong | stale | – | – | `Open` |
 //! | sent | stale | – | – | – |
 //! | NOTICE | – | – | – | – |
 //! | NOTICE, switch on | – | `Closing`→`Backoff` × ▼ | `Closing`→`Backoff` × ▼ | `Closing`→`Backoff` × ▼ |
@@ -73,6 +74,7 @@
 //! | disconnect | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ |
 //! | release | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ |
 //! | reconnect | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ |
+//! | reconnect, no slot | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ |
 //! | reconnect, keep open | – | – | – | – |
 //! | network changed | – | ping | ping | – |
 //!
@@ -108,6 +110,7 @@
 //! | disconnect | `Closing`→`Disabled` | `Closing`→`Disabled` | `Closing`→`Disabled` | `Closing`→`Disabled` | – |
 //! | release | – | `Closing`→`Idle` | `Closing`→`Idle` | `Closing`→`Idle` | – |
 //! | reconnect | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
+//! | reconnect, no slot | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
 //! | reconnect, keep open | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
 //! | network changed | – | `Closing`→dial | – | – | – |
 //!
@@ -211,7 +214,7 @@ impl Connection {
     pub(crate) fn is_promising(&self) -> bool {
         match self.state {
             State::Dialing { .. } | State::Open(_) | State::WaitingForSlot { promised: true } => true,
-            // If it is needed when it has closed, it is dialled, unless others wait for its slot.
+            // If it is needed when it has closed, it is dialled, after those that wait for its slot.
             State::Closing { then, .. } => matches!(then, Then::Dial | Then::Idle),
             State::Idle
             | State::WaitingForSlot { promised: false }

@@ -25,7 +25,7 @@ pub(crate) struct Context<'a> {
     /// Whether this relay may open a socket: more of them are free than relays wait before it. A socket of its own that
     /// is going counts as free.
     pub(crate) slot_free: bool,
-    /// Whether it may soon: the same with the sockets that are going, or can go before long.
+    /// Whether it may before long: some socket is going, or can go when it had its turn.
     pub(crate) slot_coming: bool,
     /// Whether a request, a publish or the user needs this relay.
     pub(crate) wanted: bool,

@@ -10,10 +10,14 @@ use super::*;
 use crate::input::CloseReason;
 
 /// The states, by the heads of the tables' columns: each with how it is reached.
-const STATES: [(&str, fn(&mut Bench)); 14] = [
+const STATES: [(&str, fn(&mut Bench)); 15] = [
     ("`Idle`", |_| ()),
     ("`WaitingForSlot`", |b| {
         (b.slot_free, b.slot_coming) = (false, false);
+        let _ = b.step(Connection::want);
+    }),
+    ("`WaitingForSlot`, promised", |b| {
+        b.slot_free = false;
         let _ = b.step(Connection::want);
     }),
     ("`Backoff`", |b| {
@@ -71,7 +75,7 @@ type Step = fn(&mut Bench) -> Option<Change>;
 
 /// The inputs, by the heads of the tables' rows. Unless a row says otherwise, the relay is needed, a slot is free, the
 /// options are the default ones, and a socket that is named is the current one.
-const INPUTS: [(&str, Step); 30] = [
+const INPUTS: [(&str, Step); 31] = [
     ("wanted", |b| Some(b.step(Connection::want))),
     ("wanted, no slot", |b| b.without_slot(false, Connection::want)),
     ("wanted, slot coming", |b| b.without_slot(true, Connection::want)),
@@ -104,6 +108,7 @@ const INPUTS: [(&str, Step); 30] = [
     ("another socket failed", |b| on_socket(b, -1, |c, s, cx, fx| c.open_failed(s, "refused", cx, fx))),
     ("another socket closed", |b| on_socket(b, -1, |c, s, cx, fx| c.closed(s, &bye(), cx, fx))),
     ("frame, pong", |b| {
+        b.now.mono = b.now.mono + Duration::from_micros(1);
         on_socket(b, 0, |c, s, cx, _| (c.heard(s, cx.now) && c.ponged(s, cx.now)).then_some(Change::None))
     }),
     ("sent", |b| on_socket(b, 0, |c, s, _, _| c.sent(s).then_some(Change::None))),
@@ -126,6 +131,7 @@ const INPUTS: [(&str, Step); 30] = [
     ("disconnect", |b| Some(b.step(|c, cx, fx| c.disconnect(3000, "enough", cx, fx)))),
     ("release", |b| Some(b.step(Connection::release))),
     ("reconnect", |b| Some(b.step(|c, cx, fx| c.reconnect(false, cx, fx)))),
+    ("reconnect, no slot", |b| b.without_slot(false, |c, cx, fx| c.reconnect(false, cx, fx))),
     ("reconnect, keep open", |b| Some(b.step(|c, cx, fx| c.reconnect(true, cx, fx)))),
     ("network changed", |b| Some(b.step(Connection::network_changed))),
 ];
@@ -156,6 +162,9 @@ fn label(conn: &Connection) -> String {
         State::Closing { then: Then::Dial, .. } => "→dial",
         State::Closing { then: Then::Quarantined { .. }, .. } => "→`Quarantined`",
         State::Closing { then: Then::Disabled, .. } => "→`Disabled`",
+        State::WaitingForSlot { promised: true } => ", promised",
+        State::Open(Open { idle_since: Some(_), .. }) => ", unneeded",
+        State::Open(ref open) if open.is_silent() => ", silent",
         _ => "",
     };
     let state = format!("{:?}", conn.state());
@@ -221,7 +230,7 @@ fn the_tables_tell_of_every_state_and_every_input_what_the_machine_does() {
     let tables = tables();
     let mut wrong = Vec::new();
     let mut right = String::new();
-    for columns in [&STATES[..5], &STATES[5..9], &STATES[9..]] {
+    for columns in [&STATES[..6], &STATES[6..10], &STATES[10..]] {
         let heads: Vec<_> = columns.iter().map(|(state, _)| *state).collect();
         right += &format!("//!\n//! | input | {} |\n//! |---|{}\n", heads.join(" | "), "---|".repeat(heads.len()));
         for (input, step) in INPUTS {

@@ -115,8 +115,7 @@ impl Core {
 
     /// Whether a request to this relay can be sent now or, as things go, in a moment.
     pub(super) fn is_promising(&self, ix: RelayIx) -> bool {
-        let promising = |r: &Relay| r.conn.is_promising() && (!r.conn.is_leaving() || self.keeps_slot(ix));
-        self.relays.get(&ix).is_some_and(promising)
+        self.relays.get(&ix).is_some_and(|r| r.conn.is_promising())
     }
 
     /// Runs one step of a connection, keeps the books on it, and passes on what it means.

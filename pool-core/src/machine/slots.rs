@@ -78,9 +78,9 @@ impl Slots {
         self.idle.len() + self.one_shot.len() + self.arriving + self.leaving + self.standing
     }
 
-    /// Sockets that are going, or can go before long.
-    fn coming(&self) -> usize {
-        self.idle.len() + self.one_shot.len() + self.arriving + self.leaving
+    /// Whether there are sockets that are going, or can go before long.
+    fn coming(&self) -> bool {
+        self.sockets() > self.standing
     }
 
     /// Whether more sockets are there than relays that wait before this one.
@@ -129,7 +129,8 @@ impl Slots {
 }
 
 impl Core {
-    /// Whether this relay may open a socket now, and whether it may before long.
+    /// Whether this relay may open a socket now, and whether one is coming that it can wait for. That may take turns, if
+    /// others wait before it; requests have their deadlines, and are not told that there is none.
     pub(super) fn slots_for(&self, ix: RelayIx) -> (bool, bool) {
         let own = usize::from(self.relays.get(&ix).is_some_and(|r| r.conn.has_socket()));
         let mut sockets = self.slots.sockets().saturating_sub(own);
@@ -138,13 +139,7 @@ impl Core {
         }
         let free = self.config.max_connections.saturating_sub(sockets);
         let is_free = self.slots.suffice(free, ix);
-        (is_free, is_free || self.slots.suffice(free.saturating_sub(own) + self.slots.coming(), ix))
-    }
-
-    /// Whether a socket that is going is this relay's again when it has gone, as things are.
-    pub(super) fn keeps_slot(&self, ix: RelayIx) -> bool {
-        let free = self.config.max_connections.saturating_sub(self.slots.sockets());
-        self.slots.suffice(free + self.slots.coming(), ix)
+        (is_free, is_free || free > 0 || self.slots.coming())
     }
 
     /// What a subscription needs of a relay may have changed.
