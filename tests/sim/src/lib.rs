@@ -14,6 +14,7 @@ mod quorum;
 mod script;
 mod shares;
 mod site;
+mod versions;
 mod wire;
 mod world;
 

@@ -14,6 +14,7 @@ use super::dials::Dials;
 use super::quorum::Publishes;
 use super::shares::Shares;
 use super::site::Site;
+use super::versions::Versions;
 use super::wire::Wire;
 
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub struct Oracle {
     pub(super) dials: Dials,
     pub(super) wire: Wire,
     pub(super) shares: Shares,
+    pub(super) versions: Versions,
     max_connections: usize,
     close_deadline: Duration,
 }
@@ -65,6 +67,7 @@ impl Oracle {
             dials: Dials::new(config),
             wire: Wire::new(config.send_credits),
             shares: Shares::new(config.max_seen, relays),
+            versions: Versions::default(),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
         }
@@ -137,7 +140,7 @@ impl Oracle {
         match event {
             PoolEvent::Item { sub, item } => {
                 let Some(sub) = self.subs.get_mut(sub) else { return Err("an item belongs to a subscription") };
-                sub.item(item, &self.shares)
+                sub.item(item, &self.shares, &mut self.versions)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
@@ -192,14 +195,16 @@ impl Oracle {
         sites.iter().filter(|site| live.iter().any(|sub| sub.asks(&site.url))).count()
     }
 
-    /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
+    /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap. A
+    /// version may be left out where a newer one reached the pool.
     pub(super) fn missing(&self, sites: &[&Site]) -> Vec<(SubId, RelayUrl, EventId)> {
         let mut missing = Vec::new();
         for (&id, sub) in self.subs.iter().filter(|(_, s)| s.live && !s.ended && !s.excused) {
             let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
             for (url, event) in asked.flat_map(|site| site.relay.events().map(|event| (&site.url, event))) {
                 let json = json(&event.to_json());
-                if sub.filters.iter().any(|f| matches(f, &json)) && !sub.delivered.contains_key(&event.id()) {
+                let asked = sub.filters.iter().any(|f| matches(f, &json));
+                if asked && !sub.delivered.contains_key(&event.id()) && !self.versions.is_replaced(&json) {
                     missing.push((id, url.clone(), event.id()));
                 }
             }
@@ -218,7 +223,7 @@ impl Sub {
         !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
     }
 
-    fn item(&mut self, item: &Item, shares: &Shares) -> Result<(), &'static str> {
+    fn item(&mut self, item: &Item, shares: &Shares, versions: &mut Versions) -> Result<(), &'static str> {
         if self.ended {
             return Err("nothing comes after the end");
         }
@@ -238,6 +243,7 @@ impl Sub {
                 if e.relays.is_empty() {
                     return Err("an event comes from somewhere");
                 }
+                versions.shown(&json)?;
                 self.number(e.seq)
             }
             Item::Pending(p) => self.number(p.seq),

@@ -300,7 +300,10 @@ impl World {
         {
             let url = &self.sites[link.relay].url;
             match message[0].as_str() {
-                Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
+                Some("EVENT") => {
+                    self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default());
+                    self.oracle.versions.heard(&message[2]);
+                }
                 Some("OK") => self.oracle.publishes.ok(url, &message),
                 Some("CLOSED") => self.oracle.wire.ended(socket, message[1].as_str().unwrap_or_default()),
                 _ => {}
