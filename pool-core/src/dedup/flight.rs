@@ -57,6 +57,12 @@ impl Flights {
         self.by_id.len()
     }
 
+    /// How many copies of an event in flight are parked.
+    #[cfg(test)]
+    pub(crate) fn parked(&self, id: &EventId) -> Option<usize> {
+        self.by_id.get(id).map(|flight| flight.parked.len())
+    }
+
     pub(crate) fn of(&self, relay: RelayIx) -> usize {
         self.per_relay.get(&relay).copied().unwrap_or(0)
     }

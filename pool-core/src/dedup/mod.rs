@@ -1,18 +1,40 @@
 //! The dedup machine: which events are known, and which are being verified.
 //!
-//! An id's life:
+//! An id is *unknown*, *in flight* while a signature of it is checked, *held* once one was good, and *forgotten* when the
+//! event has made room for others and only its id is left. Each cell is the next state, and what happens besides; a test
+//! reads this table and walks every cell.
 //!
-//! | state \ input | copy, same signature | copy, another signature | verified | forged |
+//! | input \ state | unknown | in flight | held | forgotten |
 //! |---|---|---|---|---|
-//! | unknown | in flight¹ | in flight¹ | – | – |
-//! | in flight | note the relay | park relay and signature² | seen | next parked copy, or unknown |
-//! | seen | note the relay | note the relay | – | – |
+//! | a copy | in flight, check | in flight, duplicate | held, duplicate, delivered | held, duplicate, delivered |
+//! | the same for a subscription that has it | in flight, check | in flight, duplicate | held, duplicate | forgotten, duplicate |
+//! | the same where a newer version is known | in flight, check | in flight, duplicate | held, duplicate | forgotten, duplicate |
+//! | a copy with another signature | in flight, check | in flight, parked | held, duplicate, delivered | in flight, check |
+//! | one more of those, with no room | unknown, dropped | in flight, dropped | held, duplicate, delivered | forgotten, dropped |
+//! | a copy with other content | unknown, forged | in flight, parked | held, duplicate, delivered | forgotten, forged |
+//! | a copy that nobody asked for | unknown, unmatched | in flight, unmatched | held, duplicate | forgotten, unmatched |
+//! | a copy, and it has expired | unknown, expired | in flight, duplicate | held, duplicate | forgotten, expired |
+//! | the signature is good | unknown, stray | held, verified, delivered | held, stray | forgotten, stray |
+//! | the same where a newer version is known | unknown, stray | held, verified, outdated | held, stray | forgotten, stray |
+//! | the same, and it has expired | unknown, stray | held, verified | held, stray | forgotten, stray |
+//! | the signature is forged | unknown, stray | unknown, forged | held, stray | forgotten, stray |
+//! | the same with another parked | unknown, stray | in flight, forged, check | held, stray | forgotten, stray |
+//! | the same with others crowded out | unknown, stray | unknown, forged, repair | held, stray | forgotten, stray |
+//! | the event makes room | unknown | in flight | forgotten | forgotten |
+//! | the id makes room | unknown | in flight | unknown | unknown |
+//! | a clean start | unknown | unknown | unknown | unknown |
 //!
-//! ¹ Only if the content hashes to the id and there is room; otherwise the copy is dropped and counted. ² At most one
-//! per relay, and `max_parked` in all.
+//! An id enters flight only if the event's content hashes to it and there is room; so copies of one in flight can differ in
+//! the signature alone, and no more than that is looked at, or kept: one other signature per relay, `max_parked` in all. One
+//! that was forgotten and goes into flight with another signature is forgotten again if that is forged.
 //!
-//! An id is *seen* only once its signature was verified: a forged copy can delay the real one by a check, never suppress
-//! it. No id is ever remembered as bad. A seen id only ever drops a copy, or hands out the verified event itself.
+//! An id is *seen* (held or forgotten) only once its signature was verified: a forged copy can delay the real one by a
+//! check, never suppress it. No id is ever remembered as bad. A seen id only ever drops a copy, or hands out the verified
+//! event itself: a copy of a forgotten one is parsed and hashed again, and needs no second check if it carries the very
+//! signature that was found good.
+//!
+//! Of replaceable and addressable events, [`latest`] knows the newest version; an expired event (NIP-40) is never
+//! delivered, and its signature not paid for if it has expired when it comes.
 
 mod books;
 mod flight;
@@ -21,6 +43,8 @@ mod latest;
 mod seen;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk;
 
 use alloc::vec::Vec;
 
@@ -261,6 +285,22 @@ impl Dedup {
     pub(crate) fn newest(&self, kind: Kind, author: PublicKey, d: &str, now: Timestamp) -> Option<Timestamp> {
         let address = self.latest.address(kind, author, d)?;
         self.latest.newest(address, now).map(|version| version.created_at)
+    }
+
+    /// The state of the module's table.
+    #[cfg(test)]
+    pub(crate) fn state(&self, id: &EventId) -> &'static str {
+        match (self.flights.parked(id), self.seen.facts(id), self.held.get(id)) {
+            (Some(_), ..) => "in flight",
+            (None, Some(_), Some(_)) => "held",
+            (None, Some(_), None) => "forgotten",
+            (None, None, _) => "unknown",
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parked(&self, id: &EventId) -> usize {
+        self.flights.parked(id).unwrap_or(0)
     }
 
     /// Notes a delivery. False: this subscription got the event before.

@@ -58,6 +58,11 @@ impl Core {
             && event.tags().is_expired_at(self.now.unix)
     }
 
+    #[cfg(test)]
+    pub(crate) fn dedup(&self) -> &crate::dedup::Dedup {
+        &self.dedup
+    }
+
     pub(super) fn standing(&self, event: &Event) -> Standing {
         let now = self.now.unix;
         Standing {

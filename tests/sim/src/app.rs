@@ -33,7 +33,8 @@ impl World {
             App::Reconnect { relay, keep_open, keep_backoff } => {
                 let url = self.url(self.nth(relay));
                 self.oracle.dials.user_wants(Some(&url), !keep_backoff);
-                self.oracle.watch.wanted(Some(&url));
+                let now = self.now().mono;
+                self.oracle.watch.wanted(Some(&url), now);
                 let options = ReconnectOptions { keep_open, keep_backoff };
                 self.try_call(Call::Reconnect { which: Which::One(url), options });
             }
@@ -261,7 +262,8 @@ impl World {
     fn remove_relay(&mut self, relay: usize) {
         let url = self.url(relay);
         // A relay that is taken in again is a new one.
-        self.oracle.removed(&url);
+        let now = self.now().mono;
+        self.oracle.removed(&url, now);
         if self.try_call(Call::RemoveRelay { url }).is_some() {
             self.totals.fault("relay removed");
             self.members.remove(&relay);
@@ -271,7 +273,8 @@ impl World {
     fn connect(&mut self, relay: Option<u8>) {
         let url = relay.map(|relay| self.url(self.nth(relay)));
         self.oracle.dials.user_wants(url.as_ref(), false);
-        self.oracle.watch.wanted(url.as_ref());
+        let now = self.now().mono;
+        self.oracle.watch.wanted(url.as_ref(), now);
         let which = self.which(relay);
         self.try_call(Call::Connect { which });
     }
@@ -284,7 +287,8 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.oracle.dials.user_wants(None, true);
-        self.oracle.watch.start_clean();
+        let now = self.now().mono;
+        self.oracle.watch.start_clean(now);
         self.call(Call::StartClean).expect("the pool is open");
         let open = self.oracle.open_subscriptions();
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));

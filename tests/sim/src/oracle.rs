@@ -205,7 +205,7 @@ impl Oracle {
             PoolEvent::Relay { relay, update: RelayUpdate::Removed } => {
                 self.removed = true;
                 self.dials.user_wants(Some(relay), true);
-                self.watch.removed(relay);
+                self.watch.removed(relay, now.mono);
                 Ok(())
             }
             _ => Ok(()),
@@ -254,11 +254,11 @@ impl Oracle {
     }
 
     /// The application takes a relay out of the pool.
-    pub(super) fn removed(&mut self, relay: &RelayUrl) {
+    pub(super) fn removed(&mut self, relay: &RelayUrl, now: Instant) {
         self.removed = true;
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
-        self.watch.removed(relay);
+        self.watch.removed(relay, now);
     }
 
     pub(super) fn has_removed(&self) -> bool {

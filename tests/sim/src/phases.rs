@@ -64,7 +64,8 @@ impl World {
         if asks {
             let options = ReconnectOptions { keep_open: true, keep_backoff: false };
             self.oracle.dials.user_wants(None, true);
-            self.oracle.watch.wanted(None);
+            let now = self.now().mono;
+            self.oracle.watch.wanted(None, now);
             self.call(Call::Reconnect { which: Which::All, options }).expect("the pool is open");
         }
         self.pass(700 * SECOND);

@@ -37,4 +37,5 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::CreditsIgnored, 13, "no more frames are sent than there are credits"),
     found(PlantedBug::SilentRelayKept, 13, "what a relay holds is delivered"),
     found(PlantedBug::VerdictNeverDue, 0, "every publish has a verdict"),
+    found(PlantedBug::OlderVersionDelivered, 2, "no older version comes after a newer one"),
 ];
