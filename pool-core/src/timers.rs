@@ -10,6 +10,7 @@ use crate::time::Instant;
 pub(crate) enum TimerKey {
     Connection(RelayIx),
     Lanes(RelayIx),
+    Trial(RelayIx),
     Subscription(SubId),
     Publish(PublishId),
 }
@@ -23,7 +24,7 @@ pub enum DeadlineKind {
     Pause,
     /// A relay's EOSE is due.
     Subscription,
-    /// An OK, another try or a verdict is due.
+    /// An OK, another try, the turn of an EVENT or a verdict is due.
     Publish,
 }
 
@@ -80,7 +81,7 @@ impl Timers {
             TimerKey::Connection(_) => DeadlineKind::Connection,
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) => DeadlineKind::Subscription,
-            TimerKey::Publish(_) => DeadlineKind::Publish,
+            TimerKey::Publish(_) | TimerKey::Trial(_) => DeadlineKind::Publish,
         };
         Some(Deadline { at, why })
     }

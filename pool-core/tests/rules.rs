@@ -161,7 +161,7 @@ impl H {
     }
     fn publish(&mut self, e: &Event, t: Target, q: Quorum) -> PublishId {
         let Ok(Reply::Publishing(id, _)) =
-            self.call(Call::Publish(Publish { event: e.clone(), target: t, quorum: q, deadline: None }))
+            self.call(Call::Publish(Publish { event: e.clone(), target: t, quorum: q, deadline: None, link: None }))
         else {
             panic!()
         };
@@ -390,6 +390,7 @@ fn a_call_that_fails_changes_nothing() {
         target: Target::All,
         quorum: Quorum::AtLeast(9),
         deadline: None,
+        link: None,
     }));
     assert!(r.is_err());
     assert!(h.core.publish_report(id).is_some(), "a call that failed ({r:?}) has forgotten publish {id}");
@@ -518,6 +519,7 @@ fn a_quorum_of_relays_it_does_not_go_to_is_impossible() {
         target: one(0),
         quorum: Quorum::Named(vec![url(1)]),
         deadline: None,
+        link: None,
     }));
     assert!(matches!(r, Err(CallError::ImpossibleQuorum { .. })), "{}", r.unwrap_err());
 }
@@ -553,6 +555,7 @@ fn a_silent_signer_is_named_as_the_cause() {
         target: Target::All,
         quorum: Quorum::First,
         deadline: None,
+        link: None,
     })) else {
         panic!()
     };

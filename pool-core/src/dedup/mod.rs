@@ -21,8 +21,9 @@ mod seen;
 mod tests;
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use nostr_proto::{BadSignature, EventId, HashedEvent, Proof, Signature, VerifiedEvent};
+use nostr_proto::{BadSignature, Event, EventId, HashedEvent, Proof, Signature, VerifiedEvent};
 
 use crate::config::Config;
 use crate::ids::{RelayIx, SubId};
@@ -199,6 +200,19 @@ impl Dedup {
         self.held.insert(event.clone());
         let spare = flight.parked.iter().map(|(relay, _)| *relay).collect();
         Decision::Good { event, waiters: flight.waiters, spare }
+    }
+
+    /// The newest verified version, other than itself, of what this event replaces, if one is at hand. Looks at all that
+    /// are: for the application's own calls, not for what relays send.
+    pub(crate) fn held_version(&self, event: &Event) -> Option<VerifiedEvent> {
+        let address = event.address()?;
+        let same = |other: &&VerifiedEvent| {
+            other.kind() == event.kind()
+                && other.pubkey() == event.pubkey()
+                && other.id() != event.id()
+                && other.address().as_ref() == Some(&address)
+        };
+        self.held.iter().filter(same).min_by_key(|version| (Reverse(version.created_at()), version.id())).cloned()
     }
 
     /// Notes a delivery. False: this subscription got the event before.

@@ -12,6 +12,7 @@ use crate::event::RelayUpdate;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId};
 use crate::input::CloseReason;
 use crate::planted::planted;
+use crate::publish::trial::Trial;
 use crate::record::{ConnectionState, RelayCounters, RelayRecord};
 use crate::rng::Rng;
 use crate::text::printable;
@@ -35,6 +36,10 @@ pub(super) struct Relay {
     pub(super) place: Option<u64>,
     pub(super) conn: Connection,
     pub(super) lanes: Lanes,
+    /// Which EVENT would be to blame if the connection ended now.
+    pub(super) trial: Trial,
+    /// The longest message that it takes (NIP-11), in bytes, as far as it says.
+    pub(super) max_message: Option<u64>,
     /// Subscriptions with a leg here.
     pub(super) legs: BTreeSet<SubId>,
     /// Publishes that this relay has not settled.
@@ -84,6 +89,8 @@ impl Core {
             place: None,
             conn: Connection::new(ix, url.clone(), rng),
             lanes: Lanes::default(),
+            trial: Trial::default(),
+            max_message: None,
             legs: BTreeSet::new(),
             publishes: BTreeSet::new(),
             counters: RelayCounters::default(),
@@ -222,6 +229,7 @@ impl Core {
         }
         self.timers.set(TimerKey::Connection(ix), None);
         self.timers.set(TimerKey::Lanes(ix), None);
+        self.timers.set(TimerKey::Trial(ix), None);
         self.paused.remove(&ix);
         if let Some(relay) = self.relays.remove(&ix)
             && !relay.removed
@@ -281,6 +289,7 @@ impl Core {
     }
 
     pub(super) fn on_closed(&mut self, socket: SocketId, reason: &CloseReason) {
+        self.note_end(socket, reason);
         let step = self.drive(RelayIx(socket.slot), |conn, cx, fx| conn.closed(socket, reason, cx, fx));
         self.count_stale(step);
     }
@@ -298,6 +307,9 @@ impl Core {
     pub(super) fn on_pong(&mut self, socket: SocketId) {
         let now = self.now;
         let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.ponged(socket, now));
+        if known {
+            self.note_heard(RelayIx(socket.slot));
+        }
         self.stats.stale_sockets += u64::from(!known);
     }
 
@@ -309,7 +321,11 @@ impl Core {
 
     pub(super) fn on_sent(&mut self, socket: SocketId) {
         let ix = RelayIx(socket.slot);
-        if self.relays.get_mut(&ix).is_some_and(|r| r.conn.sent(socket)) {
+        let now = self.now.mono;
+        if let Some(relay) = self.relays.get_mut(&ix)
+            && relay.conn.sent(socket)
+        {
+            relay.trial.taken(now);
             self.pump(ix);
         } else {
             self.stats.stale_sockets += 1;

@@ -7,6 +7,8 @@ use nostr_proto::{Filter, Timestamp, encode};
 
 use crate::event::Why;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
+use crate::input::CloseReason;
+use crate::planted::planted;
 use crate::timers::TimerKey;
 
 use super::Core;
@@ -21,13 +23,64 @@ impl Core {
                 self.send_frame(ix, socket, encode::close(&wire_text(wire)).into());
             } else if relay.lanes.is_held(now) {
                 return;
-            } else if let Some(publish) = relay.lanes.events.pop_first() {
+            } else if !relay.lanes.events.is_empty() {
+                let Some(publish) = self.next_event(ix) else { return };
                 self.send_event(ix, socket, publish);
-            } else if let Some(sub) = relay.lanes.asks.pop_first() {
+            } else if let Some(sub) = self.next_ask(ix) {
                 self.send_request(ix, socket, sub);
             } else {
                 return;
             }
+        }
+    }
+
+    /// The next EVENT, if its turn has come: what the connection may end over is sent alone, and REQs
+    /// do not pass it, for it might wait for ever.
+    fn next_event(&mut self, ix: RelayIx) -> Option<PublishId> {
+        let relay = self.relays.get_mut(&ix)?;
+        let publish = *relay.lanes.events.first()?;
+        let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
+        let over = if relay.trial.admits_event(doubted, &self.config, self.now.mono) {
+            relay.lanes.events.remove(&publish);
+            return Some(publish);
+        } else {
+            relay.trial.over(&self.config)
+        };
+        self.arm(TimerKey::Trial(ix), over);
+        None
+    }
+
+    fn next_ask(&mut self, ix: RelayIx) -> Option<SubId> {
+        let relay = self.relays.get_mut(&ix)?;
+        let sub = *relay.lanes.asks.first()?;
+        relay.trial.acquit(&self.config, self.now.mono);
+        if !relay.trial.admits_request() {
+            let over = relay.trial.over(&self.config);
+            self.arm(TimerKey::Trial(ix), over);
+            return None;
+        }
+        relay.lanes.asks.remove(&sub);
+        Some(sub)
+    }
+
+    /// The relay said something: what waited for that may go.
+    pub(super) fn note_heard(&mut self, ix: RelayIx) {
+        if self.relays.get_mut(&ix).is_some_and(|relay| relay.trial.heard()) {
+            self.timers.set(TimerKey::Trial(ix), None);
+            self.pump(ix);
+        }
+    }
+
+    /// A socket is gone: if neither we nor our bounds ended it, an EVENT may be why.
+    pub(super) fn note_end(&mut self, socket: SocketId, reason: &CloseReason) {
+        let code = match reason {
+            CloseReason::Remote { code, .. } => Some(*code),
+            CloseReason::Error(_) => None,
+            CloseReason::Local | CloseReason::TooLarge => return,
+        };
+        let relay = self.relays.get_mut(&RelayIx(socket.slot()));
+        if let Some(relay) = relay.filter(|relay| relay.conn.open_socket() == Some(socket)) {
+            relay.trial.ended(code, &self.config, self.now.mono);
         }
     }
 
@@ -81,10 +134,13 @@ impl Core {
     }
 
     fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) {
-        let mut frame = None;
-        self.on_publish(publish, |p, config, now, fx| frame = p.send(ix, config, now, fx));
-        if let Some(frame) = frame {
-            self.send_frame(ix, socket, frame);
+        let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
+        let frame = self.on_publish(publish, |p, config, now, fx| p.send(ix, config, now, fx)).flatten();
+        let Some(frame) = frame else { return };
+        let bytes = frame.len();
+        self.send_frame(ix, socket, frame);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.trial.event(publish, bytes, doubted, relay.conn.untaken(), self.now.mono);
         }
     }
 
@@ -94,7 +150,11 @@ impl Core {
         let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return };
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
-        self.send_frame(ix, socket, request(wire, &filters));
+        let frame = request(wire, &filters);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.trial.asked(frame.len(), self.now.mono);
+        }
+        self.send_frame(ix, socket, frame);
         self.sync_sub(sub);
     }
 
@@ -134,6 +194,12 @@ impl Core {
         self.paused.remove(&ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.clear();
+        if planted!(self.config, OwnCloseBlamed) {
+            relay.trial.ended(None, &self.config, self.now.mono);
+        }
+        let trial = core::mem::take(&mut relay.trial);
+        self.timers.set(TimerKey::Trial(ix), None);
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for sub in legs {
@@ -145,7 +211,8 @@ impl Core {
             self.sync_sub(sub);
         }
         for publish in publishes {
-            self.on_publish(publish, |p, config, _, fx| p.disconnected(ix, config, fx));
+            let loss = trial.loss(publish);
+            self.on_publish(publish, |p, config, now, fx| p.lost(ix, loss, config, now, fx));
         }
     }
 

@@ -131,7 +131,7 @@ fn publish(world: &mut World) {
     let event = world.note();
     let (target, quorum) = (target(world), quorum(world));
     let asked = asked(world, &target, &quorum, false);
-    let call = Call::Publish(Publish { event, target, quorum, deadline: None });
+    let call = Call::Publish(Publish { event, target, quorum, deadline: None, link: None });
     let reply = world.call(call).expect("there is room");
     noted(world, &reply, asked);
 }
@@ -141,7 +141,7 @@ fn publish_unsigned(world: &mut World) {
     let event = world.template().unsigned(author);
     let (target, quorum) = (target(world), Quorum::First);
     let asked = asked(world, &target, &quorum, true);
-    let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline: None });
+    let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline: None, link: None });
     let reply = world.call(call).expect("there is room");
     noted(world, &reply, asked);
 }
