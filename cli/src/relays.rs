@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nostr_pool_tokio::{
-    Config, GapCause, LegOutcome, Pool, PublishStatus, RelayCounters, RelayRecord, Tokio, UnknownCause, Verdict,
+    Config, GapCause, LegOutcome, Pool, PublishStatus, Rejection, RelayCounters, RelayRecord, Tokio, UnknownCause,
+    Verdict,
 };
 use nostr_proto::{RelayUrl, Timestamp};
 
@@ -84,8 +85,17 @@ pub(crate) fn status(status: &PublishStatus) -> (&'static str, Option<String>) {
         PublishStatus::Queued => ("queued", None),
         PublishStatus::InFlight => ("sent", None),
         PublishStatus::Accepted { .. } => ("accepted", None),
-        PublishStatus::Rejected(reason) => ("rejected", Some(reason.to_string())),
+        PublishStatus::Rejected(rejection) => ("rejected", Some(rejected(rejection))),
         PublishStatus::Unknown(cause) => ("unknown", Some(unknown(cause))),
+    }
+}
+
+fn rejected(rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::Refused(reason) => reason.to_string(),
+        Rejection::TooLarge { bytes, max: Some(max) } => format!("too large: {bytes} bytes, where it takes {max}"),
+        Rejection::TooLarge { bytes, max: None } => format!("too large: it hung up on {bytes} bytes, with code 1009"),
+        Rejection::Suspect => "it hung up twice right after this event".to_owned(),
     }
 }
 
@@ -96,6 +106,7 @@ fn unknown(cause: &UnknownCause) -> String {
         UnknownCause::Cancelled => "given up".to_owned(),
         UnknownCause::Refused(reason) => format!("asked to try again later: {reason}"),
         UnknownCause::NotSigned(why) => format!("not signed: {why}"),
+        UnknownCause::Expired => "expired before it was accepted".to_owned(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the application asks of the core. Every call is a value, so that it can be recorded and generated.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use nostr_proto::{Event, EventId, Filter, RelayUrl, UnsignedEvent};
+use nostr_proto::{Event, EventId, Filter, RelayInfo, RelayUrl, UnsignedEvent};
 
 use crate::ids::{PublishId, SubId};
 
@@ -87,6 +88,15 @@ pub enum Call {
         /// Which.
         publish: PublishId,
     },
+    /// What a relay's information document (NIP-11) says, in place of what an earlier one said. It is a hint: what waits
+    /// for a relay that takes no message as long is [`Rejection::TooLarge`](crate::Rejection::TooLarge), and that is all
+    /// that is used of it now. A `max_message_length` below 1,024 bytes is ignored: no relay that takes events means it.
+    RelayInfo {
+        /// Whose.
+        url: RelayUrl,
+        /// The document.
+        info: Box<RelayInfo>,
+    },
     /// Forget all that was learned, for another account say: subscriptions and publishes end, seen and held events are
     /// dropped, quarantines end, connections are closed (and dialled again when needed). Relays and their options stay.
     StartClean,
@@ -117,7 +127,8 @@ pub enum Which {
 /// Relays that a subscription or publish goes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Target {
-    /// Every relay added for reading (or for writing), also one that is added later, while the subscription lives.
+    /// Every relay added for reading (or for writing). A subscription takes in one that is added later, too; the relays
+    /// of a publish are those of the moment of the call, or its quorum would move.
     #[default]
     All,
     /// These. One that is not in the pool is taken in for as long as it is used.
@@ -218,6 +229,10 @@ pub struct Publish {
     pub quorum: Quorum,
     /// Time for the verdict; `None`: the configured default.
     pub deadline: Option<Duration>,
+    /// The earlier publish that this one takes the place of, as the same event with proof of work does. Both reports name
+    /// each other, and the subscriptions that saw the earlier one pending learn that it is superseded. What relays make of
+    /// the earlier one goes on. Each publish has one successor at most.
+    pub link: Option<PublishId>,
 }
 
 /// A publish of an event that the user's signer has yet to sign.
@@ -231,6 +246,8 @@ pub struct PublishUnsigned {
     pub quorum: Quorum,
     /// Time for the verdict, signing included; `None`: the configured default.
     pub deadline: Option<Duration>,
+    /// See [`Publish::link`].
+    pub link: Option<PublishId>,
 }
 
 /// When a publish counts as published.
@@ -252,6 +269,9 @@ pub enum Quorum {
 }
 
 /// A call that cannot be carried out: the caller's mistake or the caller's limit, never a relay's fault.
+///
+/// Errors about an event hand it back. Those about the other arguments of a publish do not: a clone of an event copies a
+/// pointer, so keep one where you would publish it elsewhere instead.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallError {
     /// The relay is not in the pool.
@@ -279,6 +299,16 @@ pub enum CallError {
     PublishQueueFull(Event),
     /// The same for an event yet to be signed.
     UnsignedQueueFull(UnsignedEvent),
+    /// The event is larger than `max_event_bytes`. It comes back.
+    EventTooLarge(Event),
+    /// The same for an event yet to be signed: it would be.
+    UnsignedTooLarge(UnsignedEvent),
+    /// The event has expired (NIP-40): relays would drop it. It comes back.
+    Expired(Event),
+    /// The same for an event yet to be signed.
+    UnsignedExpired(UnsignedEvent),
+    /// The publish to link to has a successor already, this one: link to that.
+    HasSuccessor(PublishId),
     /// The quorum can never be reached: it asks for more relays, or others, than the publish goes to.
     ImpossibleQuorum {
         /// Relays that would have to accept.
@@ -306,6 +336,11 @@ impl fmt::Display for CallError {
             Self::PublishQueueFull(_) | Self::UnsignedQueueFull(_) => {
                 f.write_str("too many unfinished publishes: wait for one to finish")
             }
+            Self::EventTooLarge(_) | Self::UnsignedTooLarge(_) => {
+                f.write_str("the event is larger than the pool sends")
+            }
+            Self::Expired(_) | Self::UnsignedExpired(_) => f.write_str("the event has expired: relays would drop it"),
+            Self::HasSuccessor(id) => write!(f, "another publish is linked to it already: link to publish {id}"),
             Self::ImpossibleQuorum { needed, relays } => {
                 write!(f, "the quorum asks for {needed} relays to accept, but only {relays} can")
             }

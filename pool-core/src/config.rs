@@ -17,6 +17,8 @@ pub struct Config {
     pub max_publishes: usize,
     /// Bytes of events held by those publishes. Default 16 MiB.
     pub max_publish_bytes: usize,
+    /// The largest event that is published, in bytes of its JSON. Default 1 MiB, which is what this library reads, too.
+    pub max_event_bytes: usize,
 
     /// First wait after a connection was lost or a dial failed. Doubles with each failure in a row. Default 1 s.
     pub backoff_base: Duration,
@@ -120,6 +122,9 @@ pub struct Config {
     pub max_sends: u32,
     /// The same where the relay's reason for refusing is unknown or empty. Default 3.
     pub max_sends_unknown: u32,
+    /// A connection that ends within this time of an EVENT being sent, without a word in between, ended right after it:
+    /// see [`Rejection::Suspect`](crate::Rejection::Suspect). Default 2 s.
+    pub suspect_window: Duration,
     /// Without a verdict by then, a publish is `Indeterminate`. Default 30 s.
     pub publish_deadline: Duration,
     /// How long delivery goes on after the publish was called, verdict or not. Default 600 s.
@@ -139,6 +144,7 @@ impl Default for Config {
             max_filters: 10,
             max_publishes: 1_000,
             max_publish_bytes: 16 << 20,
+            max_event_bytes: nostr_proto::limits::MAX_EVENT_BYTES,
             backoff_base: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             backoff_jitter: Duration::from_secs(1),
@@ -182,6 +188,7 @@ impl Default for Config {
             retry_base: Duration::from_secs(1),
             max_sends: 5,
             max_sends_unknown: 3,
+            suspect_window: Duration::from_secs(2),
             publish_deadline: Duration::from_secs(30),
             publish_lifetime: Duration::from_secs(600),
             #[cfg(feature = "planted-bugs")]

@@ -42,7 +42,8 @@ pub use command::Command;
 pub use config::Config;
 pub use event::{
     Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
-    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, RelayUpdate, UnknownCause, Verdict, Why,
+    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, Rejection, RelayUpdate, UnknownCause,
+    Verdict, Why,
 };
 pub use health::{Health, Latency};
 pub use ids::{PublishId, SocketId, SubId, Ticket};

@@ -67,12 +67,24 @@ pub enum PlantedBug {
     ExpiredDelivered,
     /// *What forged copies crowded out is fetched again.* Planted: it is not, and nobody is told.
     RepairForgotten,
+    /// *An event is suspect when the connection ended twice right after it.* Planted: once is enough.
+    SuspectAfterOne,
+    /// *Connections that we close ourselves speak against no event.* Planted: they do.
+    OwnCloseBlamed,
+    /// *An EVENT message longer than the relay takes is not sent.* Planted: it is.
+    OversizeSent,
+    /// *An expired event is not sent.* Planted: it is.
+    ExpiredSent,
+    /// *A pending version that no relay took gives way to the one before it.* Planted: it does not say to which.
+    PendingNotRolledBack,
+    /// *A pending event has one fate.* Planted: what comes after the first is told, too.
+    FateTwice,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 35] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -102,6 +114,12 @@ impl PlantedBug {
         Self::OlderVersionDelivered,
         Self::ExpiredDelivered,
         Self::RepairForgotten,
+        Self::SuspectAfterOne,
+        Self::OwnCloseBlamed,
+        Self::OversizeSent,
+        Self::ExpiredSent,
+        Self::PendingNotRolledBack,
+        Self::FateTwice,
     ];
 }
 

@@ -12,6 +12,7 @@ pub(crate) enum TimerKey {
     Lanes(RelayIx),
     /// A connection has had its turn, and others wait for its slot.
     Slots,
+    Trial(RelayIx),
     Subscription(SubId),
     Publish(PublishId),
 }
@@ -25,7 +26,7 @@ pub enum DeadlineKind {
     Pause,
     /// A relay's EOSE is due.
     Subscription,
-    /// An OK, another try or a verdict is due.
+    /// An OK, another try, the turn of an EVENT or a verdict is due.
     Publish,
 }
 
@@ -82,7 +83,7 @@ impl Timers {
             TimerKey::Connection(_) | TimerKey::Slots => DeadlineKind::Connection,
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) => DeadlineKind::Subscription,
-            TimerKey::Publish(_) => DeadlineKind::Publish,
+            TimerKey::Publish(_) | TimerKey::Trial(_) => DeadlineKind::Publish,
         };
         Some(Deadline { at, why })
     }

@@ -127,13 +127,20 @@ impl Bench {
 
     fn subscribe(&mut self, target: Target, mode: Mode) -> SubId {
         let filters = vec![Filter::new().kind(Kind::TEXT_NOTE)];
-        let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items: None };
+        let request = Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline: None,
+            queue_items: None,
+            versions: Versions::Latest,
+        };
         let Ok(Reply::Subscribed(sub)) = self.call(Call::Subscribe(request)) else { panic!("there is room") };
         sub
     }
 
     fn publish(&mut self, event: &Event, target: Target) -> PublishId {
-        let publish = Publish { event: event.clone(), target, quorum: Quorum::First, deadline: None };
+        let publish = Publish { event: event.clone(), target, quorum: Quorum::First, deadline: None, link: None };
         let Ok(Reply::Publishing(id, _)) = self.call(Call::Publish(publish)) else { panic!("there is room") };
         id
     }

@@ -162,7 +162,7 @@ impl H {
     }
     fn publish(&mut self, e: &Event, t: Target, q: Quorum) -> PublishId {
         let Ok(Reply::Publishing(id, _)) =
-            self.call(Call::Publish(Publish { event: e.clone(), target: t, quorum: q, deadline: None }))
+            self.call(Call::Publish(Publish { event: e.clone(), target: t, quorum: q, deadline: None, link: None }))
         else {
             panic!()
         };
@@ -391,6 +391,7 @@ fn a_call_that_fails_changes_nothing() {
         target: Target::All,
         quorum: Quorum::AtLeast(9),
         deadline: None,
+        link: None,
     }));
     assert!(r.is_err());
     assert!(h.core.publish_report(id).is_some(), "a call that failed ({r:?}) has forgotten publish {id}");
@@ -519,6 +520,7 @@ fn a_quorum_of_relays_it_does_not_go_to_is_impossible() {
         target: one(0),
         quorum: Quorum::Named(vec![url(1)]),
         deadline: None,
+        link: None,
     }));
     assert!(matches!(r, Err(CallError::ImpossibleQuorum { .. })), "{}", r.unwrap_err());
 }
@@ -555,6 +557,7 @@ fn a_silent_signer_is_named_as_the_cause() {
         target: Target::All,
         quorum: Quorum::First,
         deadline: None,
+        link: None,
     })) else {
         panic!()
     };

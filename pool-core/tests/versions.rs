@@ -211,7 +211,7 @@ fn the_next_version_is_dated_after_the_newest_known() {
     assert_eq!(b.core.next_created_at(Kind::new(30_000), keys(2).public_key(), "d", b.now()), second(0));
     assert_eq!(b.core.next_created_at(Kind::TEXT_NOTE, author, "d", b.now()), second(0));
     // What the pool publishes itself counts before any relay sends it back.
-    let publish = |event| Publish { event, target: Target::All, quorum: Quorum::First, deadline: None };
+    let publish = |event| Publish { event, target: Target::All, quorum: Quorum::First, deadline: None, link: None };
     let mine = sign(EventTemplate::new(Kind::METADATA, "me", second(7)).tag(["d", "ignored"]));
     b.call(Call::Publish(publish(mine)));
     assert_eq!(b.core.next_created_at(Kind::METADATA, author, "", b.now()), second(8));

@@ -242,6 +242,14 @@ impl Connection {
         }
     }
 
+    /// Frames and pings that the sink of its socket has not taken yet.
+    pub(crate) fn untaken(&self) -> usize {
+        match &self.state {
+            State::Open(open) => open.credit.untaken(),
+            _ => 0,
+        }
+    }
+
     /// Since when nobody has needed it, if it is open.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         match &self.state {

@@ -47,6 +47,7 @@ mod tests;
 mod walk;
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use nostr_proto::{
     BadSignature, Event, EventId, HashedEvent, Kind, Proof, PublicKey, Signature, Timestamp, VerifiedEvent,
@@ -301,6 +302,19 @@ impl Dedup {
     #[cfg(test)]
     pub(crate) fn parked(&self, id: &EventId) -> usize {
         self.flights.parked(id).unwrap_or(0)
+    }
+
+    /// The newest verified version, other than itself, of what this event replaces, if one is at hand. Looks at all that
+    /// are: for the application's own calls, not for what relays send.
+    pub(crate) fn held_version(&self, event: &Event) -> Option<VerifiedEvent> {
+        let address = event.address()?;
+        let same = |other: &&VerifiedEvent| {
+            other.kind() == event.kind()
+                && other.pubkey() == event.pubkey()
+                && other.id() != event.id()
+                && other.address().as_ref() == Some(&address)
+        };
+        self.held.iter().filter(same).min_by_key(|version| (Reverse(version.created_at()), version.id())).cloned()
     }
 
     /// Notes a delivery. False: this subscription got the event before.

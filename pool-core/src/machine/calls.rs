@@ -57,6 +57,7 @@ impl Core {
             Call::PublishUnsigned(request) => return self.publish_unsigned(request),
             Call::Retry { event, deadline } => return self.retry(&event, deadline),
             Call::Cancel { publish } => self.cancel(publish)?,
+            Call::RelayInfo { url, info } => self.relay_info(&url, &info)?,
             Call::StartClean => self.start_clean(),
             Call::Shutdown => self.shut_down(),
         }
@@ -122,9 +123,9 @@ impl Core {
 
     /// Forgets the publishes before this one, which have all ended.
     pub(super) fn forget_publishes(&mut self, before: PublishId) {
-        let old: Vec<_> = self.publishes.range(..before).map(|(&id, p)| (id, p.event_id())).collect();
-        for (id, event) in old {
-            self.forget_publish(id, &event);
+        let old: Vec<PublishId> = self.publishes.range(..before).map(|(&id, _)| id).collect();
+        for id in old {
+            self.forget_publish(id);
         }
     }
 

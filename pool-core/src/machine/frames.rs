@@ -27,6 +27,7 @@ impl Core {
             Some(Head::Event { subscription, id }) => self.on_copy(ix, subscription, id, frame),
             _ => self.on_message(ix, frame),
         }
+        self.note_heard(ix);
     }
 
     /// An EVENT message whose id is known without parsing it.

@@ -65,13 +65,20 @@ impl Lanes {
     }
 
     /// The next EVENT or REQ. EVENTs go first; where they go one by one, they take turns with the REQs.
-    pub(crate) fn pop(&mut self) -> Option<Turn> {
+    pub(crate) fn next(&self) -> Option<Turn> {
         let asks_first = self.pace.is_slow() && self.asks_next;
-        let ask = |lanes: &mut Self| lanes.asks.pop_first().map(Turn::Ask);
-        let event = |lanes: &mut Self| lanes.events.pop_first().map(Turn::Event);
-        let turn = if asks_first { ask(self).or_else(|| event(self)) } else { event(self).or_else(|| ask(self)) };
-        self.asks_next = matches!(turn, Some(Turn::Event(_)));
-        turn
+        let ask = self.asks.first().copied().map(Turn::Ask);
+        let event = self.events.first().copied().map(Turn::Event);
+        if asks_first { ask.or(event) } else { event.or(ask) }
+    }
+
+    /// It goes out now.
+    pub(crate) fn take(&mut self, turn: Turn) {
+        match turn {
+            Turn::Event(publish) => drop(self.events.remove(&publish)),
+            Turn::Ask(sub) => drop(self.asks.remove(&sub)),
+        }
+        self.asks_next = matches!(turn, Turn::Event(_));
     }
 
     /// An event came for a request that was closed: CLOSE is said once more, but not for every straggler.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod decisions;
+mod echoes;
 mod frames;
 mod lanes;
 mod pace;
@@ -9,6 +10,7 @@ mod publishes;
 mod relays;
 mod repair;
 mod sending;
+mod signing;
 mod slots;
 mod subscriptions;
 mod versions;
@@ -29,12 +31,14 @@ use crate::ids::{PublishId, RelayIx, SubId, Ticket, WireId};
 use crate::input::Input;
 use crate::map::Map;
 use crate::planted::planted;
+use crate::publish::books::Books;
 use crate::publish::{Body, Publication};
 use crate::record::{RelayRecord, Stats};
 use crate::subscription::Subscription;
 use crate::time::{Instant, Now};
 use crate::timers::{Deadline, TimerKey, Timers};
 
+use echoes::Echo;
 use relays::Relay;
 use repair::Repair;
 use slots::Slots;
@@ -87,8 +91,10 @@ pub struct Core {
     repairs: BTreeMap<SubId, Repair>,
     publishes: BTreeMap<PublishId, Publication>,
     by_event: BTreeMap<EventId, Vec<PublishId>>,
-    /// Which subscriptions saw which unsigned event.
-    echoes: BTreeMap<PublishId, Vec<SubId>>,
+    /// How many publishes there are, and their bytes.
+    books: Books,
+    /// Pending events whose fate is to be told.
+    echoes: BTreeMap<PublishId, Echo>,
     jobs: Map<Ticket, Job>,
     /// Questions to the user's signer that are open.
     signing: BTreeMap<PublishId, Ticket>,
@@ -136,6 +142,7 @@ impl Core {
             repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
+            books: Books::default(),
             echoes: BTreeMap::new(),
             signing: BTreeMap::new(),
             forget_before: None,
@@ -190,6 +197,7 @@ impl Core {
                 TimerKey::Connection(ix) => self.on_connection_timer(ix),
                 TimerKey::Lanes(ix) => self.on_pause_over(ix),
                 TimerKey::Slots => self.fill_slots(),
+                TimerKey::Trial(ix) => self.pump(ix),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
             }
@@ -237,17 +245,15 @@ impl Core {
         self.publishes.get(&publish).map(Publication::report)
     }
 
+    /// The event of a publish that is remembered.
+    pub fn publish_event(&self, publish: PublishId) -> Option<Unfinished> {
+        self.publishes.get(&publish).map(event_of)
+    }
+
     /// Publishes that some relay has not settled yet, oldest first.
     pub fn unfinished(&self) -> Vec<(PublishReport, Unfinished)> {
         let open = self.publishes.values().filter(|p| !p.is_done());
-        open.map(|p| {
-            let event = match &p.body {
-                Body::Unsigned(event) => Unfinished::Unsigned(event.clone()),
-                Body::Signed { event, .. } => Unfinished::Signed(event.clone()),
-            };
-            (p.report(), event)
-        })
-        .collect()
+        open.map(|p| (p.report(), event_of(p))).collect()
     }
 
     /// The relays known to have a verified event, the first one first; empty if the event is not remembered.
@@ -291,7 +297,14 @@ impl Core {
     }
 }
 
-/// The event of an unfinished publish.
+fn event_of(publication: &Publication) -> Unfinished {
+    match &publication.body {
+        Body::Unsigned(event) => Unfinished::Unsigned(event.clone()),
+        Body::Signed { event, .. } => Unfinished::Signed(event.clone()),
+    }
+}
+
+/// The event of a publish.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unfinished {
     /// Signed: it can be published again as it is.

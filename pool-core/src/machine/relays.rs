@@ -12,6 +12,7 @@ use crate::event::RelayUpdate;
 use crate::health::Vitals;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId};
 use crate::input::CloseReason;
+use crate::publish::trial::Trial;
 use crate::record::{ConnectionState, RelayCounters, RelayRecord};
 use crate::rng::Rng;
 use crate::text::printable;
@@ -34,6 +35,10 @@ pub(super) struct Relay {
     pub(super) removed: bool,
     pub(super) conn: Connection,
     pub(super) lanes: Lanes,
+    /// Which EVENT would be to blame if the connection ended now.
+    pub(super) trial: Trial,
+    /// The longest message that it takes (NIP-11), in bytes, as far as it says.
+    pub(super) max_message: Option<u64>,
     /// Subscriptions with a leg here.
     pub(super) legs: BTreeSet<SubId>,
     /// Those of them that need it.
@@ -86,6 +91,8 @@ impl Core {
             removed: false,
             conn: Connection::new(ix, url.clone(), rng, derive(&self.seed, b"quarantine", ix.0)),
             lanes: Lanes::default(),
+            trial: Trial::default(),
+            max_message: None,
             legs: BTreeSet::new(),
             needs: Needs::default(),
             publishes: BTreeSet::new(),
@@ -177,6 +184,7 @@ impl Core {
         }
         self.timers.set(TimerKey::Connection(ix), None);
         self.timers.set(TimerKey::Lanes(ix), None);
+        self.timers.set(TimerKey::Trial(ix), None);
         self.paused.remove(&ix);
         let relay = self.relays.remove(&ix);
         self.seat(ix);
@@ -238,6 +246,7 @@ impl Core {
     }
 
     pub(super) fn on_closed(&mut self, socket: SocketId, reason: &CloseReason) {
+        self.note_end(socket, reason);
         if let Some(relay) = self.relays.get_mut(&RelayIx(socket.slot))
             && *reason == CloseReason::TooLarge
             && relay.conn.open_socket() == Some(socket)
@@ -261,6 +270,9 @@ impl Core {
     pub(super) fn on_pong(&mut self, socket: SocketId) {
         let now = self.now;
         let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.ponged(socket, now));
+        if known {
+            self.note_heard(RelayIx(socket.slot));
+        }
         self.stats.stale_sockets += u64::from(!known);
     }
 
@@ -272,7 +284,11 @@ impl Core {
 
     pub(super) fn on_sent(&mut self, socket: SocketId) {
         let ix = RelayIx(socket.slot);
-        if self.relays.get_mut(&ix).is_some_and(|r| r.conn.sent(socket)) {
+        let now = self.now.mono;
+        if let Some(relay) = self.relays.get_mut(&ix)
+            && relay.conn.sent(socket)
+        {
+            relay.trial.taken(now);
             self.pump(ix);
         } else {
             self.stats.stale_sockets += 1;

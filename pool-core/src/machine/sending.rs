@@ -7,6 +7,8 @@ use nostr_proto::{Filter, Timestamp, encode};
 
 use crate::event::Why;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
+use crate::input::CloseReason;
+use crate::planted::planted;
 use crate::timers::TimerKey;
 
 use super::Core;
@@ -26,7 +28,7 @@ impl Core {
             if relay.lanes.is_held(now) {
                 break;
             }
-            let sent = match relay.lanes.pop() {
+            let sent = match self.next_turn(ix) {
                 Some(Turn::Event(publish)) => self.send_event(ix, socket, publish),
                 Some(Turn::Ask(sub)) => self.send_request(ix, socket, sub),
                 None => break,
@@ -37,6 +39,51 @@ impl Core {
         }
         let wake = self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now));
         self.arm(TimerKey::Lanes(ix), wake);
+    }
+
+    /// What goes out next, if its turn has come: an EVENT that the connection may end over is sent alone, and REQs do not
+    /// pass it, for it might wait for ever.
+    fn next_turn(&mut self, ix: RelayIx) -> Option<Turn> {
+        let relay = self.relays.get_mut(&ix)?;
+        let turn = relay.lanes.next()?;
+        let admitted = match turn {
+            Turn::Event(publish) => {
+                let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
+                relay.trial.admits_event(doubted, &self.config, self.now.mono)
+            }
+            Turn::Ask(_) => {
+                relay.trial.acquit(&self.config, self.now.mono);
+                relay.trial.admits_request()
+            }
+        };
+        if admitted {
+            relay.lanes.take(turn);
+            return Some(turn);
+        }
+        let over = relay.trial.over(&self.config);
+        self.arm(TimerKey::Trial(ix), over);
+        None
+    }
+
+    /// The relay said something: what waited for that may go.
+    pub(super) fn note_heard(&mut self, ix: RelayIx) {
+        if self.relays.get_mut(&ix).is_some_and(|relay| relay.trial.heard()) {
+            self.timers.set(TimerKey::Trial(ix), None);
+            self.pump(ix);
+        }
+    }
+
+    /// A socket is gone: if neither we nor our bounds ended it, an EVENT may be why.
+    pub(super) fn note_end(&mut self, socket: SocketId, reason: &CloseReason) {
+        let code = match reason {
+            CloseReason::Remote { code, .. } => Some(*code),
+            CloseReason::Error(_) => None,
+            CloseReason::Local | CloseReason::TooLarge => return,
+        };
+        let relay = self.relays.get_mut(&RelayIx(socket.slot()));
+        if let Some(relay) = relay.filter(|relay| relay.conn.open_socket() == Some(socket)) {
+            relay.trial.ended(code, &self.config, self.now.mono);
+        }
     }
 
     /// A REQ for a leg that waits is due.
@@ -91,13 +138,15 @@ impl Core {
 
     /// Whether anything was sent.
     fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) -> bool {
-        let mut frame = None;
-        self.on_publish(publish, |p, config, now, fx| frame = p.send(ix, config, now, fx));
+        let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
+        let frame = self.on_publish(publish, |p, config, now, fx| p.send(ix, config, now, fx)).flatten();
         let Some(frame) = frame else { return false };
+        let bytes = frame.len();
+        self.send_frame(ix, socket, frame);
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.vitals.sent(publish, self.now.mono);
+            relay.trial.event(publish, bytes, doubted, relay.conn.untaken(), self.now.mono);
         }
-        self.send_frame(ix, socket, frame);
         true
     }
 
@@ -108,10 +157,12 @@ impl Core {
         let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return false };
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
+        let frame = request(wire, &filters);
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.vitals.asked(wire, self.now.mono);
+            relay.trial.asked(frame.len(), self.now.mono);
         }
-        self.send_frame(ix, socket, request(wire, &filters));
+        self.send_frame(ix, socket, frame);
         self.sync_sub(sub);
         true
     }
@@ -155,6 +206,12 @@ impl Core {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.clear();
         relay.vitals.disconnected();
+        if planted!(self.config, OwnCloseBlamed) {
+            relay.trial.ended(None, &self.config, self.now.mono);
+        }
+        let trial = core::mem::take(&mut relay.trial);
+        self.timers.set(TimerKey::Trial(ix), None);
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for sub in legs {
@@ -166,7 +223,8 @@ impl Core {
             self.sync_sub(sub);
         }
         for publish in publishes {
-            self.on_publish(publish, |p, config, _, fx| p.disconnected(ix, config, fx));
+            let loss = trial.loss(publish);
+            self.on_publish(publish, |p, config, now, fx| p.lost(ix, loss, config, now, fx));
         }
     }
 

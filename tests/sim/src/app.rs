@@ -123,7 +123,7 @@ impl World {
             Votes::Third => Quorum::Percent(30),
         };
         let (target, asked) = self.asked(target, &quorum, false);
-        let call = Call::Publish(Publish { event, target, quorum, deadline: None });
+        let call = Call::Publish(Publish { event, target, quorum, deadline: None, link: None });
         let reply = self.try_call(call);
         self.published(reply, asked);
     }
@@ -133,7 +133,7 @@ impl World {
         let event = self.template().unsigned(author);
         let quorum = Quorum::First;
         let (target, asked) = self.asked(target, &quorum, true);
-        let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline: None });
+        let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline: None, link: None });
         let reply = self.try_call(call);
         self.published(reply, asked);
     }

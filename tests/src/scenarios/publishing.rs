@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use nostr_model_relay::{Fault, FaultPlan, Server};
 use nostr_pool_driver::{
     CallError, Config, Item, KeySigner, PendingOutcome, PublishOptions, PublishStatus, PublishUnsignedError,
-    PublishUpdate, Quorum, RelayOptions, Runtime, SignError, Signer, SubscribeOptions, UnknownCause, Verdict,
+    PublishUpdate, Quorum, Rejection, RelayOptions, Runtime, SignError, Signer, SubscribeOptions, UnknownCause, Verdict,
 };
 use nostr_proto::{Event, Prefix, PublicKey, UnsignedEvent};
 
@@ -61,7 +61,7 @@ pub async fn fails_when_refused<R: Runtime>(runtime: R) {
     assert_eq!(report.verdict, Some(Verdict::Failed));
     let (_, status) = report.relays.iter().find(|(url, _)| *url == url_of(&servers[1])).unwrap();
     match status {
-        PublishStatus::Rejected(reason) => {
+        PublishStatus::Rejected(Rejection::Refused(reason)) => {
             assert_eq!((reason.prefix, reason.message.as_str()), (Some(Prefix::Blocked), "not you"));
         }
         other => panic!("blocked is final, not {other:?}"),
@@ -174,7 +174,7 @@ pub async fn publishes_unsigned<R: Runtime>(runtime: R) {
     .await;
     assert_eq!((pending.event.id(), pending.publish), (id, publishing.id()));
     let outcome = next(&mut mine, |item| match item {
-        Item::Resolved { event, outcome } => Some((event, outcome)),
+        Item::Resolved { event, outcome, .. } => Some((event, outcome)),
         _ => None,
     })
     .await;
