@@ -188,8 +188,9 @@ impl World {
         let now = self.now().mono;
         // What is told during the call itself has to find the oracle informed.
         let id = self.oracle.expect_subscription(filters.clone(), urls, mode == Mode::Live, all, now);
-        if queue_items.is_some() {
-            self.slow.insert(id);
+        if let Some(room) = queue_items {
+            self.slow.insert(id, room);
+            self.oracle.is_slow(id);
         }
         let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items };
         match self.try_call(Call::Subscribe(request)) {

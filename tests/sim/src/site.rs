@@ -72,3 +72,8 @@ fn fault(rng: &mut Rng) -> Option<Fault> {
         _ => None,
     }
 }
+
+/// Whether the relay of this draw sends forged events.
+pub(super) fn forges(draw: u64) -> bool {
+    matches!(fault(&mut Rng::new(draw)), Some(Fault::ForgeSignature { .. } | Fault::ForgeContent { .. }))
+}

@@ -1,6 +1,6 @@
 //! The pool, the relays and what lies between them; and how time passes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use nostr_pool_core::{
     Call, CallError, Config, Core, Input, Instant, Now, RelayOptions, Reply, SocketId, SubId, Ticket,
@@ -8,6 +8,7 @@ use nostr_pool_core::{
 use nostr_pool_corpus::rng::Rng;
 use nostr_proto::{BadSignature, Event, EventTemplate, Keys, Kind, Proof};
 
+use super::bounds::Untaken;
 use super::clock::Clock;
 use super::links::{Line, Link};
 use super::net::Network;
@@ -34,9 +35,9 @@ pub struct World {
     pub(super) faulty: bool,
     /// The application has shut the pool down.
     pub(super) shut: bool,
-    /// Subscriptions whose application is slow, and what it has not taken yet: items and bytes.
-    pub(super) slow: BTreeSet<SubId>,
-    pub(super) untaken: BTreeMap<SubId, (usize, usize)>,
+    /// Subscriptions whose application is slow, with the room in their queues; and what is untaken of each.
+    pub(super) slow: BTreeMap<SubId, usize>,
+    pub(super) untaken: BTreeMap<SubId, Untaken>,
     /// Whether the application is calling.
     pub(super) called: bool,
     /// The ways to the relays.
@@ -53,6 +54,8 @@ pub struct World {
     /// The last tickets that were answered.
     pub(super) answered: VecDeque<(Ticket, Result<Proof, BadSignature>)>,
     pub(super) rng: Rng,
+    /// The signer's own, which takes nothing from the events of others.
+    pub(super) signer_rng: Rng,
     trace: Trace,
     notes: u64,
     /// When the core last handled what was due.
@@ -76,6 +79,7 @@ impl World {
         let oracle = Oracle::new(&config, sites.len());
         let core = Core::new(config, rng.bytes32(), clock.read());
         let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
+        let signer_rng = Rng::new(rng.next_u64());
         Self {
             plan: plan.clone(),
             core,
@@ -87,7 +91,7 @@ impl World {
             clock,
             faulty: true,
             shut: false,
-            slow: BTreeSet::new(),
+            slow: BTreeMap::new(),
             untaken: BTreeMap::new(),
             called: false,
             lines,
@@ -99,6 +103,7 @@ impl World {
             verifier: 5,
             answered: VecDeque::new(),
             rng,
+            signer_rng,
             trace: Trace::new(),
             notes: 0,
             timed: None,
@@ -135,7 +140,9 @@ impl World {
     /// A new, signed event of one of the authors.
     pub(super) fn note(&mut self) -> Event {
         let keys = self.rng.pick(&self.keys).clone();
-        self.template().unsigned(keys.public_key()).sign(&keys, [0; 32])
+        let event = self.template().unsigned(keys.public_key()).sign(&keys, [0; 32]);
+        self.oracle.answers.made(&event);
+        event
     }
 
     /// An event to be, dated truly.
@@ -242,7 +249,7 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.totals.verdicts = self.oracle.publishes.verdicts();
-        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.oracle.deliveries() }
+        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.oracle.deliveries(&self.sites) }
     }
 
     pub(super) fn check(&self, holds: bool, rule: &str) {
