@@ -54,7 +54,7 @@ pub struct Outcome {
     pub trace: u64,
     /// What happened in it.
     pub totals: Totals,
-    /// Of what honest relays hold, what each live subscription got that was open to the end and told of no loss of its own.
+    /// Of what honest, connected relays held in the end, what each live subscription got that told of no loss of its own.
     pub delivered: BTreeMap<SubId, BTreeSet<EventId>>,
 }
 

@@ -219,10 +219,10 @@ impl Oracle {
         self.delivered
     }
 
-    /// Of what honest relays hold and live subscriptions ask for in the end, what each got: those that the application did not end, and
-    /// that told of no loss of their own.
-    pub(super) fn deliveries(&self, sites: &[Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
-        let whole = self.subs.iter().filter(|(_, sub)| sub.live && sub.to_the_end && !sub.excused && !self.astray);
+    /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no
+    /// loss of its own.
+    pub(super) fn deliveries(&self, sites: &[&Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
+        let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && !self.astray);
         let got = |sub: &Sub| {
             let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
             let held = asked.flat_map(|site| site.relay.events());

@@ -20,8 +20,6 @@ pub(super) struct Sub {
     pub(super) ended: bool,
     /// Whether its application is slow.
     pub(super) slow: bool,
-    /// Ended by the shutdown alone.
-    pub(super) to_the_end: bool,
     /// Relays that it lost because they were taken out, or are not read from.
     pub(super) left: BTreeSet<RelayUrl>,
     /// What it got, and whose share of the pool's memory that counts against: the relay's that brought it first.
@@ -52,7 +50,6 @@ impl Sub {
             live,
             ended: false,
             slow: false,
-            to_the_end: false,
             left: BTreeSet::new(),
             delivered: BTreeMap::new(),
             next_seq: 0,
@@ -134,7 +131,6 @@ impl Sub {
             }
             Item::End(reason) => {
                 self.ended = true;
-                self.to_the_end = *reason == EndReason::Shutdown;
                 let complete = *reason == EndReason::Complete;
                 if complete && self.live {
                     return Err("a live subscription does not end by itself");

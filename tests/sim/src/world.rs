@@ -1,12 +1,12 @@
 //! The pool, the relays and what lies between them; and how time passes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nostr_pool_core::{
     Call, CallError, Config, Core, Input, Instant, Now, RelayOptions, Reply, SocketId, SubId, Ticket,
 };
 use nostr_pool_corpus::rng::Rng;
-use nostr_proto::{BadSignature, Event, EventTemplate, Keys, Kind, Proof};
+use nostr_proto::{BadSignature, Event, EventId, EventTemplate, Keys, Kind, Proof};
 
 use super::bounds::Untaken;
 use super::clock::Clock;
@@ -43,6 +43,8 @@ pub struct World {
     /// The ways to the relays.
     pub(super) lines: Vec<Line>,
     pub(super) links: BTreeMap<SocketId, Link>,
+    /// What each subscription had in the end: see [`Outcome::delivered`].
+    pub(super) delivered: BTreeMap<SubId, BTreeSet<EventId>>,
     /// Where each socket leads.
     pub(super) ways: BTreeMap<SocketId, usize>,
     /// Sockets that are gone.
@@ -96,6 +98,7 @@ impl World {
             called: false,
             lines,
             links: BTreeMap::new(),
+            delivered: BTreeMap::new(),
             ways: BTreeMap::new(),
             past: Vec::new(),
             net: Network::default(),
@@ -249,7 +252,7 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.totals.verdicts = self.oracle.publishes.verdicts();
-        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.oracle.deliveries(&self.sites) }
+        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.delivered }
     }
 
     pub(super) fn check(&self, holds: bool, rule: &str) {
