@@ -190,8 +190,9 @@ impl World {
         let now = self.now().mono;
         // What is told during the call itself has to find the oracle informed.
         let id = self.oracle.expect_subscription(filters.clone(), urls, mode == Mode::Live, all, now);
-        if queue_items.is_some() {
-            self.slow.insert(id);
+        if let Some(room) = queue_items {
+            self.slow.insert(id, room);
+            self.oracle.is_slow(id);
         }
         let versions = if id.as_u64() % 5 == 4 { Versions::All } else { Versions::Latest };
         if versions == Versions::All {

@@ -2,8 +2,9 @@
 
 use nostr_pool_core::{Call, CloseReason, Command, Item, PoolEvent, SocketId, SubId, Ticket};
 use nostr_pool_corpus::rng::Rng;
-use nostr_proto::{HashedEvent, UnsignedEvent};
+use nostr_proto::{EventTemplate, HashedEvent, UnsignedEvent};
 
+use super::bounds::Untaken;
 use super::links::Outgoing;
 use super::net::Arrival;
 use super::step::{Dialling, Signer, Sink};
@@ -120,7 +121,7 @@ impl World {
     fn sign(&mut self, ticket: Ticket, event: &UnsignedEvent) {
         let keys = self.keys.iter().find(|k| k.public_key() == event.pubkey()).unwrap_or(&self.keys[0]).clone();
         let rate = usize::from(self.plan.rates.unsigned);
-        let refuses = self.faulty && rate > 0 && self.rng.one_in(rate);
+        let refuses = self.faulty && rate > 0 && self.signer_rng.one_in(rate);
         let outcome = match self.signer {
             Signer::Silent => {
                 self.totals.fault("signer silent");
@@ -128,16 +129,21 @@ impl World {
             }
             Signer::Wrong => {
                 self.totals.fault("signer wrong");
-                Ok(self.note())
+                let other = EventTemplate::new(event.kind(), "not what was to be signed", event.created_at());
+                Ok(other.unsigned(keys.public_key()).sign(&keys, [0; 32]))
             }
-            Signer::Signs if !refuses => Ok(event.sign(&keys, [0; 32])),
+            Signer::Signs if !refuses => {
+                let event = event.sign(&keys, [0; 32]);
+                self.oracle.answers.made(&event);
+                Ok(event)
+            }
             Signer::Signs | Signer::Refuses => {
                 self.totals.fault("signer refused");
                 Err("the user said no".to_owned())
             }
         };
         let at = {
-            let wait = self.rng.between(500, 80_000) as u64;
+            let wait = self.signer_rng.between(500, 80_000) as u64;
             self.after(wait)
         };
         self.net.depart(at, Arrival::Signed { ticket, outcome });
@@ -154,17 +160,16 @@ impl World {
 
     /// The application takes each item at once, unless it is slow.
     fn take(&mut self, sub: SubId, item: &Item) {
-        let (items, bytes) = self.untaken.entry(sub).or_default();
-        *items += 1;
-        *bytes += item.bytes();
-        if !self.faulty || !self.slow.contains(&sub) {
+        self.untaken.entry(sub).or_default().add(item);
+        self.check_queue(sub);
+        if !self.faulty || !self.slow.contains_key(&sub) {
             self.take_all(sub);
         }
     }
 
     /// The application takes what is there for a subscription.
     pub(super) fn take_all(&mut self, sub: SubId) {
-        if let Some((items, bytes)) = self.untaken.remove(&sub) {
+        if let Some(Untaken { items, bytes, .. }) = self.untaken.remove(&sub) {
             let taken = Call::Taken { sub, items, bytes };
             self.core.handle_call(taken, self.clock.read()).expect("items can always be taken");
         }
@@ -172,7 +177,7 @@ impl World {
 
     /// The slow application catches up.
     pub(super) fn catch_up(&mut self) {
-        for sub in self.slow.clone() {
+        for sub in self.slow.keys().copied().collect::<Vec<_>>() {
             self.take_all(sub);
             self.settle();
         }

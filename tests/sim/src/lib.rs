@@ -7,6 +7,7 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
+mod answers;
 mod app;
 mod bounds;
 mod choices;
@@ -31,6 +32,7 @@ mod records;
 mod shares;
 mod site;
 pub mod step;
+mod sub;
 mod swarm;
 mod totals;
 mod watch;
@@ -59,7 +61,7 @@ pub struct Outcome {
     pub trace: u64,
     /// What happened in it.
     pub totals: Totals,
-    /// What each live subscription got that was open to the end and told of no loss of its own.
+    /// Of what honest, connected relays held in the end, what each live subscription got that told of no loss of its own.
     pub delivered: BTreeMap<SubId, BTreeSet<EventId>>,
 }
 
@@ -96,6 +98,11 @@ fn replay_with(plan: &Plan, steps: &[Step], change: impl FnOnce(&mut Config)) ->
     }
     world.heal();
     world.finish()
+}
+
+/// Whether the relay of this draw, in [`Plan::relays`], sends forged events.
+pub fn forges(draw: u64) -> bool {
+    site::forges(draw)
 }
 
 /// A running digest. Not keyed, so that two runs can be compared. With `SIM_TRACE` set, everything is printed, too.

@@ -143,8 +143,8 @@ impl World {
         self.drop_link(socket);
         self.over(socket);
         self.input(Input::Closed { socket, reason: reason.clone() });
-        let rate = self.plan.rates.echoed;
-        if self.faulty && rate > 0 && self.rng.one_in(usize::from(rate)) {
+        let (relay, rate) = (self.ways.get(&socket).copied().unwrap_or_default(), self.plan.rates.echoed);
+        if self.faulty && self.lines[relay].fails(rate) {
             self.totals.fault("close told twice");
             self.input(Input::Closed { socket, reason });
         }
@@ -173,6 +173,7 @@ impl World {
             && let Ok(message) = serde_json::from_str::<Value>(text)
         {
             let url = &self.sites[link.relay].url;
+            self.oracle.answers.heard(socket, &message);
             match message[0].as_str() {
                 Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
                 Some("OK") => self.oracle.publishes.ok(url, &message),
@@ -227,6 +228,7 @@ impl World {
             };
             let soon = self.clock.micros() + self.lines[relay].latency();
             match output {
+                Output::Send { .. } if self.plan.mute == Some(relay) => {}
                 Output::Send { text, .. } => {
                     let Some(link) = self.links.get_mut(&socket) else { continue };
                     link.to_pool_at = soon.max(link.to_pool_at + 1);

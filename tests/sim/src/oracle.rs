@@ -4,49 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Command, Config, ConnectionState, EndReason, Gap, GapCause, Instant, Item, LegState, Mark, Now, PoolEvent,
-    PublishUpdate, RelayUpdate, SocketId, SubId,
+    Command, Config, ConnectionState, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
 };
-use nostr_proto::{EventId, Filter, RelayUrl};
-use serde_json::Value;
+use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
+use super::answers::Answers;
 use super::dials::Dials;
 use super::quorum::Publishes;
 use super::shares::Shares;
 use super::site::Site;
+use super::sub::{Sub, json};
 use super::watch::Watch;
 use super::wire::Wire;
-
-#[derive(Debug)]
-struct Sub {
-    filters: Vec<Filter>,
-    relays: Vec<RelayUrl>,
-    /// Whether it asks every relay of the pool that is read from.
-    all: bool,
-    live: bool,
-    ended: bool,
-    /// Ended by the shutdown alone.
-    to_the_end: bool,
-    /// Relays that it lost because they were taken out, or are not read from.
-    left: BTreeSet<RelayUrl>,
-    /// What it got, and whose share of the pool's memory that counts against: the relay's that brought it first.
-    delivered: BTreeMap<EventId, Option<RelayUrl>>,
-    next_seq: u64,
-    /// Relays that were said to have refused for good, or to be gone.
-    closed: BTreeSet<RelayUrl>,
-    /// Whether the pool said that it skipped or dropped events.
-    excused: bool,
-    /// How often each relay was asked, and which are past their EOSE.
-    asked: BTreeMap<RelayUrl, u32>,
-    past_eose: BTreeSet<RelayUrl>,
-    updated: bool,
-    /// Which generation of filters, since when, and whether its EOSE was told.
-    generation: u32,
-    started: Instant,
-    eose_told: bool,
-    /// Relays from which something is missing, as was told.
-    gaps: BTreeSet<RelayUrl>,
-}
 
 /// A socket that was asked for and is not known to be gone.
 #[derive(Debug)]
@@ -67,6 +36,7 @@ pub struct Oracle {
     pub(super) dials: Dials,
     pub(super) wire: Wire,
     pub(super) shares: Shares,
+    pub(super) answers: Answers,
     pub(super) watch: Watch,
     max_connections: usize,
     close_deadline: Duration,
@@ -89,6 +59,7 @@ impl Oracle {
             wire: Wire::new(config.send_credits),
             shares: Shares::new(config.max_seen, sites.len()),
             watch: Watch::new(config, sites),
+            answers: Answers::default(),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
             eose_deadline_max: config.eose_deadline_max,
@@ -156,10 +127,11 @@ impl Oracle {
                 }
                 match command {
                     Command::Send { frame, .. } => {
-                        self.wire.sent(*socket, frame)?;
                         if let Some(known) = self.sockets.get(socket) {
+                            self.answers.sent(*socket, &known.url, frame, now);
                             self.watch.sent(&known.url, frame, now)?;
                         }
+                        self.wire.sent(*socket, frame)?;
                     }
                     _ => self.wire.pinged(*socket),
                 }
@@ -188,6 +160,9 @@ impl Oracle {
                 if let Item::Event(e) = item {
                     self.delivered += 1;
                     self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
+                }
+                if let Item::Eose(coverage) = item {
+                    sub.covered(coverage, &self.answers)?;
                 }
                 sub.item(item, &self.shares, self.removed)
             }
@@ -270,10 +245,24 @@ impl Oracle {
         self.delivered
     }
 
-    /// What live subscriptions got that the application did not end, and that told of no loss of their own.
-    pub(super) fn deliveries(&self) -> BTreeMap<SubId, BTreeSet<EventId>> {
-        let whole = self.subs.iter().filter(|(_, sub)| sub.live && sub.to_the_end && !sub.excused);
-        whole.map(|(&id, sub)| (id, sub.delivered.keys().copied().collect())).collect()
+    /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no
+    /// loss of its own.
+    pub(super) fn deliveries(&self, sites: &[&Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
+        let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && !self.astray);
+        let got = |sub: &Sub| {
+            let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
+            let held = asked.flat_map(|site| site.relay.events());
+            let got = held.filter(|event| sub.delivered.contains_key(&event.id()));
+            got.filter(|event| sub.wants(&json(&event.to_json()))).map(Event::id).collect()
+        };
+        whole.map(|(&id, sub)| (id, got(sub))).collect()
+    }
+
+    /// The application of this subscription is slow.
+    pub(super) fn is_slow(&mut self, sub: SubId) {
+        if let Some(sub) = self.subs.get_mut(&sub) {
+            sub.slow = true;
+        }
     }
 
     /// The core refused the subscription that was expected.
@@ -290,27 +279,7 @@ impl Oracle {
         now: Instant,
     ) -> SubId {
         let id = SubId::from_u64(self.subs.len() as u64);
-        let delivered = BTreeMap::new();
-        let sub = Sub {
-            filters,
-            relays,
-            all,
-            live,
-            ended: false,
-            to_the_end: false,
-            left: BTreeSet::new(),
-            delivered,
-            next_seq: 0,
-            closed: BTreeSet::new(),
-            excused: false,
-            asked: BTreeMap::new(),
-            past_eose: BTreeSet::new(),
-            updated: false,
-            generation: 0,
-            started: now,
-            eose_told: false,
-            gaps: BTreeSet::new(),
-        };
+        let sub = Sub::new(filters, relays, live, all, now);
         self.subs.insert(id, sub);
         id
     }
@@ -357,7 +326,7 @@ impl Oracle {
             });
             for (url, event) in held {
                 let json = json(&event.to_json());
-                if sub.filters.iter().any(|f| matches(f, &json))
+                if sub.wants(&json)
                     && !sub.delivered.contains_key(&event.id())
                     && !self.watch.dates.excuses(id, &json, unix)
                 {
@@ -367,121 +336,4 @@ impl Oracle {
         }
         missing
     }
-}
-
-impl Sub {
-    fn asks(&self, relay: &RelayUrl) -> bool {
-        self.relays.contains(relay) && !self.closed.contains(relay)
-    }
-
-    /// Whether every relay was asked once and is past its EOSE: nothing that came before one can be outstanding.
-    fn is_past_eose(&self) -> bool {
-        !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
-    }
-
-    fn item(&mut self, item: &Item, shares: &Shares, removed: bool) -> Result<(), &'static str> {
-        if self.ended {
-            return Err("nothing comes after the end");
-        }
-        match item {
-            Item::Event(e) => {
-                let before = self.delivered.insert(e.event.id(), e.relays.first().cloned());
-                if before.flatten().is_some_and(|owner| shares.is_safe(&owner)) {
-                    return Err("an event is delivered once");
-                }
-                if e.mark == Mark::Stored && self.is_past_eose() {
-                    return Err("EOSE does not overtake what came before it");
-                }
-                let json = json(&e.event.to_json());
-                if !self.filters.iter().any(|f| matches(f, &json)) {
-                    return Err("what is delivered was asked for");
-                }
-                // The name of a relay goes when it is taken out, also while what it sent is being verified.
-                if e.relays.is_empty() && !removed {
-                    return Err("an event comes from somewhere");
-                }
-                self.number(e.seq)
-            }
-            Item::Pending(p) => self.number(p.seq),
-            Item::Leg { relay, state } => {
-                match state {
-                    LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,
-                    LegState::Live => drop(self.past_eose.insert(relay.clone())),
-                    _ => drop(self.past_eose.remove(relay)),
-                }
-                if matches!(state, LegState::Closed(_) | LegState::Removed) {
-                    self.closed.insert(relay.clone());
-                } else {
-                    self.closed.remove(relay);
-                    self.left.remove(relay);
-                }
-                if matches!(state, LegState::Removed) {
-                    self.left.insert(relay.clone());
-                    self.gaps.remove(relay);
-                }
-                Ok(())
-            }
-            Item::Gap(gap) => self.gap(gap),
-            Item::Eose(coverage) => {
-                if self.eose_told {
-                    return Err("the aggregate EOSE comes once per generation");
-                }
-                self.eose_told = true;
-                let right = coverage.generation == self.generation;
-                if right { Ok(()) } else { Err("the aggregate EOSE is of the generation of now") }
-            }
-            Item::End(reason) => {
-                self.ended = true;
-                self.to_the_end = *reason == EndReason::Shutdown;
-                let complete = *reason == EndReason::Complete;
-                if complete && self.live {
-                    return Err("a live subscription does not end by itself");
-                }
-                if complete && !self.eose_told {
-                    return Err("a fetch ends after its EOSE");
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A gap is opened before it is closed.
-    fn gap(&mut self, gap: &Gap) -> Result<(), &'static str> {
-        match (&gap.cause, &gap.relay) {
-            (GapCause::QueueFull { .. } | GapCause::Flooded { .. }, _) => self.excused = true,
-            (GapCause::Disconnected, Some(relay)) => drop(self.gaps.insert(relay.clone())),
-            (GapCause::CaughtUp { .. }, Some(relay)) if !self.gaps.remove(relay) && !self.excused => {
-                return Err("a gap is told before it is closed");
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn number(&mut self, seq: u64) -> Result<(), &'static str> {
-        let right = seq == self.next_seq;
-        self.next_seq += 1;
-        if right { Ok(()) } else { Err("events are numbered without holes") }
-    }
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).expect("events are JSON")
-}
-
-/// NIP-01's filter match, over JSON: kinds, authors and dates, which is what the script asks for.
-fn matches(filter: &Filter, event: &Value) -> bool {
-    let filter = json(&filter.to_json());
-    filter.as_object().expect("a filter is an object").iter().all(|(field, wanted)| {
-        let among = |value: &Value| wanted.as_array().is_some_and(|list| list.contains(value));
-        match field.as_str() {
-            "kinds" => among(&event["kind"]),
-            "authors" => among(&event["pubkey"]),
-            "since" => event["created_at"].as_u64() >= wanted.as_u64(),
-            "until" => event["created_at"].as_u64() <= wanted.as_u64(),
-            "limit" => true,
-            other => panic!("the script does not ask for {other}"),
-        }
-    })
 }

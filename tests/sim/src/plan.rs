@@ -11,6 +11,8 @@ pub struct Plan {
     pub seed: u64,
     /// The relays, each with the draw that chooses how it misbehaves; `None`: honest. The first one always is.
     pub relays: Vec<Option<u64>>,
+    /// One of them that says nothing at all, whatever its draw.
+    pub mute: Option<usize>,
     /// The bounds of the pool.
     pub limits: Limits,
     /// How often things go wrong by themselves.
@@ -53,7 +55,7 @@ impl Plan {
     /// The plainest run: two honest relays, and nothing goes wrong by itself.
     pub fn plain(seed: u64) -> Self {
         let (limits, rates) = (Limits::default(), Rates::default());
-        Self { seed, relays: vec![None, None], limits, rates, asks_in_the_end: true }
+        Self { seed, relays: vec![None, None], mute: None, limits, rates, asks_in_the_end: true }
     }
 
     /// A run as chosen.
@@ -72,7 +74,7 @@ impl Plan {
         // Each kind of trouble is off in some runs: what one of them hides, the absence of another shows.
         let mut rate = |n: u8| if from.one_in(4) { 0 } else { n };
         let rates = Rates { refused: rate(8), hung: rate(6), unsigned: rate(6), echoed: rate(5) };
-        Self { seed, relays, limits, rates, asks_in_the_end: from.one_in(2) }
+        Self { seed, relays, mute: None, limits, rates, asks_in_the_end: from.one_in(2) }
     }
 
     /// The pool's configuration.

@@ -69,3 +69,8 @@ impl Site {
         restarts
     }
 }
+
+/// Whether the relay of this draw sends forged events, at whatever place it stands.
+pub(super) fn forges(draw: u64) -> bool {
+    Persona::draw(&mut Rng::new(draw), 0).1.forges
+}

@@ -6,8 +6,9 @@ use nostr_pool_core::{
     Call, CallError, Config, Core, Input, Instant, Now, RelayOptions, Reply, SocketId, SubId, Ticket,
 };
 use nostr_pool_corpus::rng::Rng;
-use nostr_proto::{BadSignature, Event, EventTemplate, Keys, Kind, Proof};
+use nostr_proto::{BadSignature, Event, EventId, EventTemplate, Keys, Kind, Proof};
 
+use super::bounds::Untaken;
 use super::clock::Clock;
 use super::links::{Line, Link};
 use super::net::Network;
@@ -34,14 +35,16 @@ pub struct World {
     pub(super) faulty: bool,
     /// The application has shut the pool down.
     pub(super) shut: bool,
-    /// Subscriptions whose application is slow, and what it has not taken yet: items and bytes.
-    pub(super) slow: BTreeSet<SubId>,
-    pub(super) untaken: BTreeMap<SubId, (usize, usize)>,
+    /// Subscriptions whose application is slow, with the room in their queues; and what is untaken of each.
+    pub(super) slow: BTreeMap<SubId, usize>,
+    pub(super) untaken: BTreeMap<SubId, Untaken>,
     /// Whether the application is calling.
     pub(super) called: bool,
     /// The ways to the relays.
     pub(super) lines: Vec<Line>,
     pub(super) links: BTreeMap<SocketId, Link>,
+    /// What each subscription had in the end: see [`Outcome::delivered`].
+    pub(super) delivered: BTreeMap<SubId, BTreeSet<EventId>>,
     /// Where each socket leads.
     pub(super) ways: BTreeMap<SocketId, usize>,
     /// Sockets that are gone.
@@ -53,6 +56,8 @@ pub struct World {
     /// The last tickets that were answered.
     pub(super) answered: VecDeque<(Ticket, Result<Proof, BadSignature>)>,
     pub(super) rng: Rng,
+    /// The signer's own, which takes nothing from the events of others.
+    pub(super) signer_rng: Rng,
     trace: Trace,
     notes: u64,
     /// When the core last handled what was due.
@@ -80,6 +85,7 @@ impl World {
         let oracle = Oracle::new(&config, &sites);
         let core = Core::new(config, rng.bytes32(), clock.read());
         let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
+        let signer_rng = Rng::new(rng.next_u64());
         Self {
             plan: plan.clone(),
             core,
@@ -91,11 +97,12 @@ impl World {
             clock,
             faulty: true,
             shut: false,
-            slow: BTreeSet::new(),
+            slow: BTreeMap::new(),
             untaken: BTreeMap::new(),
             called: false,
             lines,
             links: BTreeMap::new(),
+            delivered: BTreeMap::new(),
             ways: BTreeMap::new(),
             past: Vec::new(),
             net: Network::default(),
@@ -103,6 +110,7 @@ impl World {
             verifier: 5,
             answered: VecDeque::new(),
             rng,
+            signer_rng,
             trace: Trace::new(),
             notes: 0,
             timed: None,
@@ -139,7 +147,9 @@ impl World {
     /// A new, signed event of one of the authors.
     pub(super) fn note(&mut self) -> Event {
         let keys = self.rng.pick(&self.keys).clone();
-        self.template().unsigned(keys.public_key()).sign(&keys, [0; 32])
+        let event = self.template().unsigned(keys.public_key()).sign(&keys, [0; 32]);
+        self.oracle.answers.made(&event);
+        event
     }
 
     /// The same of another client, which may date it wrongly or let it expire.
@@ -156,7 +166,9 @@ impl World {
             template = template.tag(["expiration", &expires.to_string()]);
             self.totals.fault("event that expires");
         }
-        template.unsigned(keys.public_key()).sign(&keys, [0; 32])
+        let event = template.unsigned(keys.public_key()).sign(&keys, [0; 32]);
+        self.oracle.answers.made(&event);
+        event
     }
 
     /// An event to be, dated truly.
@@ -266,7 +278,7 @@ impl World {
         for _ in 0..self.oracle.watch.quarantines.begun() {
             self.totals.fault("relay quarantined");
         }
-        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.oracle.deliveries() }
+        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.delivered }
     }
 
     pub(super) fn check(&self, holds: bool, rule: &str) {

@@ -100,3 +100,35 @@ fn the_same_seed_gives_the_same_commands_and_events() {
     }
     assert_ne!(sim::run(1).trace, sim::run(2).trace);
 }
+
+/// Relays that send forged events alone, or some: draws of `site.rs`.
+fn forgers() -> Vec<u64> {
+    (0..400).filter(|&draw| sim::forges(draw)).take(8).collect()
+}
+
+#[test]
+fn forged_events_do_not_change_what_honest_relays_deliver() {
+    let forgers = forgers();
+    assert!(forgers.len() >= 4, "no forger among the draws");
+    let mut compared = 0;
+    for seed in number("SIM_SEED").map_or(2_000_000..2_000_060, |seed| seed..seed + 1) {
+        let (mut plan, steps) = sim::draw(seed);
+        // Room for everyone, so that no relay takes another's place; and the forger sends what it can.
+        plan.limits = sim::Limits::default();
+        let forger = plan.relays.len();
+        let draw = usize::try_from(seed).map_or(0, |seed| seed % forgers.len());
+        plan.relays.push(Some(forgers[draw]));
+        let forged = sim::replay(&plan, &steps).delivered;
+        let without = sim::replay(&sim::Plan { mute: Some(forger), ..plan }, &steps).delivered;
+        for (sub, events) in &without {
+            let Some(others) = forged.get(sub) else { continue };
+            compared += events.len();
+            let differ: Vec<_> = events.symmetric_difference(others).collect();
+            assert!(
+                differ.is_empty(),
+                "seed {seed}, subscription {sub}: only with or only without the forger: {differ:?}"
+            );
+        }
+    }
+    assert!(compared > 1_000 || number("SIM_SEED").is_some(), "only {compared} deliveries were compared");
+}
