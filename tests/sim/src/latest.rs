@@ -102,7 +102,7 @@ impl Dates {
             let versions = address(event).and_then(|address| self.came.get(&address));
             versions.is_some_and(|versions| versions.iter().any(|other| *other > own && other.0 <= due))
         };
-        expiration(event).is_some_and(|at| at <= self.latest_wall)
+        expiration(event).is_some_and(|at| at <= self.latest_wall.max(unix))
             || (!self.all_versions.contains(&sub) && is_outdated())
     }
 }

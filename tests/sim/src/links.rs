@@ -160,7 +160,7 @@ impl World {
     /// The oracle is told of a frame, unless the pool takes its socket for gone.
     pub(super) fn note_heard(&mut self, socket: SocketId, text: &str) {
         let Some(&relay) = self.ways.get(&socket).filter(|_| self.oracle.is_open(socket)) else { return };
-        let now = self.now().mono;
+        let now = self.now();
         if let Err(rule) = self.oracle.heard(socket, &self.sites[relay], text, now) {
             self.check(false, &format!("{rule}: {text}"));
         }

@@ -188,13 +188,7 @@ impl Oracle {
     }
 
     /// A frame reaches the pool.
-    pub(super) fn heard(
-        &mut self,
-        socket: SocketId,
-        site: &Site,
-        text: &str,
-        now: Instant,
-    ) -> Result<(), &'static str> {
+    pub(super) fn heard(&mut self, socket: SocketId, site: &Site, text: &str, now: Now) -> Result<(), &'static str> {
         let wire = &self.wire;
         self.watch.heard(site, text, |name| wire.runs(socket, name), now)
     }

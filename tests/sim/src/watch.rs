@@ -1,6 +1,6 @@
 //! What is watched of each relay: forgeries and quarantines, refusals and pauses, records, the dates of what it sent.
 
-use nostr_pool_core::{Config, ConnectionState, EventItem, Instant, RelayOptions, SubId};
+use nostr_pool_core::{Config, ConnectionState, EventItem, Instant, Now, RelayOptions, SubId};
 use nostr_proto::RelayUrl;
 use serde_json::Value;
 
@@ -37,9 +37,11 @@ impl Watch {
         site: &Site,
         text: &str,
         runs: impl FnOnce(&str) -> bool,
-        now: Instant,
+        now: Now,
     ) -> Result<(), &'static str> {
         self.records.heard(&site.url, text);
+        self.dates.reads(now.unix.as_secs());
+        let now = now.mono;
         let Ok(message) = serde_json::from_str::<Value>(text) else { return Ok(()) };
         match (message[0].as_str(), message[1].as_str()) {
             (Some("EVENT"), Some(name)) => {
