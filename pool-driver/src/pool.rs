@@ -120,10 +120,10 @@ impl Pool {
     }
 
     /// Closes connections and leaves them closed until [`connect`](Self::connect) or [`reconnect`](Self::reconnect).
-    /// The relays are sent `code` and `reason` (RFC 6455, section 7.4; cut to 123 bytes).
+    /// The relays are sent `code`, which is 1000 or 3000 to 4999, and `reason` (RFC 6455, section 7.4; cut to 123 bytes).
     ///
     /// # Errors
-    /// [`CallError::UnknownRelay`], [`CallError::Closed`].
+    /// [`CallError::CloseCode`], [`CallError::UnknownRelay`], [`CallError::Closed`].
     pub fn disconnect(&self, which: Which, code: u16, reason: impl Into<String>) -> Result<(), CallError> {
         self.call(Call::Disconnect { which, code, reason: reason.into() })
     }
