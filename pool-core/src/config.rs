@@ -85,7 +85,7 @@ pub struct Config {
     /// Bytes of those. Default 16 MiB.
     pub queue_bytes: usize,
 
-    /// Event ids remembered as seen, shared out among the relays. Default 100,000.
+    /// Event ids remembered as seen, shared out among the relays. Default 100,000; each takes about 350 bytes.
     pub max_seen: usize,
     /// Deliveries (an event to a subscription) remembered, in all; the oldest seen ids make room. Default 400,000.
     pub max_delivered: usize,

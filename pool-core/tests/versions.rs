@@ -254,3 +254,27 @@ fn the_core_s_own_requests_take_nobody_s_place() {
     assert_eq!(b.all().as_u64(), 1, "there is room for the second");
     assert_eq!(b.core.relay(&url(1)).unwrap().active_requests, 3);
 }
+
+#[test]
+fn a_known_signature_does_not_wait_behind_a_forged_one() {
+    let mut b = Bench::new(3, Config { max_parked: 0, held_bytes: 0, ..Config::default() });
+    let all = b.all();
+    let one = b.subscribe(vec![Filter::new()], Target::Relays(vec![url(0)]), Versions::Latest);
+    let event = note("crowded out");
+    b.copy(2, all, &forged(&event, 1));
+    b.copy(2, all, &forged(&event, 2));
+    b.copy(0, one, &event.to_json());
+    b.decide_all();
+    // Another relay brings it meanwhile, which is none of the second subscription's.
+    b.send(1, all, &event);
+    assert_eq!((b.events(all).len(), b.events(one).len()), (1, 0));
+    let by_id = |b: &Bench, relay: usize| {
+        let of = |(socket, frame): &&(SocketId, String)| *socket == b.sockets[relay] && frame.contains("\"ids\"");
+        b.requests.iter().find(of).unwrap().1.split('"').nth(3).unwrap().to_owned()
+    };
+    let (forger, honest) = (by_id(&b, 2), by_id(&b, 0));
+    b.text(2, &format!("[\"EVENT\",\"{forger}\",{}]", forged(&event, 3)));
+    assert_eq!(b.checks.len(), 1, "the forged copy of an event that is not at hand is being checked");
+    b.text(0, &format!("[\"EVENT\",\"{honest}\",{}]", event.to_json()));
+    assert_eq!((b.events(one).len(), b.gaps(one)), (1, 0));
+}

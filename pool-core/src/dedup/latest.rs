@@ -156,3 +156,130 @@ impl Latest {
         if planted!(self, FutureWinsLatest) { Timestamp::MAX } else { now.saturating_add(self.window) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+    use std::vec::Vec;
+
+    use nostr_proto::{EventTemplate, Keys};
+
+    use super::*;
+
+    const KIND: Kind = Kind::new(30_000);
+
+    fn config() -> Config {
+        Config { max_latest: 10, max_future_versions: 2, ..Config::default() }
+    }
+
+    fn latest(config: &Config) -> Latest {
+        Latest::new(config, [3; 16])
+    }
+
+    fn key(latest: &Latest, d: &str) -> AddressKey {
+        latest.address(KIND, PublicKey::from_bytes([1; 32]), d).unwrap()
+    }
+
+    fn version(at: u64, id: u8) -> Version {
+        Version::new(Timestamp::new(at), EventId::from_bytes([id; 32]))
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::new(seconds)
+    }
+
+    #[test]
+    fn an_address_is_kind_author_and_d_and_takes_no_more_room_for_a_long_one() {
+        let l = latest(&config());
+        let keys = Keys::from_entropy([7; 32]).unwrap();
+        let of = |kind: u16, tags: &[[&str; 2]]| {
+            let template = EventTemplate::new(Kind::new(kind), "", at(0));
+            let template = tags.iter().fold(template, |template, tag| template.tag(*tag));
+            l.address_of(&template.unsigned(keys.public_key()).sign(&keys, [0; 32]))
+        };
+        assert_eq!(of(1, &[["d", "a"]]), None);
+        assert_eq!(of(20_000, &[["d", "a"]]), None);
+        assert_eq!(of(0, &[["d", "a"]]), of(0, &[]));
+        assert_ne!(of(0, &[]), of(3, &[]));
+        assert_eq!(of(30_000, &[]), of(30_000, &[["d", ""]]));
+        assert_eq!(of(30_000, &[["d", "a"], ["d", "b"]]), of(30_000, &[["e", "x"], ["d", "a"]]));
+        assert_ne!(of(30_000, &[["d", "a"]]), of(30_000, &[["d", "b"]]));
+        let long: String = core::iter::repeat_n('x', 1 << 20).collect();
+        assert_ne!(key(&l, &long), key(&l, &long[1..]));
+        assert_eq!(size_of_val(&key(&l, &long)), 16);
+    }
+
+    #[test]
+    fn a_relay_that_brings_many_addresses_loses_its_own() {
+        let mut l = latest(&config());
+        let name = |n: u32| std::format!("{n}");
+        for n in 0..3 {
+            l.note(key(&l, &name(n)), version(5, 1), RelayIx(1), at(10));
+        }
+        for n in 100..500 {
+            l.note(key(&l, &name(n)), version(5, 1), RelayIx(2), at(10));
+            assert!(l.len() <= 10);
+        }
+        for n in (0..3).chain(493..500) {
+            assert!(l.is_outdated(key(&l, &name(n)), version(4, 1), at(10)), "{n}");
+        }
+        assert!(!l.is_outdated(key(&l, "492"), version(4, 1), at(10)), "forgotten: an older version is news again");
+    }
+
+    #[test]
+    fn an_address_counts_against_the_relay_that_brought_its_newest_version() {
+        let mut l = latest(&config());
+        let address = key(&l, "d");
+        l.note(address, version(5, 1), RelayIx(2), at(10));
+        l.note(address, version(6, 1), RelayIx(1), at(10));
+        // Neither an older version, nor the same, nor one that is not due takes it over.
+        l.note(address, version(4, 1), RelayIx(2), at(10));
+        l.note(address, version(6, 1), RelayIx(2), at(10));
+        l.note(address, version(5_000, 1), RelayIx(2), at(10));
+        for n in 0..50 {
+            l.note(key(&l, &std::format!("{n}")), version(5, 1), RelayIx(2), at(10));
+        }
+        assert!(l.is_outdated(address, version(5, 2), at(10)), "the flooder could not have it forgotten");
+        assert_eq!(l.newest(address, at(5_000)), Some(version(5_000, 1)), "nor what waits there");
+    }
+
+    #[test]
+    fn of_what_waits_the_furthest_ahead_is_forgotten() {
+        let mut l = latest(&config());
+        let address = key(&l, "d");
+        l.note(address, version(1, 1), RelayIx(1), at(0));
+        for ahead in [9_000, 3_000, 5_000, 7_000] {
+            l.note(address, version(ahead, 1), RelayIx(1), at(0));
+        }
+        let newest = |now: u64| l.newest(address, at(now)).map(|v| v.created_at.as_secs());
+        assert_eq!([0, 2_100, 4_100, 9_000].map(newest), [Some(1), Some(3_000), Some(5_000), Some(5_000)]);
+        let held: Vec<_> = l.entries.get(&address).unwrap().versions.clone();
+        assert_eq!(held.len(), 3);
+        // Without room for any, an address of nothing else is not even kept.
+        let mut l = latest(&Config { max_future_versions: 0, ..config() });
+        l.note(address, version(9_000, 1), RelayIx(1), at(0));
+        assert_eq!(l.len(), 0);
+        l.note(address, version(1, 1), RelayIx(1), at(0));
+        l.note(address, version(9_000, 1), RelayIx(1), at(0));
+        assert_eq!(l.newest(address, at(9_000)), Some(version(1, 1)));
+        // A step back leaves nothing that is due, and nothing that may wait.
+        l.note(address, version(5_000, 1), RelayIx(1), at(5_000));
+        l.note(address, version(6_000, 1), RelayIx(1), at(0));
+        assert_eq!(l.newest(address, at(9_000)), None);
+        l.note(address, version(7, 1), RelayIx(1), at(0));
+        assert_eq!(l.newest(address, at(9_000)), Some(version(7, 1)));
+    }
+
+    #[test]
+    fn the_ends_of_time_are_survived() {
+        let mut l = latest(&config());
+        let address = key(&l, "d");
+        for created_at in [0, u64::MAX] {
+            for now in [0, u64::MAX] {
+                l.note(address, version(created_at, 1), RelayIx(1), at(now));
+            }
+        }
+        assert_eq!(l.newest(address, Timestamp::MAX), Some(version(u64::MAX, 1)));
+        assert!(l.is_future(Timestamp::MAX, at(0)) && !l.is_future(Timestamp::MAX, Timestamp::MAX));
+    }
+}

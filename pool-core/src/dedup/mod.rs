@@ -157,19 +157,18 @@ impl Dedup {
         if self.bad.contains(id) {
             return Known::Delivered;
         }
-        match self.seen.hit(id, relay, sub) {
-            Some(true) => return Known::Delivered,
-            Some(false) => {
-                if let Some(event) = self.held.get(id) {
-                    return Known::Held(event.clone());
-                }
-            }
-            None => {}
+        if let Some((facts, delivered)) = self.seen.hit(id, relay, sub) {
+            return match self.held.get(id) {
+                _ if delivered => Known::Delivered,
+                Some(event) => Known::Held(event.clone()),
+                // Also while another signature of it is checked: the one that is known is as good as the event.
+                None => Known::Forgotten(facts),
+            };
         }
-        if self.flights.get_mut(id).is_some() {
-            if planted!(self, SeenBeforeVerified) { Known::Delivered } else { Known::InFlight }
-        } else {
-            self.seen.facts(id).map_or(Known::Unknown, Known::Forgotten)
+        match self.flights.get_mut(id) {
+            Some(_) if planted!(self, SeenBeforeVerified) => Known::Delivered,
+            Some(_) => Known::InFlight,
+            None => Known::Unknown,
         }
     }
 
@@ -264,6 +263,11 @@ impl Dedup {
         if let Some(address) = facts.address {
             self.latest.note(address, facts.version(), relay, now);
         }
+    }
+
+    /// What is remembered of an id.
+    pub(crate) fn facts(&self, id: &EventId) -> Option<Facts> {
+        self.seen.facts(id)
     }
 
     /// Whether a newer version of a verified event is known, and due.

@@ -80,11 +80,12 @@ impl Seen {
         self.entries.get(id).map(|entry| entry.facts)
     }
 
-    /// Notes that a relay has the event, and tells whether this subscription got it. `None`: the id is not remembered.
-    pub(crate) fn hit(&mut self, id: &EventId, relay: RelayIx, sub: SubId) -> Option<bool> {
+    /// Notes that a relay has the event, and tells what is remembered of it, and whether this subscription got it. `None`:
+    /// the id is not remembered.
+    pub(crate) fn hit(&mut self, id: &EventId, relay: RelayIx, sub: SubId) -> Option<(Facts, bool)> {
         let entry = self.entries.get_mut(id)?;
         entry.note(relay);
-        Some(entry.delivered.binary_search(&sub).is_ok())
+        Some((entry.facts, entry.delivered.binary_search(&sub).is_ok()))
     }
 
     /// Notes a delivery. False: it was delivered before.

@@ -44,7 +44,7 @@ impl Core {
                 self.note_duplicate(ix);
                 self.hand_out(sub, ix, &event);
             }
-            Known::Forgotten(facts) if self.is_for_nobody(sub, &facts) => {
+            Known::Forgotten(facts) if self.subs.get(&sub).is_some_and(|sub| self.is_not_for(sub, &facts)) => {
                 self.note_received(ix, sub);
                 self.note_duplicate(ix);
             }
@@ -57,9 +57,8 @@ impl Core {
     }
 
     /// Whether an event that is not at hand would not be delivered if it were, because a newer version is known.
-    fn is_for_nobody(&self, sub: SubId, facts: &Facts) -> bool {
-        let takes = |sub: &Subscription| sub.may_take_outdated(&facts.proof.id());
-        !self.subs.get(&sub).is_some_and(takes)
+    pub(super) fn is_not_for(&self, sub: &Subscription, facts: &Facts) -> bool {
+        !sub.may_take_outdated(&facts.proof.id())
             && !planted!(self.config, OlderVersionDelivered)
             && self.dedup.is_outdated(facts, self.now.unix)
     }

@@ -88,13 +88,13 @@ impl Core {
         self.release(repair.waiters);
     }
 
-    /// Whether nothing is missing from a request that brought a copy: that copy was looked at, or one of the
-    /// subscription's relays is known to have the event, verified. Then it got it, or it was not for it.
+    /// Whether nothing is missing from a request that brought a copy: that copy was looked at, or the subscription has the
+    /// event, or it is known by now to be a version that is not for it.
     fn is_served(&self, repair: &Repair, waiter: &Waiter) -> bool {
         let Some(sub) = self.subs.get(&waiter.sub) else { return true };
         !repair.crowded_out.contains(&waiter.relay)
             || self.dedup.was_delivered(&repair.event, waiter.sub)
-            || self.dedup.relays(&repair.event).iter().any(|relay| sub.legs.contains_key(relay))
+            || self.dedup.facts(&repair.event).is_some_and(|facts| self.is_not_for(sub, &facts))
     }
 
     /// The URL of a relay that can be asked for one more event.
