@@ -33,6 +33,8 @@ struct Sub {
     asked: BTreeMap<RelayUrl, u32>,
     past_eose: BTreeSet<RelayUrl>,
     updated: bool,
+    /// Pending events whose fate is not told, and how often each was shown.
+    pending: BTreeMap<EventId, u32>,
 }
 
 /// A socket that was asked for and is not known to be gone.
@@ -76,11 +78,12 @@ impl Oracle {
         }
     }
 
-    pub(super) fn gone(&mut self, socket: SocketId, now: Instant) {
-        if let Some(socket) = self.sockets.remove(&socket)
-            && socket.closing.is_none()
-        {
-            self.dials.ended(&socket.url, now);
+    pub(super) fn gone(&mut self, id: SocketId, now: Instant) {
+        if let Some(socket) = self.sockets.remove(&id) {
+            self.publishes.ended(&socket.url, id, socket.closing.is_some());
+            if socket.closing.is_none() {
+                self.dials.ended(&socket.url, now);
+            }
         }
     }
 
@@ -112,7 +115,10 @@ impl Oracle {
                     return Err("nothing is sent on a socket that is gone or going");
                 }
                 match command {
-                    Command::Send { frame, .. } => self.wire.sent(*socket, frame)?,
+                    Command::Send { frame, .. } => {
+                        self.publishes.sent(*socket, frame)?;
+                        self.wire.sent(*socket, frame)?;
+                    }
                     _ => self.wire.pinged(*socket),
                 }
             }
@@ -142,6 +148,9 @@ impl Oracle {
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
             }
+            PoolEvent::Publish { publish, update: PublishUpdate::Relay { relay, status, .. } } => {
+                self.publishes.status(*publish, relay, status)
+            }
             // A call can only shorten a wait.
             PoolEvent::Relay { relay, update: RelayUpdate::State(ConnectionState::Backoff { until }) } if !called => {
                 self.dials.backs_off(relay, *until, now.mono)
@@ -165,6 +174,7 @@ impl Oracle {
             asked: BTreeMap::new(),
             past_eose: BTreeSet::new(),
             updated: false,
+            pending: BTreeMap::new(),
         };
         self.subs.insert(id, sub);
         id
@@ -240,7 +250,17 @@ impl Sub {
                 }
                 self.number(e.seq)
             }
-            Item::Pending(p) => self.number(p.seq),
+            Item::Pending(p) => {
+                *self.pending.entry(p.event.id()).or_default() += 1;
+                self.number(p.seq)
+            }
+            Item::Resolved { event, outcome, .. } => match self.pending.get_mut(event) {
+                Some(open @ 1..) => {
+                    *open -= u32::from(outcome.is_final());
+                    Ok(())
+                }
+                _ => Err("a pending event has one fate"),
+            },
             Item::Leg { relay, state } => {
                 match state {
                     LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,

@@ -299,6 +299,7 @@ impl World {
             && let Ok(message) = serde_json::from_str::<Value>(text)
         {
             let url = &self.sites[link.relay].url;
+            self.oracle.publishes.heard(socket);
             match message[0].as_str() {
                 Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
                 Some("OK") => self.oracle.publishes.ok(url, &message),
