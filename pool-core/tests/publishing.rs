@@ -21,8 +21,8 @@ struct World {
 
 impl World {
     /// With relays 0 to n, all connected.
-    fn with(relays: usize, config: Config) -> Self {
-        let config = Config { backoff_jitter: Duration::ZERO, ..config };
+    fn with(relays: usize, config: &Config) -> Self {
+        let config = Config { backoff_jitter: Duration::ZERO, ..config.clone() };
         let now = Now { mono: Instant::ZERO, unix: Timestamp::new(EPOCH) };
         let mut world = Self { core: Core::new(config, [7; 32], now), ms: 0, commands: vec![], events: vec![] };
         for n in 0..relays {
@@ -116,7 +116,7 @@ impl World {
     fn sent(&mut self, n: usize) -> Vec<EventId> {
         let mut sent = Vec::new();
         self.commands.retain(|c| match c {
-            Command::Send { socket, frame } if frame.starts_with("[\"EVENT\"") && socket.slot() == n as u32 => {
+            Command::Send { socket, frame } if frame.starts_with("[\"EVENT\"") && socket.slot() as usize == n => {
                 sent.push(Event::from_json(&frame[9..frame.len() - 1]).unwrap().id());
                 false
             }
@@ -164,7 +164,7 @@ impl World {
     /// A relay sends an event to a subscription that is the only one.
     fn relay_sends(&mut self, n: usize, event: &Event) {
         let wire = self.commands.iter().rev().find_map(|c| match c {
-            Command::Send { socket, frame } if frame.starts_with("[\"REQ\"") && socket.slot() == n as u32 => {
+            Command::Send { socket, frame } if frame.starts_with("[\"REQ\"") && socket.slot() as usize == n => {
                 Some(frame.split('"').nth(3).unwrap().to_owned())
             }
             _ => None,
@@ -240,7 +240,7 @@ const SUSPECT: PublishStatus = PublishStatus::Rejected(Rejection::Suspect);
 
 #[test]
 fn what_a_relay_does_not_take_is_not_sent_to_it() {
-    let mut w = World::with(2, Config::default());
+    let mut w = World::with(2, &Config::default());
     w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
     let large = note("x".repeat(2_000));
     let bytes = large.size() + 10;
@@ -258,19 +258,19 @@ fn a_message_of_the_very_length_is_taken_and_absurd_lengths_are_ignored() {
     let event = note("x".repeat(2_000));
     let exact = event.size() as u64 + 10;
     for (max, sent) in [(exact, true), (exact - 1, false), (1_024, false), (1_023, true), (1, true), (0, true)] {
-        let mut w = World::with(1, Config::default());
+        let mut w = World::with(1, &Config::default());
         w.call(Call::RelayInfo { url: url(0), info: info(max) }).unwrap();
         w.publish(&event, Quorum::All);
         assert_eq!(w.sent(0).len(), usize::from(sent), "{max}");
     }
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     let unknown = w.call(Call::RelayInfo { url: url(9), info: info(2_000) });
     assert_eq!(unknown, Err(CallError::UnknownRelay(url(9))));
 }
 
 #[test]
 fn what_waits_is_rejected_when_the_document_comes_and_what_is_in_flight_is_not() {
-    let mut w = World::with(2, Config::default());
+    let mut w = World::with(2, &Config::default());
     w.call(Call::Disconnect { which: Which::One(url(0)), code: 1000, reason: String::new() }).unwrap();
     let p = w.publish(&note("x".repeat(2_000)), Quorum::All);
     for n in 0..2 {
@@ -282,7 +282,7 @@ fn what_waits_is_rejected_when_the_document_comes_and_what_is_in_flight_is_not()
 
 #[test]
 fn the_signer_is_not_asked_for_what_nobody_takes() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
     let p = w.publish_unsigned(&unsigned("x".repeat(2_000)), None).unwrap();
     assert_eq!(w.report(p).verdict, Some(Verdict::Failed));
@@ -291,7 +291,7 @@ fn the_signer_is_not_asked_for_what_nobody_takes() {
 
 #[test]
 fn a_connection_closed_for_size_speaks_against_the_largest() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     let (small, large) = (note("x"), note("x".repeat(2_000)));
     let (p, q) = (w.publish(&small, Quorum::All), w.publish(&large, Quorum::All));
     w.take(0);
@@ -304,7 +304,7 @@ fn a_connection_closed_for_size_speaks_against_the_largest() {
 #[test]
 fn the_second_connection_that_ends_right_after_an_event_makes_it_suspect() {
     for reason in [remote(1006), remote(1000), reset()] {
-        let mut w = World::with(1, Config::default());
+        let mut w = World::with(1, &Config::default());
         let p = w.publish(&note("x"), Quorum::All);
         w.take(0);
         w.pass(1_000);
@@ -320,7 +320,7 @@ fn the_second_connection_that_ends_right_after_an_event_makes_it_suspect() {
 
 #[test]
 fn one_of_many_is_found_and_the_others_arrive() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     w.subscribe();
     let events: Vec<Event> = (0..5).map(|n| note(format!("{n}"))).collect();
     let publishes: Vec<PublishId> = events.iter().map(|e| w.publish(e, Quorum::All)).collect();
@@ -350,7 +350,7 @@ fn one_of_many_is_found_and_the_others_arrive() {
 /// A relay that says nothing at all does not hold up what waits for the doubted ones.
 #[test]
 fn silence_delays_the_next_by_the_window_only() {
-    let mut w = World::with(1, Config { ok_deadline: Duration::from_secs(100), ..Config::default() });
+    let mut w = World::with(1, &Config { ok_deadline: Duration::from_secs(100), ..Config::default() });
     for n in 0..4 {
         w.publish(&note(format!("{n}")), Quorum::All);
     }
@@ -393,7 +393,7 @@ fn end_honestly(w: &mut World, how: Honest, code: u16) {
         Honest::Ponged => w.input(Input::Pong { socket }),
         Honest::Later => w.pass(2_000),
         Honest::Ours => {
-            w.call(Call::Reconnect { which: Which::All, options: ReconnectOptions::default() }).map(drop).unwrap()
+            w.call(Call::Reconnect { which: Which::All, options: ReconnectOptions::default() }).map(drop).unwrap();
         }
         Honest::Untaken | Honest::TooLarge => {}
     }
@@ -407,7 +407,7 @@ proptest! {
         events in 1..5_usize,
         ends in proptest::collection::vec((honest(), prop_oneof![Just(1000_u16), Just(1006), Just(1009)]), 1..6),
     ) {
-        let mut w = World::with(1, Config::default());
+        let mut w = World::with(1, &Config::default());
         let publishes: Vec<PublishId> = (0..events).map(|n| w.publish(&note(format!("{n}")), Quorum::All)).collect();
         for (how, code) in ends {
             end_honestly(&mut w, how, code);
@@ -420,7 +420,7 @@ proptest! {
 
 #[test]
 fn an_event_too_large_or_expired_comes_back() {
-    let mut w = World::with(1, Config { max_event_bytes: 600, ..Config::default() });
+    let mut w = World::with(1, &Config { max_event_bytes: 600, ..Config::default() });
     let publish = |event: &Event| {
         Call::Publish(Publish {
             event: event.clone(),
@@ -452,7 +452,7 @@ fn an_event_too_large_or_expired_comes_back() {
 
 #[test]
 fn linked_publishes_name_each_other() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     w.subscribe();
     let (first, second) = (unsigned("first"), unsigned("second"));
     let p = w.publish_unsigned(&first, None).unwrap();
@@ -472,24 +472,27 @@ fn linked_publishes_name_each_other() {
 
 #[test]
 fn a_forgotten_publish_is_named_no_longer() {
-    let mut w = World::with(1, Config { max_publishes: 2, ..Config::default() });
+    let mut w = World::with(1, &Config { max_publishes: 2, ..Config::default() });
     let (a, b) = (note("a"), note("b"));
     let p = w.publish(&a, Quorum::All);
     w.ok(0, a.id(), true, "");
     let link = Some(p);
-    let call = Publish { event: b.clone(), target: Target::All, quorum: Quorum::All, deadline: None, link };
+    let call = Publish { event: b, target: Target::All, quorum: Quorum::All, deadline: None, link };
     let q = id(w.call(Call::Publish(call)).unwrap());
     assert_eq!(w.report(q).link, Some(p));
     w.publish(&note("c"), Quorum::All);
     assert_eq!((w.core.publish_report(p), w.report(q).link), (None, None));
 }
 
+/// A relay, and its OK.
+type Answer = (usize, bool, &'static str);
+
 #[test]
 fn a_pending_event_has_one_fate() {
     use PendingOutcome::{AcceptedLate, NeverAccepted, Published};
     use Verdict::{Failed, Indeterminate, Reached};
     // What two relays answer, before the verdict's deadline and after it; both are needed.
-    let cases: [(&[(usize, bool, &str)], &[(usize, bool, &str)], &[PendingOutcome]); 6] = [
+    let cases: [(&[Answer], &[Answer], &[PendingOutcome]); 6] = [
         (&[(0, true, ""), (1, true, "")], &[], &[Published(Reached)]),
         (&[(0, false, "blocked: x"), (1, false, "blocked: x")], &[], &[Published(Failed), NeverAccepted]),
         (&[(0, true, ""), (1, false, "blocked: x")], &[], &[Published(Failed), AcceptedLate]),
@@ -498,7 +501,7 @@ fn a_pending_event_has_one_fate() {
         (&[], &[], &[Published(Indeterminate), NeverAccepted]),
     ];
     for (early, late, expected) in cases {
-        let mut w = World::with(2, Config::default());
+        let mut w = World::with(2, &Config::default());
         w.subscribe();
         let event = unsigned("x");
         let p = w.publish_unsigned(&event, None).unwrap();
@@ -518,7 +521,7 @@ fn a_pending_event_has_one_fate() {
 
 #[test]
 fn an_event_that_a_relay_sends_is_out_whatever_the_answers_were() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     w.subscribe();
     let event = unsigned("x");
     w.publish_unsigned(&event, None).unwrap();
@@ -531,7 +534,7 @@ fn an_event_that_a_relay_sends_is_out_whatever_the_answers_were() {
 
 #[test]
 fn a_pending_version_that_nobody_took_gives_way_to_the_one_before() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     w.subscribe();
     let [oldest, before, newer] = [1, 2, 4].map(|at| profile(at).sign(&keys(), [0; 32]));
     let pending = profile(3);
@@ -561,7 +564,7 @@ fn a_pending_version_that_nobody_took_gives_way_to_the_one_before() {
 /// The pool remembers few events: the one before is kept for as long as it may be needed, and counts.
 #[test]
 fn the_version_before_is_kept_and_counted() {
-    let mut w = World::with(1, Config { held_bytes: 1_000, max_publish_bytes: 4_500, ..Config::default() });
+    let mut w = World::with(1, &Config { held_bytes: 1_000, max_publish_bytes: 4_500, ..Config::default() });
     w.subscribe();
     let before = profile(1).sign(&keys(), [0; 32]);
     w.relay_sends(0, &before);
@@ -577,7 +580,7 @@ fn the_version_before_is_kept_and_counted() {
 
 #[test]
 fn what_is_tried_again_is_pending_again() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     w.subscribe();
     let event = unsigned("x");
     w.publish_unsigned(&event, None).unwrap();
@@ -593,7 +596,7 @@ fn what_is_tried_again_is_pending_again() {
 
 #[test]
 fn a_relay_that_is_added_later_gets_what_named_it_and_nothing_else() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     let (all, named) = (note("all"), note("named"));
     let p = w.publish(&all, Quorum::All);
     let target = Target::Relays(vec![url(1)]);
@@ -609,7 +612,7 @@ fn a_relay_that_is_added_later_gets_what_named_it_and_nothing_else() {
 
 #[test]
 fn one_ok_answers_every_publish_of_the_event_that_was_sent() {
-    let mut w = World::with(1, Config::default());
+    let mut w = World::with(1, &Config::default());
     let event = note("x");
     let (p, q) = (w.publish(&event, Quorum::All), w.publish(&event, Quorum::First));
     w.ok(0, event.id(), false, "duplicate: have it");
@@ -621,7 +624,7 @@ fn one_ok_answers_every_publish_of_the_event_that_was_sent() {
 
 #[test]
 fn errors_about_other_arguments_change_nothing() {
-    let mut w = World::with(1, Config { max_relays: 1, ..Config::default() });
+    let mut w = World::with(1, &Config { max_relays: 1, ..Config::default() });
     let publish =
         |target, quorum| Call::Publish(Publish { event: note("x"), target, quorum, deadline: None, link: None });
     assert_eq!(w.call(publish(Target::Relays(vec![]), Quorum::All)), Err(CallError::NoRelays));
@@ -641,7 +644,7 @@ mod planted {
     }
 
     fn differs<T: PartialEq + std::fmt::Debug>(bug: PlantedBug, run: impl Fn(World) -> T) {
-        let (right, wrong) = (run(World::with(1, config(None))), run(World::with(1, config(Some(bug)))));
+        let (right, wrong) = (run(World::with(1, &config(None))), run(World::with(1, &config(Some(bug)))));
         assert_ne!(right, wrong, "{bug:?}");
     }
 
