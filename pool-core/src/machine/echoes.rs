@@ -83,18 +83,18 @@ impl Core {
     pub(super) fn end_echo(&mut self, publish: PublishId, outcome: &PendingOutcome) {
         let rolls_back = matches!(outcome, PendingOutcome::NeverAccepted | PendingOutcome::NotSigned(_));
         let back_to = if rolls_back { self.version_before(publish) } else { None };
-        self.tell_echo(publish, outcome, back_to);
+        self.tell_echo(publish, outcome, back_to.as_ref());
         if !planted!(self.config, FateTwice) {
             self.echoes.remove(&publish);
         }
     }
 
-    fn tell_echo(&mut self, publish: PublishId, outcome: &PendingOutcome, back_to: Option<VerifiedEvent>) {
+    fn tell_echo(&mut self, publish: PublishId, outcome: &PendingOutcome, back_to: Option<&VerifiedEvent>) {
         let Some(event) = self.publishes.get(&publish).map(|p| p.event_id()) else { return };
         let Some(echo) = self.echoes.get(&publish) else { return };
         for id in &echo.subs {
             if let Some(sub) = self.subs.get_mut(id) {
-                let item = Item::Resolved { event, outcome: outcome.clone(), back_to: back_to.clone() };
+                let item = Item::Resolved { event, outcome: outcome.clone(), back_to: back_to.cloned() };
                 sub.tell(item, &mut self.fx);
             }
         }
@@ -117,7 +117,7 @@ impl Core {
         };
         let now = self.now.unix;
         let versions = before.into_iter().chain(self.dedup.held_version(&event));
-        versions.filter(|event| !event.is_expired_at(now)).min_by_key(|event| newest_first(event))
+        versions.filter(|event| !event.is_expired_at(now)).min_by_key(newest_first)
     }
 
     /// The newest verified version of what this event replaces, as far as the pool still holds one.

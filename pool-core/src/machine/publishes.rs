@@ -354,7 +354,7 @@ impl Core {
 
 /// A signed event as it was before.
 fn unsigned(event: &Event) -> UnsignedEvent {
-    let tags = event.tags().into_iter().map(|tag| tag.iter().map(ToString::to_string).collect()).collect();
+    let tags = event.tags().map(|tag| tag.iter().map(ToString::to_string).collect()).collect();
     let template = EventTemplate { tags, ..EventTemplate::new(event.kind(), event.content(), event.created_at()) };
     template.unsigned(event.pubkey())
 }

@@ -35,7 +35,6 @@ pub(crate) fn asked(reason: &Reason) -> Option<u8> {
 /// By the two characters before it.
 fn starts_alone(before: [Option<char>; 2]) -> bool {
     match before {
-        [_, None] => true,
         [_, Some(c)] if c.is_alphanumeric() || c == '_' => false,
         [Some(word), Some('-' | '.' | ',')] => !word.is_alphanumeric(),
         _ => true,

@@ -170,7 +170,7 @@ fn a_message_is_as_long_unsigned_as_signed() {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Op {
     Send(u32),
     Ok(u32, bool, &'static str),

@@ -161,6 +161,7 @@ impl World {
     pub(super) fn note_heard(&mut self, socket: SocketId, text: &str) {
         let Some(&relay) = self.ways.get(&socket).filter(|_| self.oracle.is_open(socket)) else { return };
         let now = self.now();
+        self.oracle.publishes.heard(socket);
         if let Err(rule) = self.oracle.heard(socket, &self.sites[relay], text, now) {
             self.check(false, &format!("{rule}: {text}"));
         }

@@ -79,7 +79,9 @@ impl Oracle {
 
     /// The pool learns that a socket is gone. False: it knew.
     pub(super) fn gone(&mut self, socket: SocketId, now: Instant) -> bool {
-        let Some(socket) = self.sockets.remove(&socket) else { return false };
+        let (id, gone) = (socket, self.sockets.remove(&socket));
+        let Some(socket) = gone else { return false };
+        self.publishes.ended(&socket.url, id, socket.closing.is_some());
         if socket.closing.is_none() {
             self.dials.ended(&socket.url, now);
         }
@@ -127,6 +129,7 @@ impl Oracle {
                 }
                 match command {
                     Command::Send { frame, .. } => {
+                        self.publishes.sent(*socket, frame)?;
                         if let Some(known) = self.sockets.get(socket) {
                             self.answers.sent(*socket, &known.url, frame, now);
                             self.watch.sent(&known.url, frame, now)?;
@@ -168,6 +171,9 @@ impl Oracle {
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
+            }
+            PoolEvent::Publish { publish, update: PublishUpdate::Relay { relay, status, .. } } => {
+                self.publishes.status(*publish, relay, status)
             }
             PoolEvent::Relay { relay, update: RelayUpdate::State(state) } => {
                 self.watch.state(relay, *state, now.mono)?;

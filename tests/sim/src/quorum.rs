@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nostr_pool_core::{Instant, PublishId, Quorum, Verdict};
+use nostr_pool_core::{Instant, PublishId, PublishStatus, Quorum, Rejection, SocketId, Verdict};
 use nostr_proto::{EventId, RelayUrl};
 use serde_json::Value;
 
@@ -29,6 +29,10 @@ pub(super) struct Publishes {
     early: BTreeMap<PublishId, Verdict>,
     accepted: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     refused: BTreeMap<EventId, BTreeSet<RelayUrl>>,
+    /// What was sent on each socket since its relay was last heard there.
+    unanswered: BTreeMap<SocketId, BTreeSet<EventId>>,
+    /// Connections that the pool did not end and that ended before the relay said anything after this event.
+    ended_after: BTreeMap<(RelayUrl, EventId), u32>,
 }
 
 /// A publish as the script asked for it.
@@ -55,6 +59,58 @@ impl Publishes {
         match self.early.remove(&publish) {
             Some(verdict) => self.verdict(publish, &verdict, Instant::ZERO),
             None => Ok(()),
+        }
+    }
+
+    /// A frame goes out.
+    pub(super) fn sent(&mut self, socket: SocketId, frame: &str) -> Result<(), &'static str> {
+        if !frame.starts_with("[\"EVENT\"") {
+            return Ok(());
+        }
+        let message: Value = serde_json::from_str(frame).map_err(|_| "an EVENT message is JSON")?;
+        let id = message[1]["id"].as_str().and_then(|id| id.parse().ok()).ok_or("an event has an id")?;
+        self.unanswered.entry(socket).or_default().insert(id);
+        Ok(())
+    }
+
+    /// A frame of the relay reached the pool.
+    pub(super) fn heard(&mut self, socket: SocketId) {
+        self.unanswered.remove(&socket);
+    }
+
+    /// A socket is gone. `by_pool`: the pool closed it.
+    pub(super) fn ended(&mut self, relay: &RelayUrl, socket: SocketId, by_pool: bool) {
+        for id in self.unanswered.remove(&socket).unwrap_or_default() {
+            *self.ended_after.entry((relay.clone(), id)).or_default() += u32::from(!by_pool);
+        }
+    }
+
+    /// A relay's part has a new status.
+    pub(super) fn status(
+        &mut self,
+        publish: PublishId,
+        relay: &RelayUrl,
+        status: &PublishStatus,
+    ) -> Result<(), &'static str> {
+        // During the call that starts a publish, nobody knows it yet, and nothing can have been in flight.
+        let Some(event) = self.known.get(&publish).map(|p| p.event) else { return Ok(()) };
+        match status {
+            PublishStatus::Rejected(Rejection::Suspect) => {
+                let ended = self.ended_after.get(&(relay.clone(), event)).copied().unwrap_or(0);
+                self.refused.entry(event).or_default().insert(relay.clone());
+                if ended >= 2 {
+                    Ok(())
+                } else {
+                    Err("an event is suspect after two connections that ended right after it")
+                }
+            }
+            // No relay of a run says how much it takes, but for the close code 1009.
+            PublishStatus::Rejected(Rejection::TooLarge { .. }) => {
+                let ended = self.ended_after.get(&(relay.clone(), event)).copied().unwrap_or(0);
+                self.refused.entry(event).or_default().insert(relay.clone());
+                if ended >= 1 { Ok(()) } else { Err("an event is too large after a connection that ended over it") }
+            }
+            _ => Ok(()),
         }
     }
 

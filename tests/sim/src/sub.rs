@@ -39,6 +39,8 @@ pub(super) struct Sub {
     pub(super) eose_told: bool,
     /// Relays from which something is missing, as was told.
     pub(super) gaps: BTreeSet<RelayUrl>,
+    /// Pending events whose fate is not told, and how often each was shown.
+    pending: BTreeMap<EventId, u32>,
 }
 
 impl Sub {
@@ -62,6 +64,7 @@ impl Sub {
             started: now,
             eose_told: false,
             gaps: BTreeSet::new(),
+            pending: BTreeMap::new(),
         }
     }
 
@@ -101,7 +104,17 @@ impl Sub {
                 }
                 self.number(e.seq)
             }
-            Item::Pending(p) => self.number(p.seq),
+            Item::Pending(p) => {
+                *self.pending.entry(p.event.id()).or_default() += 1;
+                self.number(p.seq)
+            }
+            Item::Resolved { event, outcome, .. } => match self.pending.get_mut(event) {
+                Some(open @ 1..) => {
+                    *open -= u32::from(outcome.is_final());
+                    Ok(())
+                }
+                _ => Err("a pending event has one fate"),
+            },
             Item::Leg { relay, state } => {
                 match state {
                     LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,

@@ -5,7 +5,7 @@
 
 use nostr_pool_core::{
     Call, Command, Config, ConnectionState, Core, Input, Instant, Mode, Now, PlantedBug, Publish, Quorum, RelayOptions,
-    SocketId, Subscribe, Target, Which,
+    SocketId, Subscribe, Target, Versions, Which,
 };
 use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayUrl, Timestamp};
 
@@ -70,11 +70,18 @@ impl Script {
     fn subscribe(&mut self, target: Target) {
         let filters = vec![Filter::new().kind(Kind::TEXT_NOTE)];
         let mode = Mode::Live;
-        self.call(Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None }));
+        self.call(Call::Subscribe(Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline: None,
+            queue_items: None,
+            versions: Versions::Latest,
+        }));
     }
 
     fn publish(&mut self, event: Event, target: Target) {
-        self.call(Call::Publish(Publish { event, target, quorum: Quorum::First, deadline: None }));
+        self.call(Call::Publish(Publish { event, target, quorum: Quorum::First, deadline: None, link: None }));
     }
 
     fn state(&self, n: usize) -> ConnectionState {
