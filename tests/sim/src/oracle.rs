@@ -167,6 +167,7 @@ impl Oracle {
             }
             PoolEvent::Relay { relay, update: RelayUpdate::Removed } => {
                 self.removed = true;
+                self.shares.removed();
                 self.dials.user_wants(Some(relay), true);
                 Ok(())
             }
@@ -206,6 +207,7 @@ impl Oracle {
     /// The application takes a relay out of the pool.
     pub(super) fn removed(&mut self, relay: &RelayUrl) {
         self.removed = true;
+        self.shares.removed();
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
     }
