@@ -186,7 +186,7 @@ impl World {
     }
 
     pub(super) fn dialled(&mut self, socket: SocketId, relay: usize) {
-        if !self.oracle.is_dialling(socket) {
+        if !self.oracle.is_dialling(socket) || self.oracle.is_open(socket) {
             return;
         }
         let (line, rate) = (&mut self.lines[relay], self.plan.rates.refused);

@@ -185,6 +185,7 @@ impl Oracle {
             }
             PoolEvent::Relay { relay, update: RelayUpdate::Removed } => {
                 self.removed = true;
+                self.shares.removed();
                 self.dials.user_wants(Some(relay), true);
                 self.watch.removed(relay, now.mono);
                 Ok(())
@@ -231,6 +232,7 @@ impl Oracle {
     /// The application takes a relay out of the pool.
     pub(super) fn removed(&mut self, relay: &RelayUrl, now: Instant) {
         self.removed = true;
+        self.shares.removed();
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
         self.watch.removed(relay, now);

@@ -55,6 +55,8 @@ impl World {
     }
 
     fn converge(&mut self) {
+        // What is being closed is closed by then.
+        self.pass(30 * SECOND);
         // The pool has to come back by itself, unless the application told it not to.
         let left =
             |site: &Site| self.core.relay(&site.url).is_some_and(|record| record.state == ConnectionState::Disabled);
