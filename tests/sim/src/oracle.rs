@@ -252,7 +252,7 @@ impl Oracle {
     pub(super) fn deliveries(&self, sites: &[&Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
         let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && !self.astray);
         let got = |sub: &Sub| {
-            let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
+            let asked = sites.iter().filter(|site| site.honest && !site.forges && sub.asks(&site.url));
             let held = asked.flat_map(|site| site.relay.events());
             let got = held.filter(|event| sub.delivered.contains_key(&event.id()));
             got.filter(|event| sub.wants(&json(&event.to_json()))).map(Event::id).collect()

@@ -71,6 +71,9 @@ impl World {
         let mut sites: Vec<Site> = plan.relays.iter().enumerate().map(|(n, &draw)| Site::new(n, draw)).collect();
         let lines = (0..sites.len()).map(|_| Line::new(rng.next_u64())).collect();
         let mut config = plan.config();
+        if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
+            site.honest = false;
+        }
         if plan.limits.max_seen > 0
             && let Some(last) = sites.last_mut()
         {
