@@ -90,8 +90,8 @@ impl World {
                 self.sites[relay].relay.handle(conn, &text, unix);
                 self.drain_relay(relay);
             }
-            Arrival::ToPool { socket, text } => self.to_pool(socket, Held::Text(text)),
-            Arrival::Pong { socket } => self.to_pool(socket, Held::Pong),
+            Arrival::ToPool { socket, text } => self.reaches_pool(socket, Held::Text(text)),
+            Arrival::Pong { socket } => self.reaches_pool(socket, Held::Pong),
             Arrival::ReadOn { socket } => {
                 while let Some(link) = self.links.get_mut(&socket).filter(|link| !link.paused) {
                     let Some(held) = link.held.pop_front() else { break };
@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    fn to_pool(&mut self, socket: SocketId, what: Held) {
+    fn reaches_pool(&mut self, socket: SocketId, what: Held) {
         match self.links.get_mut(&socket).filter(|link| !link.dead) {
             Some(link) if link.paused || !link.held.is_empty() => link.held.push_back(what),
             Some(_) => self.read(socket, what),
