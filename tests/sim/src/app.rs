@@ -69,6 +69,11 @@ impl World {
         }
     }
 
+    /// Whether the pool has the nth relay.
+    pub fn knows(&self, relay: usize) -> bool {
+        self.core.relay(&self.sites[relay].url).is_some()
+    }
+
     pub(super) fn url(&self, relay: usize) -> RelayUrl {
         self.sites[relay].url.clone()
     }

@@ -97,10 +97,10 @@ impl World {
                 self.wake_later(relay);
                 self.drain_relay(relay);
             }
-            Arrival::ToPool { socket, text } => self.to_pool(socket, Held::Text(text)),
+            Arrival::ToPool { socket, text } => self.reaches_pool(socket, Held::Text(text)),
             Arrival::Pong { socket } => match self.stalled_until(socket) {
                 Some(at) => self.net.depart(at, Arrival::Pong { socket }),
-                None => self.to_pool(socket, Held::Pong),
+                None => self.reaches_pool(socket, Held::Pong),
             },
             Arrival::ReadOn { socket } => {
                 while let Some(link) = self.links.get_mut(&socket).filter(|link| !link.paused) {
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    fn to_pool(&mut self, socket: SocketId, what: Held) {
+    fn reaches_pool(&mut self, socket: SocketId, what: Held) {
         match self.links.get_mut(&socket).filter(|link| !link.dead) {
             Some(link) if link.paused || !link.held.is_empty() => link.held.push_back(what),
             Some(_) => self.read(socket, what),

@@ -255,6 +255,8 @@ impl Oracle {
             let asked = sites.iter().filter(|site| site.honest && !site.forges && sub.asks(&site.url));
             let held = asked.flat_map(|site| site.relay.events());
             let got = held.filter(|event| sub.delivered.contains_key(&event.id()));
+            // A forger may hold a genuine version that is newer than what the others hold: no forgery takes part in that.
+            let got = got.filter(|event| !event.kind().is_addressable() && !event.kind().is_replaceable());
             got.filter(|event| sub.wants(&json(&event.to_json()))).map(Event::id).collect()
         };
         whole.map(|(&id, sub)| (id, got(sub))).collect()

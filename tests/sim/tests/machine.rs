@@ -107,6 +107,12 @@ impl StateMachineTest for Run {
         world
     }
 
+    fn check_invariants(world: &sim::World, model: &Model) {
+        for (relay, &member) in model.members.iter().enumerate() {
+            assert!(!member || world.knows(relay), "relay {relay} is in the pool, as the application said");
+        }
+    }
+
     fn teardown(mut world: sim::World, _: Model) {
         world.heal();
         world.finish();
