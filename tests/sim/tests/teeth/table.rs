@@ -35,7 +35,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::FiltersNotChecked, 0, "what is delivered was asked for"),
     found(PlantedBug::OneTakerOnly, 0, "what a relay holds is delivered"),
     found(PlantedBug::CreditsIgnored, 17, "no more frames are sent than there are credits"),
-    found(PlantedBug::SilentRelayKept, 13, "what a relay holds is delivered"),
+    found(PlantedBug::SilentRelayKept, 15, "what a relay holds is delivered"),
     found(PlantedBug::VerdictNeverDue, 0, "every publish has a verdict"),
     found(PlantedBug::SuspectAfterOne, 1, "an event is suspect after two connections that ended right after it"),
     found(PlantedBug::FateTwice, 0, "a pending event has one fate"),
