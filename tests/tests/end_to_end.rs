@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nostr_model_relay::{Config, Fault, FaultPlan, Server};
 use nostr_pool_tests::corpus;
 use nostr_pool_tokio::{
-    EventItem, FetchOptions, Item, LegOutcome, Mark, Prefix, PublishReport, PublishStatus, Verdict,
+    EventItem, FetchOptions, Item, LegOutcome, Mark, Prefix, PublishReport, PublishStatus, Rejection, Verdict,
 };
 use nostr_proto::{Event, Filter, RelayUrl};
 
@@ -75,7 +75,7 @@ fn assert_verdicts(reports: &[PublishReport], kept: &Kept) {
         for (relay, status) in &report.relays {
             match status {
                 PublishStatus::Accepted { duplicate } => assert!(reached && !duplicate, "{id} at {relay}: {status:?}"),
-                PublishStatus::Rejected(reason) => {
+                PublishStatus::Rejected(Rejection::Refused(reason)) => {
                     assert!(!reached && reason.prefix == Some(Prefix::Replaced), "{id} at {relay}: {status:?}");
                 }
                 // One refusal decides; the others may still be on their way.

@@ -244,10 +244,7 @@ impl Connection {
 
     /// Frames and pings that the sink of its socket has not taken yet.
     pub(crate) fn untaken(&self) -> usize {
-        match &self.state {
-            State::Open(open) => open.credit.untaken(),
-            _ => 0,
-        }
+        if let State::Open(open) = &self.state { open.credit.untaken() } else { 0 }
     }
 
     /// Since when nobody has needed it, if it is open.

@@ -73,22 +73,16 @@ impl Answers {
         filters: &[Filter],
         since: Instant,
         delivered: &BTreeMap<EventId, T>,
+        excused: impl Fn(&Value) -> bool,
     ) -> bool {
         let wanted: Vec<Value> = filters.iter().map(|filter| json(&filter.to_json())).collect();
         let asked = |a: &&Answer| a.eose && a.relay == *relay && a.asked >= since && a.filters == wanted;
         let whole = |a: &Answer| {
             let lost = |(id, event): (&EventId, &Value)| {
-                is_regular(event) && filters.iter().any(|f| matches(f, event)) && !delivered.contains_key(id)
+                !excused(event) && filters.iter().any(|f| matches(f, event)) && !delivered.contains_key(id)
             };
             !a.events.iter().any(lost)
         };
         self.known.values().filter(asked).any(whole)
     }
-}
-
-/// Of replaceable events, only the newest has to be delivered, and what has expired has not.
-fn is_regular(event: &Value) -> bool {
-    let kind = event["kind"].as_u64().unwrap_or_default();
-    let expires = event["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag[0] == "expiration"));
-    !(expires || kind == 0 || kind == 3 || (10_000..40_000).contains(&kind))
 }

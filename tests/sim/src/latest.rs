@@ -96,14 +96,15 @@ impl Dates {
 
     /// Whether an event need not be delivered: a newer version of it came that is due, or it has expired.
     pub(super) fn excuses(&self, sub: SubId, event: &Value, unix: u64) -> bool {
-        let due = unix.saturating_add(self.window);
+        // What was due by a clock that stepped back since may have replaced it.
+        let wall = self.latest_wall.max(unix);
+        let due = wall.saturating_add(self.window);
         let own = version(event);
         let is_outdated = || {
             let versions = address(event).and_then(|address| self.came.get(&address));
             versions.is_some_and(|versions| versions.iter().any(|other| *other > own && other.0 <= due))
         };
-        expiration(event).is_some_and(|at| at <= self.latest_wall.max(unix))
-            || (!self.all_versions.contains(&sub) && is_outdated())
+        expiration(event).is_some_and(|at| at <= wall) || (!self.all_versions.contains(&sub) && is_outdated())
     }
 }
 

@@ -165,7 +165,8 @@ impl Oracle {
                     self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
                 }
                 if let Item::Eose(coverage) = item {
-                    sub.covered(coverage, &self.answers)?;
+                    let dates = &self.watch.dates;
+                    sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
                 }
                 sub.item(item, &self.shares, self.removed)
             }

@@ -157,12 +157,17 @@ impl Sub {
         }
     }
 
-    /// What a relay sent before its EOSE is delivered before the EOSE counts; unless a loss is told, or is to be told when
+    /// What a relay sent before its EOSE is delivered before the EOSE counts; unless it is excused, a loss is told, or is to be told when
     /// a slow application takes on.
-    pub(super) fn covered(&self, coverage: &Coverage, answers: &Answers) -> Result<(), &'static str> {
+    pub(super) fn covered(
+        &self,
+        coverage: &Coverage,
+        answers: &Answers,
+        excused: impl Fn(&Value) -> bool,
+    ) -> Result<(), &'static str> {
         let said = |leg: &&LegReport| matches!(leg.outcome, LegOutcome::Eose { .. });
         for leg in coverage.legs.iter().filter(said).filter(|_| !self.excused && !self.slow) {
-            if !answers.is_delivered(&leg.relay, &self.filters, self.started, &self.delivered) {
+            if !answers.is_delivered(&leg.relay, &self.filters, self.started, &self.delivered, &excused) {
                 return Err("what a relay sent before its EOSE is delivered before it counts");
             }
         }

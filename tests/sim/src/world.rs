@@ -160,7 +160,7 @@ impl World {
         let keys = self.rng.pick(&self.keys).clone();
         let date = self.clock.date();
         let mut template = self.template();
-        if self.rng.one_in(10) {
+        if self.rng.one_in(8) {
             template.created_at = date.saturating_add(*self.rng.pick(&[100, 800, 1_000, 100_000]));
             self.totals.fault("event dated ahead");
         }
