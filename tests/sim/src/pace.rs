@@ -54,8 +54,9 @@ impl Paces {
         let prefix = reason.as_str().unwrap_or_default().split(':').next().unwrap_or_default();
         if prefix.trim().eq_ignore_ascii_case("rate-limited") {
             let line = self.lines.entry(relay.clone()).or_default();
-            line.refused = Some(now);
-            if line.until.is_none_or(|until| until <= now) {
+            // What answers messages from before the last refusal tells nothing new.
+            if line.refused.is_none() || line.sent > line.refused {
+                line.refused = Some(now);
                 line.until = Some(now + self.pause);
             }
         }

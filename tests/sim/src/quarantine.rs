@@ -132,9 +132,9 @@ impl Quarantines {
         if ids(true) < min || ids(true) * 125 <= ids(false) * percent {
             return Err("a relay is left alone for forging alone, and not for little");
         }
-        let length = until.saturating_since(now);
-        // It begins before the socket is gone, which is when it is told.
-        if length + SLACK < base || length > max {
+        // It begins before the socket is gone, which is when it is told; and after what the relay sent last.
+        let last = line.sent.back().map_or(now, |(at, ..)| *at);
+        if until.saturating_since(last) < base || until.saturating_since(now) > max {
             return Err("a quarantine has its length");
         }
         line.since = now;
