@@ -117,7 +117,7 @@ impl Nemesis {
         let millis = from.small(1, 20_000);
         Some(match from.below(24) {
             0..=3 if kinds.has(6) => Self::Cut { relay },
-            4 | 5 if kinds.has(7) => Self::CutAfter { relay, frames: from.byte() % 8 },
+            4 | 5 if kinds.has(7) => Self::CutAfter { relay, frames: from.byte() % 16 },
             6 | 7 if kinds.has(8) => Self::HalfOpen { relay },
             8..=11 if kinds.has(9) => Self::Toggle { relay },
             12 | 13 if kinds.has(10) => {

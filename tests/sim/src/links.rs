@@ -51,8 +51,8 @@ pub(super) struct Link {
     pub(super) paused: bool,
     /// Half-open: nothing gets through any more, and neither end knows.
     pub(super) dead: bool,
-    /// Reset by the relay's end; what was under way still arrives.
-    pub(super) cut: bool,
+    /// Reset after so many more frames to the pool; the next one is torn, which the pool never sees.
+    pub(super) left: Option<usize>,
     /// What came while the pool did not read, in order.
     pub(super) held: VecDeque<Held>,
     /// What the sink has not taken, in order.
@@ -76,7 +76,7 @@ pub(super) enum Outgoing {
 impl Link {
     fn new(relay: usize, conn: ConnId) -> Self {
         let (held, sink) = (VecDeque::new(), VecDeque::new());
-        Self { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, dead: false, cut: false, held, sink }
+        Self { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, dead: false, left: None, held, sink }
     }
 }
 
@@ -85,7 +85,7 @@ impl World {
         match arrival {
             Arrival::Dialled { socket, relay } => self.dialled(socket, relay),
             Arrival::ToRelay { socket, text } => {
-                let Some(link) = self.links.get(&socket).filter(|link| !link.dead && !link.cut) else { return };
+                let Some(link) = self.links.get(&socket).filter(|link| !link.dead) else { return };
                 let (relay, conn, unix) = (link.relay, link.conn, self.clock.date());
                 self.sites[relay].relay.handle(conn, &text, unix);
                 self.wake_later(relay);
@@ -124,6 +124,12 @@ impl World {
     }
 
     fn reaches_pool(&mut self, socket: SocketId, what: Held) {
+        if let Some(left) = self.links.get_mut(&socket).filter(|link| !link.dead).and_then(|link| link.left.as_mut()) {
+            match left.checked_sub(1) {
+                Some(less) => *left = less,
+                None => return self.tear(socket),
+            }
+        }
         match self.links.get_mut(&socket).filter(|link| !link.dead) {
             Some(link) if link.paused || !link.held.is_empty() => link.held.push_back(what),
             Some(_) => self.read(socket, what),

@@ -1,6 +1,6 @@
 //! What goes wrong, step by step. Each is counted by kind.
 
-use nostr_pool_core::CloseReason;
+use nostr_pool_core::{CloseReason, SocketId};
 
 use super::net::Arrival;
 use super::step::{Dialling, Nemesis, Signer, Sink};
@@ -53,18 +53,20 @@ impl World {
         }
     }
 
-    /// The same, but some of what was under way still arrives; the frame after that is torn, which the pool never sees.
+    /// The same, once some more frames have reached the pool: amid an answer.
     fn cut_after(&mut self, relay: usize, frames: usize) {
-        for socket in self.sockets_of(relay) {
-            let Some(link) = self.links.get_mut(&socket).filter(|link| !link.cut && !link.dead) else { continue };
-            link.cut = true;
-            let conn = link.conn;
-            self.sites[relay].relay.disconnect(conn);
-            let lost = self.net.lose_after(socket, frames);
-            self.totals.fault(if lost { "reset amid an answer" } else { "reset" });
-            let at = self.net.last_to(socket).unwrap_or(self.clock.micros()) + 1;
-            self.net.depart(at, Arrival::Gone { socket, reason: CloseReason::Error("connection reset".into()) });
+        for link in self.links.values_mut().filter(|link| link.relay == relay) {
+            link.left.get_or_insert(frames);
         }
+    }
+
+    /// A connection breaks amid a frame: this one and all that were under way are lost.
+    pub(super) fn tear(&mut self, socket: SocketId) {
+        self.totals.fault("reset amid an answer");
+        let relay = self.ways.get(&socket).copied().unwrap_or_default();
+        self.drop_link(socket);
+        let at = self.clock.micros() + self.lines[relay].latency();
+        self.net.depart(at, Arrival::Gone { socket, reason: CloseReason::Error("connection reset".into()) });
     }
 
     /// Connections of a relay become half-open.
@@ -102,6 +104,7 @@ impl World {
         self.verifier = 5;
         self.signer = Signer::Signs;
         self.clock.set_wall_right();
+        self.links.values_mut().for_each(|link| link.left = None);
         for relay in 0..self.sites.len() {
             self.sites[relay].up = true;
             self.lines[relay].dialling = Dialling::Works;

@@ -57,24 +57,3 @@ impl Network {
         self.queue.pop_first().map(|(_, arrival)| arrival)
     }
 }
-
-impl Network {
-    /// Of what is under way to the pool on this socket, only the first frames arrive. Tells whether others are lost.
-    pub(super) fn lose_after(&mut self, socket: SocketId, frames: usize) -> bool {
-        let lost: Vec<_> = self.to_pool(socket).skip(frames).collect();
-        for key in &lost {
-            self.queue.remove(key);
-        }
-        !lost.is_empty()
-    }
-
-    /// When the last frame arrives that is under way to the pool on this socket.
-    pub(super) fn last_to(&self, socket: SocketId) -> Option<u64> {
-        self.to_pool(socket).last().map(|(at, _)| at)
-    }
-
-    fn to_pool(&self, socket: SocketId) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let to_pool = move |arrival: &Arrival| matches!(arrival, Arrival::ToPool { socket: s, .. } | Arrival::Pong { socket: s } if *s == socket);
-        self.queue.iter().filter(move |(_, arrival)| to_pool(arrival)).map(|(&key, _)| key)
-    }
-}

@@ -91,7 +91,7 @@ impl World {
     fn odd_current(&mut self, socket: SocketId, relay: usize, said: Said) {
         self.totals.fault("input that was not asked for");
         let dials = self.oracle.is_dialling(socket) && !self.oracle.is_open(socket);
-        let stands = self.links.get(&socket).is_some_and(|link| !link.dead && !link.cut);
+        let stands = self.links.get(&socket).is_some_and(|link| !link.dead);
         match said {
             Said::Opened if dials => self.dialled(socket, relay),
             Said::OpenFailed if !self.oracle.is_open(socket) => {

@@ -219,7 +219,7 @@ pub enum Nemesis {
         /// Whose.
         relay: u8,
     },
-    /// The same, but so many frames of what was under way to the pool still arrive.
+    /// The same, once so many more frames have reached the pool: amid an answer, often amid a frame.
     CutAfter {
         /// Whose.
         relay: u8,

@@ -2,7 +2,7 @@
 //! and the steps.
 //!
 //! ```sh
-//! cargo test -p nostr-pool-sim --test simulation                                   # 300 seeds
+//! cargo test -p nostr-pool-sim --test simulation                                   # 500 seeds
 //! SIM_SEED=7 cargo test -p nostr-pool-sim --test simulation                        # replays one
 //! SIM_SEEDS=10000 cargo test --release -p nostr-pool-sim --test simulation -- --nocapture swarm
 //! ```
@@ -76,7 +76,7 @@ fn swarm_nothing_is_lost_or_doubled_and_every_publish_ends() {
         println!("{}", sim::run(seed).totals);
         return;
     }
-    let count = number("SIM_SEEDS").unwrap_or(300);
+    let count = number("SIM_SEEDS").unwrap_or(500);
     let all = swarm(0..count);
     assert!(
         all.broken.is_empty(),
