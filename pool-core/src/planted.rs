@@ -63,8 +63,8 @@ pub enum PlantedBug {
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
-    /// All of them.
-    pub const ALL: [Self; 25] = [
+    /// Those that the simulation has to find.
+    pub const ALL: [Self; 21] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -86,11 +86,11 @@ impl PlantedBug {
         Self::CreditsIgnored,
         Self::SilentRelayKept,
         Self::VerdictNeverDue,
-        Self::HonestQuarantined,
-        Self::QuarantineLiftedByNetworkChange,
-        Self::PaceIgnored,
-        Self::OneShotHogs,
     ];
+
+    /// Those that a script of their own shows.
+    pub const SCRIPTED: [Self; 4] =
+        [Self::HonestQuarantined, Self::QuarantineLiftedByNetworkChange, Self::PaceIgnored, Self::OneShotHogs];
 }
 
 /// Whether this bug is planted: in a [`Config`](crate::Config), or in a machine that keeps its `planted`.

@@ -791,3 +791,22 @@ proptest! {
         }
     }
 }
+
+/// The stated size: a thousand relays with twenty subscriptions each, most of them waiting for one of ten sockets.
+#[test]
+fn a_thousand_relays_with_twenty_subscriptions_each_share_ten_sockets() {
+    let mut b = Bench::new(Config::default());
+    (0..1_000).for_each(|n| b.add(n));
+    for n in 0..20_000 {
+        b.subscribe(only(n % 1_000), Mode::Live);
+    }
+    b.open_all();
+    assert_eq!((b.most, b.frames.len()), (10, 200));
+    // Whoever is switched off makes room for the next.
+    for n in 0..990 {
+        b.call(Call::Disconnect { which: Which::One(url(n)), code: 1000, reason: String::new() }).unwrap();
+        b.open_all();
+    }
+    let open = (0..1_000).filter(|n| b.state(*n) == ConnectionState::Open).count();
+    assert_eq!((b.most, open, b.frames.len()), (10, 10, 20_000));
+}

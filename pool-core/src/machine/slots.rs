@@ -135,7 +135,8 @@ impl Core {
         let own = usize::from(self.relays.get(&ix).is_some_and(|r| r.conn.has_socket()));
         let mut sockets = self.slots.sockets().saturating_sub(own);
         if planted!(self.config, CapIgnoresDialing) {
-            sockets -= self.relays.values().filter(|r| r.conn.state() == ConnectionState::Dialing).count();
+            let dialing = self.relays.values().filter(|r| r.conn.state() == ConnectionState::Dialing).count();
+            sockets = sockets.saturating_sub(dialing);
         }
         let free = self.config.max_connections.saturating_sub(sockets);
         let is_free = self.slots.suffice(free, ix);

@@ -158,6 +158,7 @@ fn each_planted_bug_shows() {
         (PlantedBug::PaceIgnored, hasty),
         (PlantedBug::OneShotHogs, starving),
     ];
+    assert_eq!(scripts.map(|(bug, _)| bug), PlantedBug::SCRIPTED);
     for (bug, shows) in scripts {
         assert!(!shows(None), "nothing is planted, and {bug:?} shows");
         assert!(shows(Some(bug)), "{bug:?} does not show");
