@@ -603,7 +603,10 @@ fn a_relay_that_takes_some_in_a_minute_gets_all_in_the_end() {
     for (most, events) in [(60, 100), (20, 80), (6, 20)] {
         let (refusals, seconds) = publish_to_limited(config(), most, events);
         // Those that were sent before the first refusal was heard, and a few probes.
-        assert!(refusals < events as usize - most + 40, "{refusals} refusals of {events} at {most} a minute");
+        assert!(
+            refusals + most < usize::try_from(events).unwrap() + 40,
+            "{refusals} refusals of {events} at {most} a minute"
+        );
         assert!(seconds < 500, "{seconds} s");
     }
 }
@@ -788,4 +791,23 @@ proptest! {
             prop_assert!(sockets <= 2, "the cap holds");
         }
     }
+}
+
+/// The stated size: a thousand relays with twenty subscriptions each, most of them waiting for one of ten sockets.
+#[test]
+fn a_thousand_relays_with_twenty_subscriptions_each_share_ten_sockets() {
+    let mut b = Bench::new(Config::default());
+    (0..1_000).for_each(|n| b.add(n));
+    for n in 0..20_000 {
+        b.subscribe(only(n % 1_000), Mode::Live);
+    }
+    b.open_all();
+    assert_eq!((b.most, b.frames.len()), (10, 200));
+    // Whoever is switched off makes room for the next.
+    for n in 0..990 {
+        b.call(Call::Disconnect { which: Which::One(url(n)), code: 1000, reason: String::new() }).unwrap();
+        b.open_all();
+    }
+    let open = (0..1_000).filter(|n| b.state(*n) == ConnectionState::Open).count();
+    assert_eq!((b.most, open, b.frames.len()), (10, 10, 20_000));
 }

@@ -9,8 +9,10 @@ use super::tests::Bench;
 use super::*;
 use crate::input::CloseReason;
 
+type Reach = fn(&mut Bench);
+
 /// The states, by the heads of the tables' columns: each with how it is reached.
-const STATES: [(&str, fn(&mut Bench)); 15] = [
+const STATES: [(&str, Reach); 15] = [
     ("`Idle`", |_| ()),
     ("`WaitingForSlot`", |b| {
         (b.slot_free, b.slot_coming) = (false, false);
@@ -172,7 +174,7 @@ fn label(conn: &Connection) -> String {
 }
 
 /// What a cell has to say of this state and this input.
-fn cell(reach: fn(&mut Bench), step: Step) -> String {
+fn cell(reach: Reach, step: Step) -> String {
     let mut b = Bench::new();
     reach(&mut b);
     (b.slot_free, b.slot_coming) = (true, true);

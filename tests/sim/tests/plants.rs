@@ -104,8 +104,8 @@ fn wire(script: &Script) -> String {
 }
 
 /// A relay that sends what nobody asked for and is no message, but forges nothing.
-fn sloppy(config: Config) -> bool {
-    let mut script = Script::new(config);
+fn sloppy(planted: Option<PlantedBug>) -> bool {
+    let mut script = Script::new(Config { planted, ..Config::default() });
     script.call(Call::AddRelay { url: url(0), options: RelayOptions::default() });
     script.subscribe(Target::All);
     let wire = wire(&script);
@@ -117,8 +117,8 @@ fn sloppy(config: Config) -> bool {
 }
 
 /// A forger, and a new network.
-fn forger(config: Config) -> bool {
-    let mut script = Script::new(config);
+fn forger(planted: Option<PlantedBug>) -> bool {
+    let mut script = Script::new(Config { planted, ..Config::default() });
     script.call(Call::AddRelay { url: url(0), options: RelayOptions::default() });
     script.subscribe(Target::All);
     let wire = wire(&script);
@@ -133,8 +133,8 @@ fn forger(config: Config) -> bool {
 }
 
 /// Ten publishes to a relay that wants to be left in peace, seen when its pause is over.
-fn hasty(config: Config) -> bool {
-    let mut script = Script::new(config);
+fn hasty(planted: Option<PlantedBug>) -> bool {
+    let mut script = Script::new(Config { planted, ..Config::default() });
     script.call(Call::AddRelay { url: url(0), options: RelayOptions::default() });
     script.call(Call::Connect { which: Which::All });
     script.publish(event(Kind::TEXT_NOTE, 0), Target::All);
@@ -147,24 +147,27 @@ fn hasty(config: Config) -> bool {
 }
 
 /// A publish that is never answered has the only socket, and another relay needs it.
-fn starving(config: Config) -> bool {
-    let mut script = Script::new(Config { max_connections: 1, ..config });
+fn starving(planted: Option<PlantedBug>) -> bool {
+    let mut script = Script::new(Config { max_connections: 1, planted, ..Config::default() });
     script.publish(event(Kind::TEXT_NOTE, 0), Target::Relays(vec![url(0)]));
     script.subscribe(Target::Relays(vec![url(1)]));
     script.pass(20 * S);
     script.state(1) == ConnectionState::WaitingForSlot
 }
 
+type Shows = fn(Option<PlantedBug>) -> bool;
+
 #[test]
 fn each_planted_bug_shows() {
-    let scripts: [(PlantedBug, fn(Config) -> bool); 4] = [
+    let scripts: [(PlantedBug, Shows); 4] = [
         (PlantedBug::HonestQuarantined, sloppy),
         (PlantedBug::QuarantineLiftedByNetworkChange, forger),
         (PlantedBug::PaceIgnored, hasty),
         (PlantedBug::OneShotHogs, starving),
     ];
+    assert_eq!(scripts.map(|(bug, _)| bug), PlantedBug::SCRIPTED);
     for (bug, shows) in scripts {
-        assert!(!shows(Config::default()), "nothing is planted, and {bug:?} shows");
-        assert!(shows(Config { planted: Some(bug), ..Config::default() }), "{bug:?} does not show");
+        assert!(!shows(None), "nothing is planted, and {bug:?} shows");
+        assert!(shows(Some(bug)), "{bug:?} does not show");
     }
 }
