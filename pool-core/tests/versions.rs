@@ -75,7 +75,7 @@ fn who_wants_all_versions_or_names_the_id_gets_them() {
     let every = b.subscribe(vec![Filter::new()], Target::All, Versions::All);
     let by_id = b.subscribe(vec![Filter::new().id(old.id())], Target::All, Versions::Latest);
     let kind = Filter::new().kind(Kind::TEXT_NOTE);
-    let mixed = b.subscribe(vec![kind.clone().id(old.id()), Filter::new()], Target::All, Versions::Latest);
+    let mixed = b.subscribe(vec![kind.id(old.id()), Filter::new()], Target::All, Versions::Latest);
     b.send(0, latest, &new);
     b.send(0, latest, &old);
     assert_eq!(b.texts(latest), ["new"]);

@@ -1,11 +1,11 @@
 //! Every cell of the module's table, walked through a whole core.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::format;
 use std::string::{String, ToString};
 use std::sync::LazyLock;
 use std::vec;
 use std::vec::Vec;
-use std::{format, println};
 
 use nostr_proto::{
     BadSignature, Event, EventTemplate, Filter, Keys, Kind, Proof, RelayUrl, Signature, Timestamp, verify,
@@ -55,7 +55,7 @@ struct Walk {
     checks: Vec<(Ticket, Result<Proof, BadSignature>)>,
     /// An answer that came in time, or would have.
     last: Option<Ticket>,
-    effects: BTreeMap<&'static str, u64>,
+    effects: Counters,
 }
 
 impl Walk {
@@ -175,7 +175,7 @@ impl Walk {
         assert_eq!(self.core.dedup().state(&self.event.id()), state);
     }
 
-    fn counters(&self) -> BTreeMap<&'static str, u64> {
+    fn counters(&self) -> Counters {
         let (stats, relays) = (self.core.stats(), self.core.relays());
         let sum = |f: fn(&crate::RelayCounters) -> u64| relays.iter().map(|r| f(&r.counters)).sum();
         let mut all = BTreeMap::from([
@@ -196,9 +196,10 @@ impl Walk {
     }
 }
 
-/// Carries one input out in one state. Tells the next state and what else happened.
-fn step(input: &str, state: &str) -> (String, BTreeSet<String>) {
-    let forgery = input.contains("forged");
+type Counters = BTreeMap<&'static str, u64>;
+
+/// A core in which the event is in this state, and all is there that the input needs.
+fn begin(input: &str, state: &str) -> Walk {
     let mut walk = Walk::new(|config| {
         if input == "the id makes room" {
             config.max_seen = 2;
@@ -211,95 +212,98 @@ fn step(input: &str, state: &str) -> (String, BTreeSet<String>) {
     if newer && state == "unknown" {
         walk.good(&version(START - 5));
     }
-    walk.prepare(state, forgery);
+    walk.prepare(state, input.contains("forged"));
     if newer && state != "unknown" {
         walk.good(&version(START - 5));
         if state == "held" {
             assert_eq!(walk.core.dedup().state(&walk.event.id()), "held", "there is room for both");
         }
     }
-    let real = walk.event.to_json();
-    let expired = if input.contains("expired") { EXPIRED } else { START };
-    let before: BTreeMap<_, _>;
+    walk
+}
+
+/// A copy comes, for a subscription of its own unless the input says otherwise. Returns the counters as they were before.
+fn come(walk: &mut Walk, input: &str, state: &str) -> Counters {
+    let (kind, has_it) = (Filter::new().kind(Kind::REACTION), input.ends_with("that has it"));
+    let filter = if input.ends_with("nobody asked for") { kind } else { Filter::new() };
+    let sub = if has_it { 0 } else { walk.subscribe(vec![filter]) };
+    let (mut relay, mut json) = (1, walk.event.to_json());
     match input {
-        "a copy: the same for a subscription that has it" => {
-            before = walk.counters();
-            walk.copy(1, 0, &real);
-        }
-        "a copy" | "a copy, and it has expired" | "a copy: the same where a newer version is known" => {
-            let sub = walk.subscribe(vec![Filter::new()]);
-            walk.unix = expired;
-            before = walk.counters();
-            walk.copy(1, sub, &real);
-        }
-        "a copy with another signature" => {
-            let sub = walk.subscribe(vec![Filter::new()]);
-            before = walk.counters();
-            walk.copy(1, sub, &forged(&walk.event, 2));
-        }
+        "a copy"
+        | "a copy: the same for a subscription that has it"
+        | "a copy: the same where a newer version is known"
+        | "a copy that nobody asked for" => {}
+        "a copy, and it has expired" => walk.unix = EXPIRED,
+        "a copy with another signature" => json = forged(&walk.event, 2),
         "a copy with another signature: one more of those, with no room" => {
-            let sub = walk.subscribe(vec![Filter::new()]);
             if state == "in flight" {
                 walk.copy(1, 0, &forged(&walk.event, 2));
             } else {
                 walk.copy(0, 0, &large(9).to_json());
             }
-            before = walk.counters();
-            walk.copy(2, sub, &forged(&walk.event, 3));
+            (relay, json) = (2, forged(&walk.event, 3));
         }
-        "a copy with other content" => {
-            let sub = walk.subscribe(vec![Filter::new()]);
-            before = walk.counters();
-            walk.copy(1, sub, &forged(&walk.event, 4).replace("a version", "another"));
+        "a copy with other content" => json = forged(&walk.event, 4).replace("a version", "another"),
+        other => panic!("the table has an input that nobody walks: {other}"),
+    }
+    let before = walk.counters();
+    walk.copy(relay, sub, &json);
+    before
+}
+
+/// The verifier answers. Returns the counters as they were before.
+fn answer(walk: &mut Walk, input: &str, state: &str) -> Counters {
+    let in_flight = state == "in flight";
+    match input {
+        "the signature is good: the same, and it has expired" => walk.unix = EXPIRED,
+        "the signature is forged: the same with another parked" if in_flight => {
+            walk.copy(1, 0, &forged(&walk.event, 2));
         }
-        "a copy that nobody asked for" => {
-            let sub = walk.subscribe(vec![Filter::new().kind(Kind::REACTION)]);
-            before = walk.counters();
-            walk.copy(1, sub, &real);
+        "the signature is forged: the same with others crowded out" if in_flight => {
+            walk.copy(1, 0, &forged(&walk.event, 2));
+            walk.copy(2, 0, &forged(&walk.event, 3));
+            walk.decide();
         }
         "the signature is good"
         | "the signature is good: the same where a newer version is known"
-        | "the signature is good: the same, and it has expired"
-        | "the signature is forged" => {
-            walk.unix = expired;
-            before = walk.counters();
-            walk.decide();
-        }
-        "the signature is forged: the same with another parked"
-        | "the signature is forged: the same with others crowded out" => {
-            if state == "in flight" {
-                walk.copy(1, 0, &forged(&walk.event, 2));
-            }
-            if input.contains("crowded") {
-                if state == "in flight" {
-                    walk.copy(2, 0, &forged(&walk.event, 3));
-                    walk.decide();
-                }
-                before = walk.counters();
-            } else {
-                before = walk.counters();
-            }
-            walk.decide();
-        }
-        "the event makes room" => {
-            let open = std::mem::take(&mut walk.checks);
-            walk.good(&large(2));
-            walk.checks = open;
-            before = walk.counters();
-        }
+        | "the signature is forged"
+        | "the signature is forged: the same with another parked"
+        | "the signature is forged: the same with others crowded out" => {}
+        other => panic!("the table has an input that nobody walks: {other}"),
+    }
+    let before = walk.counters();
+    walk.decide();
+    before
+}
+
+/// Room is made. Returns the counters as they are after what made it.
+fn make_room(walk: &mut Walk, input: &str) -> Counters {
+    let open = std::mem::take(&mut walk.checks);
+    match input {
+        "the event makes room" => walk.good(&large(2)),
         "the id makes room" => {
             walk.good(&large(2));
             walk.good(&large(3));
-            before = walk.counters();
         }
         "a clean start" => {
             walk.call(Call::StartClean);
-            walk.effects.clear();
-            // The counters begin anew, too.
-            return (walk.core.dedup().state(&walk.event.id()).to_string(), BTreeSet::new());
         }
         other => panic!("the table has an input that nobody walks: {other}"),
     }
+    walk.checks = open;
+    walk.counters()
+}
+
+/// Carries one input out in one state. Tells the next state and what else happened.
+fn step(input: &str, state: &str) -> (String, BTreeSet<String>) {
+    let mut walk = begin(input, state);
+    let before = if input.starts_with("a copy") {
+        come(&mut walk, input, state)
+    } else if input.starts_with("the signature") {
+        answer(&mut walk, input, state)
+    } else {
+        make_room(&mut walk, input)
+    };
     let mut effects = BTreeSet::new();
     for (what, n) in walk.counters() {
         let n = n.saturating_sub(before.get(what).copied().unwrap_or(0));
@@ -338,6 +342,5 @@ fn the_table_tells_what_happens() {
         }
         assert!(walked.insert(input.clone()), "twice in the table: {input}");
     }
-    println!("{walked:?}");
     assert_eq!(walked.len(), 17, "every input has a row");
 }
