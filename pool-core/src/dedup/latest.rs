@@ -40,6 +40,10 @@ impl Version {
     pub(crate) fn new(created_at: Timestamp, id: EventId) -> Self {
         Self { created_at, id: Reverse(id) }
     }
+
+    pub(crate) fn id(&self) -> EventId {
+        self.id.0
+    }
 }
 
 /// An address and what is known of its versions.
