@@ -155,6 +155,11 @@ impl Latest {
         self.entries.get(&address)?.newest(self.due(now))
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The last second of which a version counts.
     fn due(&self, now: Timestamp) -> Timestamp {
         if planted!(self, FutureWinsLatest) { Timestamp::MAX } else { now.saturating_add(self.window) }
