@@ -3,7 +3,7 @@
 //! committed.
 //!
 //! ```sh
-//! cargo test -p nostr-pool-sim --test machine                       # 64 cases
+//! cargo test -p nostr-pool-sim --test machine                       # 256 cases
 //! PROPTEST_CASES=2000 cargo test -p nostr-pool-sim --test machine
 //! ```
 
@@ -121,7 +121,7 @@ impl StateMachineTest for Run {
 
 prop_state_machine! {
     #![proptest_config(Config {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(64),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(256),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/machine.proptest-regressions"))),
         max_shrink_iters: 4_000,
         ..Config::default()
