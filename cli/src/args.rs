@@ -206,14 +206,16 @@ Examples:
   nostr-pool publish --relay wss://a.example --content 'hello' --key-file ~/.nostr-key
   nostr-pool publish --relay wss://a.example --content '+' --kind 7 --tag e=ID --tag p=KEY --json
 
-Lines that hold no valid event are named on stderr; the others are published all the same.
+Lines that hold no valid event, or one that has expired or is larger than 1 MiB, are named on stderr; the others are
+published all the same.
 
 An object of --json:
   id, line         the event, and where it was read (null: signed here)
   verdict          reached, failed or indeterminate
   accepted, needed numbers of relays
   relays           of each: relay, status (accepted, rejected, unknown, queued or sent),
-                   duplicate where accepted, reason where rejected or unknown
+                   duplicate where accepted, reason where rejected or unknown,
+                   pow where the relay asked for so many bits of proof of work
 
 Exit codes, the worst of all events:
     0  every event reached its quorum (or the reader of stdout went away)

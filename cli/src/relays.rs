@@ -126,6 +126,8 @@ pub(crate) fn unix_now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use nostr_proto::Reason;
+
     use super::*;
 
     #[test]
@@ -139,5 +141,16 @@ mod tests {
             faults(&all).unwrap(),
             "5 forged events dropped, 1 unwanted event dropped, 2 unverified events dropped, 3 messages could not be read"
         );
+    }
+
+    #[test]
+    fn a_rejection_says_why() {
+        let rejected = |rejection| status(&PublishStatus::Rejected(rejection)).1.unwrap();
+        assert_eq!(rejected(Rejection::Refused(Reason::parse("pow: 20 bits"))), "pow: 20 bits");
+        let known = rejected(Rejection::TooLarge { bytes: 70_000, max: Some(65_536) });
+        assert_eq!(known, "too large: 70000 bytes, where it takes 65536");
+        let learnt = rejected(Rejection::TooLarge { bytes: 70_000, max: None });
+        assert_eq!(learnt, "too large: it hung up on 70000 bytes, with code 1009");
+        assert_eq!(rejected(Rejection::Suspect), "it hung up twice right after this event");
     }
 }
