@@ -16,7 +16,8 @@ impl World {
             let pinned = self.rng.one_in(6);
             self.add_relay(n, u8::from(pinned) << 2);
         }
-        if self.rng.one_in(2) {
+        if self.rng.one_in(2) && !self.plan.narrow {
+            self.oracle.slots.kept(None);
             self.oracle.dials.user_wants(None, false);
             self.call(Call::Connect { which: Which::All }).expect("relays are there");
         }
@@ -24,7 +25,7 @@ impl World {
             let relays = self.rng.next_u64().to_le_bytes()[0];
             self.note_elsewhere(relays);
         }
-        self.subscribe(What::All, Where::All, Reader::Prompt);
+        self.subscribe(What::All, Where::All, Reader::Prompt, 0);
     }
 
     /// Everything heals; what relays hold has to arrive, and every publish to end.
@@ -66,6 +67,7 @@ impl World {
         if asks {
             let options = ReconnectOptions { keep_open: true, keep_backoff: false };
             self.oracle.dials.user_wants(None, true);
+            self.oracle.slots.kept(None);
             let now = self.now().mono;
             self.oracle.watch.wanted(None, now);
             self.call(Call::Reconnect { which: Which::All, options }).expect("the pool is open");

@@ -7,6 +7,8 @@ use nostr_pool_core::{Instant, PublishId, PublishStatus, Quorum, Rejection, Sock
 use nostr_proto::{EventId, RelayUrl};
 use serde_json::Value;
 
+use super::sending::Sending;
+
 #[derive(Debug)]
 struct Published {
     event: EventId,
@@ -27,6 +29,8 @@ pub(super) struct Publishes {
     known: BTreeMap<PublishId, Published>,
     /// Verdicts told during the call that started the publish, before anyone knew its number.
     early: BTreeMap<PublishId, Verdict>,
+    /// The same for relays that are known not to take what is so long.
+    early_refused: BTreeMap<PublishId, BTreeSet<RelayUrl>>,
     accepted: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     refused: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     /// What was sent on each socket since its relay was last heard there.
@@ -56,6 +60,9 @@ impl Publishes {
             publish,
             Published { event, relays, quorum, deadline, verdict: false, unsigned, removed: BTreeSet::new() },
         );
+        if let Some(relays) = self.early_refused.remove(&publish) {
+            self.refused.entry(event).or_default().extend(relays);
+        }
         match self.early.remove(&publish) {
             Some(verdict) => self.verdict(publish, &verdict, Instant::ZERO),
             None => Ok(()),
@@ -91,7 +98,16 @@ impl Publishes {
         publish: PublishId,
         relay: &RelayUrl,
         status: &PublishStatus,
+        sending: &Sending,
     ) -> Result<(), &'static str> {
+        if let PublishStatus::Rejected(Rejection::TooLarge { bytes, max: Some(_) }) = status {
+            match self.known.get(&publish).map(|p| p.event) {
+                Some(event) => self.refused.entry(event).or_default().insert(relay.clone()),
+                None => self.early_refused.entry(publish).or_default().insert(relay.clone()),
+            };
+            let fits = sending.fits(relay, *bytes);
+            return if fits { Err("what is too large for a relay is longer than it takes") } else { Ok(()) };
+        }
         // During the call that starts a publish, nobody knows it yet, and nothing can have been in flight.
         let Some(event) = self.known.get(&publish).map(|p| p.event) else { return Ok(()) };
         match status {
@@ -104,7 +120,7 @@ impl Publishes {
                     Err("an event is suspect after two connections that ended right after it")
                 }
             }
-            // No relay of a run says how much it takes, but for the close code 1009.
+            // By the close code 1009.
             PublishStatus::Rejected(Rejection::TooLarge { .. }) => {
                 let ended = self.ended_after.get(&(relay.clone(), event)).copied().unwrap_or(0);
                 self.refused.entry(event).or_default().insert(relay.clone());

@@ -15,7 +15,7 @@ use super::net::Network;
 use super::oracle::Oracle;
 use super::plan::Plan;
 use super::site::Site;
-use super::step::{Signer, Step};
+use super::step::{Note, Signer, Step};
 use super::totals::Totals;
 use super::{Outcome, Trace};
 
@@ -181,6 +181,27 @@ impl World {
         let text = format!("note {} of {}", self.notes, self.plan.seed);
         let template = EventTemplate::new(kind, text, self.clock.date());
         if kind.as_u16() == 30_000 { template.tag(["d", &format!("{}", self.notes % 3)]) } else { template }
+    }
+
+    /// What the application publishes, dated truly.
+    pub(super) fn template_of(&mut self, note: Note) -> EventTemplate {
+        let template = self.template();
+        match note {
+            Note::Plain => template,
+            Note::Expiring(seconds) => {
+                let expires = self.now().unix.as_secs() + u64::from(seconds);
+                template.tag(["expiration", &expires.to_string()])
+            }
+            Note::Long(bytes) => {
+                let content = template.content.clone() + &"x".repeat(usize::from(bytes));
+                EventTemplate { content, ..template }
+            }
+            Note::Version(3) => EventTemplate { kind: Kind::METADATA, tags: Vec::new(), ..template },
+            Note::Version(n) => {
+                let template = EventTemplate { kind: Kind::new(30_000), tags: Vec::new(), ..template };
+                template.tag(["d", &n.to_string()])
+            }
+        }
     }
 
     /// A call of the application.
