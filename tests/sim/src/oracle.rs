@@ -46,6 +46,8 @@ pub struct Oracle {
     close_deadline: Duration,
     eose_deadline_max: Duration,
     delivered: u64,
+    /// Aggregate EOSEs that every relay had sent its own for.
+    complete: u64,
     removed: bool,
     /// The wall clock is so far ahead that what is missed can't be asked for.
     astray: bool,
@@ -70,6 +72,7 @@ impl Oracle {
             close_deadline: config.close_deadline,
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
+            complete: 0,
             removed: false,
             astray: false,
             timed: Instant::ZERO,
@@ -173,6 +176,7 @@ impl Oracle {
                     self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
                 }
                 if let Item::Eose(coverage) = item {
+                    self.complete += u64::from(coverage.is_complete());
                     let dates = &self.watch.dates;
                     sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
                 }
@@ -264,6 +268,11 @@ impl Oracle {
     /// Events delivered, to each subscription counted.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered
+    }
+
+    /// Aggregate EOSEs to which every relay had contributed.
+    pub(super) fn complete(&self) -> u64 {
+        self.complete
     }
 
     /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no

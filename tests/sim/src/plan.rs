@@ -66,8 +66,8 @@ impl Plan {
         let others = from.between(1, 4);
         let draw = |from: &mut _| Some(Choices::below(from, 1 << 16) as u64);
         let relays = std::iter::once(None).chain((0..others).map(|_| draw(from))).collect();
-        let narrow = from.one_in(5);
-        let mute = from.one_in(if narrow { 2 } else { 8 }).then(|| from.between(1, others));
+        let narrow = from.one_in(4);
+        let mute = (narrow || from.one_in(8)).then(|| from.between(1, others));
         let limits = Limits {
             max_connections: if narrow { from.small(2, 3) } else { from.small(2, 10) },
             send_credits: from.small(1, 64),

@@ -104,7 +104,8 @@ impl Quarantines {
                 && now.saturating_since(sent.0) < window * 8 / 10
                 && brought.get(&sent.1).is_some_and(|relays| relays.len() == 1)
         };
-        if matches && !line.vouched {
+        // Only what is plainly forged can be too much.
+        if matches && !line.vouched && judged == Judged::BadHash {
             let forged: BTreeSet<&String> = line.sent.iter().filter(plain).map(|(_, id, _)| id).collect();
             let all: BTreeSet<&String> = line.sent.iter().map(|(_, id, _)| id).collect();
             line.overdue = forged.len() >= min.max(1) && forged.len() * 100 > all.len() * percent * 2;

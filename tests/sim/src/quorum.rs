@@ -31,6 +31,7 @@ pub(super) struct Publishes {
     early: BTreeMap<PublishId, Verdict>,
     /// The same for relays that are known not to take what is so long.
     early_refused: BTreeMap<PublishId, BTreeSet<RelayUrl>>,
+    reached: u64,
     accepted: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     refused: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     /// What was sent on each socket since its relay was last heard there.
@@ -152,6 +153,7 @@ impl Publishes {
             return Err("a publish has one verdict");
         }
         p.verdict = true;
+        self.reached += u64::from(*verdict == Verdict::Reached);
         if now > p.deadline {
             return Err("the verdict comes by the deadline");
         }
@@ -192,6 +194,11 @@ impl Publishes {
 
     pub(super) fn verdicts(&self) -> u64 {
         self.known.values().filter(|p| p.verdict).count() as u64
+    }
+
+    /// Verdicts that tell of success.
+    pub(super) fn reached(&self) -> u64 {
+        self.reached
     }
 
     pub(super) fn without_verdict(&self) -> Vec<PublishId> {

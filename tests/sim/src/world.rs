@@ -82,7 +82,7 @@ impl World {
         change(&mut config);
         let mut totals = Totals { runs: 1, ..Totals::default() };
         for kind in sites.iter().flat_map(Site::kinds_of_fault) {
-            totals.fault(kind);
+            totals.relay(kind);
         }
         let mut clock = Clock::default();
         let oracle = Oracle::new(&config, &sites);
@@ -299,6 +299,8 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.totals.verdicts = self.oracle.publishes.verdicts();
+        self.totals.reached = self.oracle.publishes.reached();
+        self.totals.complete = self.oracle.complete();
         for _ in 0..self.oracle.watch.quarantines.begun() {
             self.totals.fault("relay quarantined");
         }

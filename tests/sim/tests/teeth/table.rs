@@ -47,14 +47,3 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::SuspectAfterOne, 11, "an event is suspect after two connections that ended right after it"),
     found(PlantedBug::FateTwice, 0, "a pending event has one fate"),
 ];
-
-/// What the swarm does not meet: it publishes nothing that expires, replaces or is too large for a relay, seldom closes a
-/// connection twice right after an event, and asks for no turns. Tests of the core (`tests/publishing.rs`), and scripts
-/// (`tests/plants.rs`), find each.
-pub(crate) const UNMET: &[PlantedBug] = &[
-    PlantedBug::OneShotHogs,
-    PlantedBug::OwnCloseBlamed,
-    PlantedBug::OversizeSent,
-    PlantedBug::ExpiredSent,
-    PlantedBug::PendingNotRolledBack,
-];
