@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    fn store(&mut self, relay: usize, event: nostr_proto::Event) {
+    pub(super) fn store(&mut self, relay: usize, event: nostr_proto::Event) {
         self.sites[relay].relay.store(event);
         self.drain_relay(relay);
     }

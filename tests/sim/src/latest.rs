@@ -119,7 +119,9 @@ impl Dates {
         // What replaced it and has expired since, or is the event itself, leaves nothing to go back to.
         let hidden = |before: &Version| came.iter().any(|v| v > before && (expired(v) || v.1.0 == event));
         match before {
-            Some(before) if !self.stepped && self.bytes < AT_HAND && !hidden(before) && told.as_ref() < Some(before) => {
+            Some(before)
+                if !self.stepped && self.bytes < AT_HAND && !hidden(before) && told.as_ref() < Some(before) =>
+            {
                 Err("a version that no relay took gives way to the newest one before it")
             }
             _ => Ok(()),

@@ -336,6 +336,16 @@ impl Oracle {
         self.subs.iter().filter(|(_, s)| !s.ended).map(|(&id, _)| id).collect()
     }
 
+    /// See [`World::unserved`](super::World::unserved).
+    pub(super) fn unserved(&self) -> Vec<String> {
+        let live = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended);
+        let unserved = live.flat_map(|(id, sub)| {
+            let open = sub.relays.iter().filter(|relay| !sub.past_eose.contains(relay));
+            open.map(move |relay| format!("subscription {id} at {relay}"))
+        });
+        unserved.chain(self.publishes.unserved()).collect()
+    }
+
     /// How many relays some live subscription asks.
     pub(super) fn needed(&self, sites: &[Site]) -> usize {
         let live: Vec<&Sub> = self.subs.values().filter(|s| s.live && !s.ended).collect();

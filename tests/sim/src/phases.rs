@@ -9,6 +9,9 @@ use super::world::World;
 
 const SECOND: u64 = 1_000_000;
 
+/// How many events a relay holds that forges a few of them.
+const THOUSANDS: usize = 2_400;
+
 impl World {
     /// The relays are added, hold something, and are asked.
     pub fn begin(&mut self) {
@@ -25,7 +28,18 @@ impl World {
             let relays = self.rng.next_u64().to_le_bytes()[0];
             self.note_elsewhere(relays);
         }
+        if self.plan.sparse {
+            for _ in 0..THOUSANDS {
+                let event = self.note();
+                self.store(self.sites.len() - 1, event);
+            }
+        }
         self.subscribe(What::All, Where::All, Reader::Prompt, 0);
+    }
+
+    /// What was asked of relays of the pool and not answered: live requests without EOSE, publishes without a good OK.
+    pub fn unserved(&self) -> Vec<String> {
+        self.oracle.unserved()
     }
 
     /// Everything heals; what relays hold has to arrive, and every publish to end.

@@ -196,6 +196,15 @@ impl Publishes {
         self.known.values().filter(|p| p.verdict).count() as u64
     }
 
+    /// Publishes that some of their relays did not take.
+    pub(super) fn unserved(&self) -> Vec<String> {
+        let open = self.known.iter().flat_map(|(id, p)| {
+            let took = |relay: &&RelayUrl| self.accepted.get(&p.event).is_some_and(|took| took.contains(*relay));
+            p.relays.iter().filter(move |relay| !took(relay)).map(move |relay| format!("publish {id} at {relay}"))
+        });
+        open.collect()
+    }
+
     /// Verdicts that tell of success.
     pub(super) fn reached(&self) -> u64 {
         self.reached

@@ -74,6 +74,11 @@ impl World {
         if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
             site.honest = false;
         }
+        if plan.sparse
+            && let Some((n, last)) = sites.iter_mut().enumerate().last()
+        {
+            *last = Site::sparse(n);
+        }
         if plan.limits.max_seen > 0
             && let Some(last) = sites.last_mut()
         {
