@@ -37,7 +37,8 @@ impl World {
         self.subscribe(What::All, Where::All, Reader::Prompt, 0);
     }
 
-    /// What was asked of relays of the pool and not answered: live requests without EOSE, publishes without a good OK.
+    /// What was asked of relays of the pool and not answered: live requests without EOSE, publishes without an OK
+    /// that settles them.
     pub fn unserved(&self) -> Vec<String> {
         self.oracle.unserved()
     }

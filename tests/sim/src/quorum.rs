@@ -32,6 +32,8 @@ pub(super) struct Publishes {
     /// The same for relays that are known not to take what is so long.
     early_refused: BTreeMap<PublishId, BTreeSet<RelayUrl>>,
     reached: u64,
+    /// Who has said of which event for good whether it takes it.
+    settled: BTreeSet<(EventId, RelayUrl)>,
     accepted: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     refused: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     /// What was sent on each socket since its relay was last heard there.
@@ -135,6 +137,9 @@ impl Publishes {
     pub(super) fn ok(&mut self, relay: &RelayUrl, ok: &Value) {
         let Some(id) = ok[1].as_str().and_then(|id| id.parse::<EventId>().ok()) else { return };
         let prefix = ok[3].as_str().unwrap_or_default().split(':').next().unwrap_or_default();
+        if !prefix.eq_ignore_ascii_case("rate-limited") {
+            self.settled.insert((id, relay.clone()));
+        }
         if ok[2] == true || prefix.eq_ignore_ascii_case("duplicate") {
             self.accepted.entry(id).or_default().insert(relay.clone());
         } else {
@@ -196,11 +201,11 @@ impl Publishes {
         self.known.values().filter(|p| p.verdict).count() as u64
     }
 
-    /// Publishes that some of their relays did not take.
+    /// Publishes of which some of their relays never said for good whether they take them.
     pub(super) fn unserved(&self) -> Vec<String> {
         let open = self.known.iter().flat_map(|(id, p)| {
-            let took = |relay: &&RelayUrl| self.accepted.get(&p.event).is_some_and(|took| took.contains(*relay));
-            p.relays.iter().filter(move |relay| !took(relay)).map(move |relay| format!("publish {id} at {relay}"))
+            let open = |relay: &&RelayUrl| !self.settled.contains(&(p.event, RelayUrl::clone(relay)));
+            p.relays.iter().filter(open).map(move |relay| format!("publish {id} at {relay}")).collect::<Vec<_>>()
         });
         open.collect()
     }
