@@ -66,7 +66,7 @@ impl ReferenceStateMachine for Machine {
             Step::App(App::RemoveRelay { relay }) => model.members[usize::from(*relay) % count] = false,
             Step::App(App::Subscribe { .. }) => model.subscribed += 1,
             Step::App(App::Publish { .. } | App::PublishUnsigned { .. } | App::Impatient { .. }) => {
-                model.published += 1
+                model.published += 1;
             }
             Step::App(App::StartClean) => (model.subscribed, model.published) = (1, 0),
             Step::App(App::Shutdown) => model.shut = true,
