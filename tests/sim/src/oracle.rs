@@ -285,6 +285,8 @@ impl Oracle {
             let got = held.filter(|event| sub.delivered.contains_key(&event.id()));
             // A forger may hold a genuine version that is newer than what the others hold: no forgery takes part in that.
             let got = got.filter(|event| !event.kind().is_addressable() && !event.kind().is_replaceable());
+            // It may bring one before it expires that the others bring later.
+            let got = got.filter(|event| event.expiration().is_none());
             got.filter(|event| sub.wants(&json(&event.to_json()))).map(Event::id).collect()
         };
         whole.map(|(&id, sub)| (id, got(sub))).collect()
