@@ -121,10 +121,6 @@ impl PlantedBug {
         Self::PendingNotRolledBack,
         Self::FateTwice,
     ];
-
-    /// Those that a script of their own shows, too.
-    pub const SCRIPTED: [Self; 4] =
-        [Self::HonestQuarantined, Self::QuarantineLiftedByNetworkChange, Self::PaceIgnored, Self::OneShotHogs];
 }
 
 /// Whether this bug is planted: in a [`Config`](crate::Config), or in a machine that keeps its `planted`.

@@ -288,6 +288,25 @@ fn what_waits_is_rejected_when_the_document_comes_and_what_is_in_flight_is_not()
 }
 
 #[test]
+fn what_was_in_flight_when_the_document_came_is_not_sent_again() {
+    for ends in [true, false] {
+        let mut w = World::with(1, &Config::default());
+        let large = note("x".repeat(2_000));
+        let p = w.publish(&large, Quorum::All);
+        w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+        w.take(0);
+        w.pass(3_000);
+        if ends {
+            w.end(0, reset());
+        }
+        w.pass(20_000);
+        assert_eq!(w.sent(0), [large.id()]);
+        let bytes = large.size() + 10;
+        assert_eq!(w.status(p, 0), PublishStatus::Rejected(Rejection::TooLarge { bytes, max: Some(1_500) }));
+    }
+}
+
+#[test]
 fn the_signer_is_not_asked_for_what_nobody_takes() {
     let mut w = World::with(1, &Config::default());
     w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();

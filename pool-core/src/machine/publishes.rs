@@ -168,6 +168,8 @@ impl Core {
 
     pub(super) fn on_publish_timer(&mut self, id: PublishId) {
         let again = self.on_publish(id, |p, config, now, fx| p.timeout(config, now, fx));
+        // What was in flight when the relay's document came waits again.
+        self.limit_publish(id);
         for ix in again.into_iter().flatten() {
             self.enqueue_event(ix, id);
         }
@@ -219,7 +221,7 @@ impl Core {
     }
 
     /// Rejects it for the relays that are known to take no message as long.
-    fn limit_publish(&mut self, id: PublishId) {
+    pub(super) fn limit_publish(&mut self, id: PublishId) {
         for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
             if let Some(max) = self.relays.get(&ix).and_then(|relay| relay.max_message) {
                 self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));

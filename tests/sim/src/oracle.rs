@@ -11,8 +11,10 @@ use nostr_proto::{Event, EventId, Filter, RelayUrl};
 use super::answers::Answers;
 use super::dials::Dials;
 use super::quorum::Publishes;
+use super::sending::Sending;
 use super::shares::Shares;
 use super::site::Site;
+use super::slots::Slots;
 use super::sub::{Sub, json};
 use super::watch::Watch;
 use super::wire::Wire;
@@ -38,10 +40,14 @@ pub struct Oracle {
     pub(super) shares: Shares,
     pub(super) answers: Answers,
     pub(super) watch: Watch,
+    pub(super) sending: Sending,
+    pub(super) slots: Slots,
     max_connections: usize,
     close_deadline: Duration,
     eose_deadline_max: Duration,
     delivered: u64,
+    /// Aggregate EOSEs that every relay had sent its own for.
+    complete: u64,
     removed: bool,
     /// The wall clock is so far ahead that what is missed can't be asked for.
     astray: bool,
@@ -60,10 +66,13 @@ impl Oracle {
             shares: Shares::new(config.max_seen, sites.len()),
             watch: Watch::new(config, sites),
             answers: Answers::default(),
+            sending: Sending::default(),
+            slots: Slots::new(config),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
+            complete: 0,
             removed: false,
             astray: false,
             timed: Instant::ZERO,
@@ -108,7 +117,8 @@ impl Oracle {
     }
 
     /// A command: one live socket per URL, and none for a socket that is gone.
-    pub(super) fn command(&mut self, command: &Command, now: Instant) -> Result<(), &'static str> {
+    pub(super) fn command(&mut self, command: &Command, now: Now) -> Result<(), &'static str> {
+        let (now, unix) = (now.mono, now.unix.as_secs());
         match command {
             Command::Open { socket, url } => {
                 if self.sockets.values().any(|known| known.url == *url && known.closing.is_none()) {
@@ -133,6 +143,7 @@ impl Oracle {
                         if let Some(known) = self.sockets.get(socket) {
                             self.answers.sent(*socket, &known.url, frame, now);
                             self.watch.sent(&known.url, frame, now)?;
+                            self.sending.sent(&known.url, frame, unix)?;
                         }
                         self.wire.sent(*socket, frame)?;
                     }
@@ -165,19 +176,22 @@ impl Oracle {
                     self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
                 }
                 if let Item::Eose(coverage) = item {
+                    self.complete += u64::from(coverage.is_complete());
                     let dates = &self.watch.dates;
                     sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
                 }
+                self.watch.dates.pending(item, now.unix.as_secs())?;
                 sub.item(item, &self.shares)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Relay { relay, status, .. } } => {
-                self.publishes.status(*publish, relay, status)
+                self.publishes.status(*publish, relay, status, &self.sending)
             }
             PoolEvent::Relay { relay, update: RelayUpdate::State(state) } => {
                 self.watch.state(relay, *state, now.mono)?;
+                self.slots.state(relay, *state, now.mono);
                 match state {
                     // A call can only shorten a wait.
                     ConnectionState::Backoff { until } if !called => self.dials.backs_off(relay, *until, now.mono),
@@ -189,6 +203,8 @@ impl Oracle {
                 self.shares.removed();
                 self.dials.user_wants(Some(relay), true);
                 self.watch.removed(relay, now.mono);
+                self.sending.forgotten(relay);
+                self.slots.removed(relay);
                 Ok(())
             }
             _ => Ok(()),
@@ -210,11 +226,14 @@ impl Oracle {
                 return Err(format!("the aggregate EOSE comes by its deadline; missing: {id}"));
             }
         }
-        Ok(())
+        let then = if now > before + MOMENT { before } else { Instant::ZERO };
+        let live: Vec<&Sub> = self.subs.values().filter(|sub| sub.live && !sub.ended).collect();
+        self.slots.timed(then, now, |relay| live.iter().any(|sub| sub.relays.contains(relay)))
     }
 
     /// The wall clock was set. Where it is ahead by more than the window and the skew, what is missed is not asked for.
     pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
+        self.watch.dates.stepped();
         self.astray |= seconds > 900;
     }
 
@@ -238,6 +257,8 @@ impl Oracle {
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
         self.watch.removed(relay, now);
+        self.sending.forgotten(relay);
+        self.slots.removed(relay);
     }
 
     pub(super) fn has_removed(&self) -> bool {
@@ -247,6 +268,11 @@ impl Oracle {
     /// Events delivered, to each subscription counted.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered
+    }
+
+    /// Aggregate EOSEs to which every relay had contributed.
+    pub(super) fn complete(&self) -> u64 {
+        self.complete
     }
 
     /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no
@@ -259,6 +285,8 @@ impl Oracle {
             let got = held.filter(|event| sub.delivered.contains_key(&event.id()));
             // A forger may hold a genuine version that is newer than what the others hold: no forgery takes part in that.
             let got = got.filter(|event| !event.kind().is_addressable() && !event.kind().is_replaceable());
+            // It may bring one before it expires that the others bring later.
+            let got = got.filter(|event| event.expiration().is_none());
             got.filter(|event| sub.wants(&json(&event.to_json()))).map(Event::id).collect()
         };
         whole.map(|(&id, sub)| (id, got(sub))).collect()
@@ -308,6 +336,16 @@ impl Oracle {
 
     pub(super) fn open_subscriptions(&self) -> Vec<SubId> {
         self.subs.iter().filter(|(_, s)| !s.ended).map(|(&id, _)| id).collect()
+    }
+
+    /// See [`World::unserved`](super::World::unserved).
+    pub(super) fn unserved(&self) -> Vec<String> {
+        let live = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended);
+        let unserved = live.flat_map(|(id, sub)| {
+            let open = sub.relays.iter().filter(|relay| !sub.past_eose.contains(relay));
+            open.map(move |relay| format!("subscription {id} at {relay}"))
+        });
+        unserved.chain(self.publishes.unserved()).collect()
     }
 
     /// How many relays some live subscription asks.

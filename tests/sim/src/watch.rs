@@ -47,7 +47,7 @@ impl Watch {
             (Some("EVENT"), Some(name)) => {
                 let event = &message[2];
                 self.paces.heard(&site.url, &message, now);
-                self.dates.heard(event, &mut self.judge);
+                self.dates.heard(event, text.len(), &mut self.judge);
                 let Some(id) = event["id"].as_str() else { return Ok(()) };
                 // What an honest relay sends is only told apart where versions count.
                 let judged = if site.forges { self.judge.judge(event) } else { Judged::Good };
