@@ -288,6 +288,35 @@ fn what_waits_is_rejected_when_the_document_comes_and_what_is_in_flight_is_not()
 }
 
 #[test]
+fn what_is_known_to_be_too_long_is_not_sent_again() {
+    let large = note("x".repeat(2_000));
+    let too_large = |w: &World, p| matches!(w.status(p, 0), PublishStatus::Rejected(Rejection::TooLarge { .. }));
+    // It is not answered in time.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.take(0);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.pass(11_000);
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+    // The connection is lost.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.end(0, reset());
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+    // The relay says to try again later.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.ok(0, large.id(), false, "error: busy");
+    w.pass(10_000);
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+}
+
+#[test]
 fn the_signer_is_not_asked_for_what_nobody_takes() {
     let mut w = World::with(1, &Config::default());
     w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();

@@ -168,6 +168,7 @@ impl Core {
 
     pub(super) fn on_publish_timer(&mut self, id: PublishId) {
         let again = self.on_publish(id, |p, config, now, fx| p.timeout(config, now, fx));
+        self.limit_publish(id);
         for ix in again.into_iter().flatten() {
             self.enqueue_event(ix, id);
         }
@@ -189,6 +190,7 @@ impl Core {
                 }
                 Some(Next::Unsolicited) | None => {}
             }
+            self.limit_publish(id);
         }
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         if !answered {
@@ -218,12 +220,14 @@ impl Core {
         }
     }
 
-    /// Rejects it for the relays that are known to take no message as long.
-    fn limit_publish(&mut self, id: PublishId) {
-        for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
-            if let Some(max) = self.relays.get(&ix).and_then(|relay| relay.max_message) {
-                self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
-            }
+    /// Rejects it for the relays that are known to take no message as long, where it waits to be sent. To be called
+    /// whenever it does so anew: what is known may be news since it was sent.
+    pub(super) fn limit_publish(&mut self, id: PublishId) {
+        let Some(p) = self.publishes.get(&id) else { return };
+        let known = |ix: &RelayIx| Some((*ix, self.relays.get(ix)?.max_message?));
+        let limits: Vec<(RelayIx, u64)> = p.open_relays().iter().filter_map(known).collect();
+        if !limits.is_empty() {
+            self.on_publish(id, |p, _, _, fx| limits.iter().for_each(|&(ix, max)| p.limit(ix, max, fx)));
         }
     }
 
