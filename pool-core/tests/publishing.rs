@@ -355,6 +355,27 @@ fn the_second_connection_that_ends_right_after_an_event_makes_it_suspect() {
 }
 
 #[test]
+fn whatever_a_relay_says_but_a_ping_speaks_for_the_event_before_it() {
+    let said: [(fn(SocketId) -> Input<'static>, bool); 4] = [
+        (|socket| Input::Binary { socket }, true),
+        (|socket| Input::Pong { socket }, true),
+        (|socket| Input::Text { socket, frame: "?" }, true),
+        (|socket| Input::Ping { socket }, false),
+    ];
+    for (input, speaks) in said {
+        let mut w = World::with(1, &Config::default());
+        let p = w.publish(&note("x"), Quorum::All);
+        for _ in 0..2 {
+            w.take(0);
+            let socket = w.socket(0);
+            w.input(input(socket));
+            w.end(0, reset());
+        }
+        assert_eq!(w.status(p, 0) != SUSPECT, speaks, "{:?}", input(w.socket(0)));
+    }
+}
+
+#[test]
 fn one_of_many_is_found_and_the_others_arrive() {
     let mut w = World::with(1, &Config::default());
     w.subscribe();
@@ -518,6 +539,45 @@ fn a_forgotten_publish_is_named_no_longer() {
     assert_eq!(w.report(q).link, Some(p));
     w.publish(&note("c"), Quorum::All);
     assert_eq!((w.core.publish_report(p), w.report(q).link), (None, None));
+}
+
+#[test]
+fn trying_again_makes_room_for_one_and_keeps_it() {
+    let mut w = World::with(1, &Config { max_publishes: 1, ..Config::default() });
+    let event = note("x");
+    let again = |w: &mut World| id(w.call(Call::Retry { event: event.id(), deadline: None }).unwrap());
+    w.publish(&event, Quorum::First);
+    w.ok(0, event.id(), true, "");
+    let p = again(&mut w);
+    assert_eq!(w.report(p).verdict, Some(Verdict::Reached), "it is done at once, and remembered");
+    let mut w = World::with(1, &Config { max_publishes: 3, ..Config::default() });
+    let old: Vec<_> = ["a", "b", "x"].map(|text| w.publish(&note(text), Quorum::First)).into();
+    for text in ["a", "b", "x"] {
+        w.ok(0, note(text).id(), false, "blocked: x");
+    }
+    again(&mut w);
+    let remembered = |p: &PublishId| w.core.publish_report(*p).is_some();
+    assert_eq!(old.iter().map(remembered).collect::<Vec<_>>(), [false, true, true], "the oldest made room, alone");
+}
+
+#[test]
+fn a_signer_that_refuses_after_the_verdict_is_the_final_fate() {
+    for refuses in [true, false] {
+        let mut w = World::with(1, &Config::default());
+        w.subscribe();
+        w.publish_unsigned(&unsigned("x"), None).unwrap();
+        w.pass(31_000);
+        let ticket =
+            w.commands.iter().find_map(|c| if let Command::Sign { ticket, .. } = c { Some(*ticket) } else { None });
+        if refuses {
+            w.input(Input::Signed { ticket: ticket.unwrap(), outcome: Err("no".into()) });
+        }
+        w.pass(600_000);
+        let told: Vec<PendingOutcome> = w.fates().into_iter().map(|(_, outcome, _)| outcome).collect();
+        let why = if refuses { "no" } else { "the signer did not answer" };
+        let published = PendingOutcome::Published(Verdict::Indeterminate);
+        assert_eq!(told, [published, PendingOutcome::NotSigned(why.into())]);
+    }
 }
 
 /// A relay, and its OK.

@@ -77,7 +77,7 @@ impl Core {
         let earlier = self.by_event.get(event).and_then(|ids| self.publishes.get(ids.last()?));
         let Some(earlier) = earlier else { return Err(CallError::UnknownEvent(*event)) };
         let (old, body, quorum) = (earlier.id, earlier.body.clone(), earlier.quorum().clone());
-        let (urls, size) = (earlier.remaining_urls(), earlier.bytes());
+        let (urls, accepted, size) = (earlier.remaining_urls(), earlier.accepted(), earlier.bytes());
         let shows = earlier.echoed && !earlier.is_out() && !self.echoes.contains_key(&old);
         let unsigned = match &body {
             Body::Unsigned(event) => event.clone(),
@@ -97,20 +97,17 @@ impl Core {
         let relays = self.target(&Target::Relays(urls), |_| true)?;
         let terms = self.terms_for(&relays, quorum, deadline, None)?;
         let is_signed = matches!(body, Body::Signed { .. });
+        self.make_publish_room(size);
         let (id, reply) = self.start_publish(body, relays, terms);
         if shows {
             self.echo(id, &unsigned, before);
         }
-        if let Some(earlier) = self.publishes.remove(&old) {
-            self.on_publish(id, |p, _, _, fx| p.carry_over(&earlier, fx));
-            self.publishes.insert(old, earlier);
-        }
+        self.on_publish(id, |p, _, _, fx| p.carry_over(&accepted, fx));
         if !is_signed {
             self.limit_publish(id);
             self.sign(id, unsigned);
         }
         self.deliver_publish(id);
-        self.make_publish_room(0);
         Ok(reply)
     }
 
