@@ -137,12 +137,17 @@ impl World {
 
     /// The signer and the verifier answer.
     fn sign(&mut self) {
+        self.sign_only();
+        self.verify();
+    }
+
+    /// The signer answers.
+    fn sign_only(&mut self) {
         let Some(at) = self.commands.iter().position(|c| matches!(c, Command::Sign { .. })) else {
             panic!("not asked")
         };
         let Command::Sign { ticket, event } = self.commands.remove(at) else { unreachable!() };
         self.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
-        self.verify();
     }
 
     fn verify(&mut self) {
@@ -786,5 +791,40 @@ mod planted {
             w.ok(0, unsigned("x").id(), true, "");
             w.fates()
         });
+    }
+}
+
+/// Whatever was under way: signing, checking a signature, a pace, an EVENT on trial, a relay that was named only.
+#[test]
+fn nothing_is_left_to_wait_for_after_the_end() {
+    for end in [Call::StartClean, Call::Shutdown] {
+        let mut w = World::with(2, &Config::default());
+        w.subscribe();
+        let event = note("x");
+        w.publish(&event, Quorum::All);
+        (0..2).for_each(|n| w.take(n));
+        w.end(0, reset());
+        w.ok(1, event.id(), false, "rate-limited: slow down");
+        w.publish(&note("y"), Quorum::All);
+        w.publish_unsigned(&unsigned("unsigned"), None).unwrap();
+        w.publish_unsigned(&unsigned("unchecked"), None).unwrap();
+        w.sign_only();
+        let (filters, target) = (vec![Filter::new()], Target::Relays(vec![url(7)]));
+        let mode = Mode::UntilEose;
+        let versions = Versions::Latest;
+        let named = Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions };
+        w.call(Call::Subscribe(named)).unwrap();
+        w.call(end).unwrap();
+        assert!(w.core.unfinished().is_empty());
+        for n in [0, 1, 7] {
+            let socket = w.socket(n);
+            w.input(Input::Closed { socket, reason: CloseReason::Local });
+        }
+        let told = w.events.len();
+        w.pass(60_000);
+        w.verify();
+        w.pass(10_000_000);
+        assert_eq!((w.core.poll_timeout(), w.core.relays().len()), (None, 2));
+        assert_eq!(w.events.len(), told, "{:?}", &w.events[told..]);
     }
 }
