@@ -381,6 +381,31 @@ fn whatever_a_relay_says_but_a_ping_speaks_for_the_event_before_it() {
 }
 
 #[test]
+fn a_relay_that_is_rate_limited_is_left_in_peace_however_late_it_says_so() {
+    let config = Config { max_sends: 1, ..Config::default() };
+    let (event, more) = (note("x"), ["a", "b"].map(note));
+    let ways: [fn(&mut World, EventId); 3] = [
+        |_, _| (),
+        // It is given up already.
+        |w, _| w.pass(11_000),
+        // It was refused for another reason.
+        |w, id| w.ok(0, id, false, "error: busy"),
+    ];
+    for before in ways {
+        let mut w = World::with(1, &config);
+        w.publish(&event, Quorum::All);
+        w.take(0);
+        before(&mut w, event.id());
+        w.ok(0, event.id(), false, "rate-limited: slow down");
+        w.sent(0);
+        more.iter().for_each(|event| drop(w.publish(event, Quorum::All)));
+        assert_eq!(w.sent(0), []);
+        w.pass(1_100);
+        assert_eq!(w.sent(0), [more[0].id()], "one by one");
+    }
+}
+
+#[test]
 fn one_of_many_is_found_and_the_others_arrive() {
     let mut w = World::with(1, &Config::default());
     w.subscribe();

@@ -272,7 +272,7 @@ impl Publication {
         let Some(part) = self.parts.get_mut(&relay) else { return Next::Unsolicited };
         match part.answered(accepted, reason, config, now.mono) {
             Answer::Unsolicited => Next::Unsolicited,
-            Answer::Known => Next::Nothing,
+            Answer::Known(next) => next,
             Answer::Changed(next) => {
                 self.settle(relay, now, fx);
                 next
