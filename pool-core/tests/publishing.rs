@@ -137,12 +137,17 @@ impl World {
 
     /// The signer and the verifier answer.
     fn sign(&mut self) {
+        self.sign_only();
+        self.verify();
+    }
+
+    /// The signer answers.
+    fn sign_only(&mut self) {
         let Some(at) = self.commands.iter().position(|c| matches!(c, Command::Sign { .. })) else {
             panic!("not asked")
         };
         let Command::Sign { ticket, event } = self.commands.remove(at) else { unreachable!() };
         self.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
-        self.verify();
     }
 
     fn verify(&mut self) {
@@ -288,22 +293,32 @@ fn what_waits_is_rejected_when_the_document_comes_and_what_is_in_flight_is_not()
 }
 
 #[test]
-fn what_was_in_flight_when_the_document_came_is_not_sent_again() {
-    for ends in [true, false] {
-        let mut w = World::with(1, &Config::default());
-        let large = note("x".repeat(2_000));
-        let p = w.publish(&large, Quorum::All);
-        w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
-        w.take(0);
-        w.pass(3_000);
-        if ends {
-            w.end(0, reset());
-        }
-        w.pass(20_000);
-        assert_eq!(w.sent(0), [large.id()]);
-        let bytes = large.size() + 10;
-        assert_eq!(w.status(p, 0), PublishStatus::Rejected(Rejection::TooLarge { bytes, max: Some(1_500) }));
-    }
+fn what_is_known_to_be_too_long_is_not_sent_again() {
+    let large = note("x".repeat(2_000));
+    let too_large = |w: &World, p| matches!(w.status(p, 0), PublishStatus::Rejected(Rejection::TooLarge { .. }));
+    // It is not answered in time.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.take(0);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.pass(11_000);
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+    // The connection is lost.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.end(0, reset());
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+    // The relay says to try again later.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.ok(0, large.id(), false, "error: busy");
+    w.pass(10_000);
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
 }
 
 #[test]
@@ -341,6 +356,55 @@ fn the_second_connection_that_ends_right_after_an_event_makes_it_suspect() {
         assert_eq!((w.status(p, 0), w.report(p).verdict), (SUSPECT, Some(Verdict::Failed)));
         w.pass(700_000);
         assert_eq!(w.sent(0).len(), 2);
+    }
+}
+
+#[test]
+fn whatever_a_relay_says_but_a_ping_speaks_for_the_event_before_it() {
+    type Said = fn(SocketId) -> Input<'static>;
+    let said: [(Said, bool); 4] = [
+        (|socket| Input::Binary { socket }, true),
+        (|socket| Input::Pong { socket }, true),
+        (|socket| Input::Text { socket, frame: "?" }, true),
+        (|socket| Input::Ping { socket }, false),
+    ];
+    for (input, speaks) in said {
+        let mut w = World::with(1, &Config::default());
+        let p = w.publish(&note("x"), Quorum::All);
+        for _ in 0..2 {
+            w.take(0);
+            let socket = w.socket(0);
+            w.input(input(socket));
+            w.end(0, reset());
+        }
+        assert_eq!(w.status(p, 0) != SUSPECT, speaks, "{:?}", input(w.socket(0)));
+    }
+}
+
+#[test]
+fn a_relay_that_is_rate_limited_is_left_in_peace_however_late_it_says_so() {
+    let config = Config { max_sends: 1, ..Config::default() };
+    let (event, more) = (note("x"), ["a", "b"].map(note));
+    let ways: [fn(&mut World, EventId); 3] = [
+        |_, _| (),
+        // It is given up already.
+        |w, _| w.pass(11_000),
+        // It was refused for another reason.
+        |w, id| w.ok(0, id, false, "error: busy"),
+    ];
+    for before in ways {
+        let mut w = World::with(1, &config);
+        w.publish(&event, Quorum::All);
+        w.take(0);
+        before(&mut w, event.id());
+        w.ok(0, event.id(), false, "rate-limited: slow down");
+        w.sent(0);
+        for event in &more {
+            w.publish(event, Quorum::All);
+        }
+        assert_eq!(w.sent(0), []);
+        w.pass(1_100);
+        assert_eq!(w.sent(0), [more[0].id()], "one by one");
     }
 }
 
@@ -508,6 +572,45 @@ fn a_forgotten_publish_is_named_no_longer() {
     assert_eq!(w.report(q).link, Some(p));
     w.publish(&note("c"), Quorum::All);
     assert_eq!((w.core.publish_report(p), w.report(q).link), (None, None));
+}
+
+#[test]
+fn trying_again_makes_room_for_one_and_keeps_it() {
+    let mut w = World::with(1, &Config { max_publishes: 1, ..Config::default() });
+    let event = note("x");
+    let again = |w: &mut World| id(w.call(Call::Retry { event: event.id(), deadline: None }).unwrap());
+    w.publish(&event, Quorum::First);
+    w.ok(0, event.id(), true, "");
+    let p = again(&mut w);
+    assert_eq!(w.report(p).verdict, Some(Verdict::Reached), "it is done at once, and remembered");
+    let mut w = World::with(1, &Config { max_publishes: 3, ..Config::default() });
+    let old: Vec<_> = ["a", "b", "x"].map(|text| w.publish(&note(text), Quorum::First)).into();
+    for text in ["a", "b", "x"] {
+        w.ok(0, note(text).id(), false, "blocked: x");
+    }
+    again(&mut w);
+    let remembered = |p: &PublishId| w.core.publish_report(*p).is_some();
+    assert_eq!(old.iter().map(remembered).collect::<Vec<_>>(), [false, true, true], "the oldest made room, alone");
+}
+
+#[test]
+fn a_signer_that_refuses_after_the_verdict_is_the_final_fate() {
+    for refuses in [true, false] {
+        let mut w = World::with(1, &Config::default());
+        w.subscribe();
+        w.publish_unsigned(&unsigned("x"), None).unwrap();
+        w.pass(31_000);
+        let ticket =
+            w.commands.iter().find_map(|c| if let Command::Sign { ticket, .. } = c { Some(*ticket) } else { None });
+        if refuses {
+            w.input(Input::Signed { ticket: ticket.unwrap(), outcome: Err("no".into()) });
+        }
+        w.pass(600_000);
+        let told: Vec<PendingOutcome> = w.fates().into_iter().map(|(_, outcome, _)| outcome).collect();
+        let why = if refuses { "no" } else { "the signer did not answer" };
+        let published = PendingOutcome::Published(Verdict::Indeterminate);
+        assert_eq!(told, [published, PendingOutcome::NotSigned(why.into())]);
+    }
 }
 
 /// A relay, and its OK.
@@ -716,5 +819,40 @@ mod planted {
             w.ok(0, unsigned("x").id(), true, "");
             w.fates()
         });
+    }
+}
+
+/// Whatever was under way: signing, checking a signature, a pace, an EVENT on trial, a relay that was named only.
+#[test]
+fn nothing_is_left_to_wait_for_after_the_end() {
+    for end in [Call::StartClean, Call::Shutdown] {
+        let mut w = World::with(2, &Config::default());
+        w.subscribe();
+        let event = note("x");
+        w.publish(&event, Quorum::All);
+        (0..2).for_each(|n| w.take(n));
+        w.end(0, reset());
+        w.ok(1, event.id(), false, "rate-limited: slow down");
+        w.publish(&note("y"), Quorum::All);
+        w.publish_unsigned(&unsigned("unsigned"), None).unwrap();
+        w.publish_unsigned(&unsigned("unchecked"), None).unwrap();
+        w.sign_only();
+        let (filters, target) = (vec![Filter::new()], Target::Relays(vec![url(7)]));
+        let mode = Mode::UntilEose;
+        let versions = Versions::Latest;
+        let named = Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions };
+        w.call(Call::Subscribe(named)).unwrap();
+        w.call(end).unwrap();
+        assert!(w.core.unfinished().is_empty());
+        for n in [0, 1, 7] {
+            let socket = w.socket(n);
+            w.input(Input::Closed { socket, reason: CloseReason::Local });
+        }
+        let told = w.events.len();
+        w.pass(60_000);
+        w.verify();
+        w.pass(10_000_000);
+        assert_eq!((w.core.poll_timeout(), w.core.relays().len()), (None, 2));
+        assert_eq!(w.events.len(), told, "{:?}", &w.events[told..]);
     }
 }

@@ -3,7 +3,7 @@
 //! | state \ news | quorum reached | other verdict | a relay has it | delivery over, no relay has it | signer refused | superseded |
 //! |---|---|---|---|---|---|---|
 //! | shown | `Published`, end | `Published`, judged | – | – | `NotSigned`, end | `Superseded`, end |
-//! | judged | – | – | `AcceptedLate`, end | `NeverAccepted`, end | – | `Superseded`, end |
+//! | judged | – | – | `AcceptedLate`, end | `NeverAccepted`, end | `NotSigned`, end | `Superseded`, end |
 //!
 //! Whether a relay has it counts from the other verdict on, so that both can be told in one step. One final fate each,
 //! and nothing after it: see [`PendingOutcome`].

@@ -250,7 +250,7 @@ impl Core {
         self.publishes.get(&publish).map(event_of)
     }
 
-    /// Publishes that some relay has not settled yet, oldest first.
+    /// Publishes that some relay has not settled yet, or that have no verdict yet, oldest first.
     pub fn unfinished(&self) -> Vec<(PublishReport, Unfinished)> {
         let open = self.publishes.values().filter(|p| !p.is_done());
         open.map(|p| (p.report(), event_of(p))).collect()

@@ -1,7 +1,7 @@
 //! Which event ended a connection.
 //!
 //! Some relays, or something on the way to them, end the connection over a message that they cannot take, and would do so
-//! at every try. An EVENT is *on trial* from being taken by the socket's sink until anything at all is heard from the
+//! at every try. An EVENT is *on trial* from being taken by the socket's sink until anything but a ping is heard from the
 //! relay, or `suspect_window` is over. If the relay or the transport ends the connection meanwhile:
 //!
 //! - with close code 1009 (message too big), it is the largest EVENT on trial, unless a REQ on trial is larger still;
@@ -9,7 +9,7 @@
 //!   is on trial, and nothing but CLOSE is sent while it is. So it is not blamed for another's deed a second time: the
 //!   connection that ends right after it then makes it suspect, and nothing else.
 //!
-//! Never blamed: an event after which the relay said anything, of whatever; one that the sink had not taken; one sent
+//! Never blamed: an event after which the relay said anything, of whatever, pings apart; one that the sink had not taken; one sent
 //! longer ago than the window; any at all when the pool closed the connection, or the relay sent too large a message.
 
 use alloc::collections::{BTreeMap, VecDeque};
