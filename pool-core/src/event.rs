@@ -140,10 +140,10 @@ pub struct PendingItem {
 /// | told | final | when |
 /// |---|---|---|
 /// | `Published(Reached)` | yes | the quorum was reached |
-/// | `Published(Failed)`, `Published(Indeterminate)` | no | the verdict was another; one of the next two follows, at once or later |
+/// | `Published(Failed)`, `Published(Indeterminate)` | no | the verdict was another; one of the next follows, at once or later |
 /// | `AcceptedLate` | yes | after such a verdict: a relay has it |
 /// | `NeverAccepted` | yes | after such a verdict: delivery is over, and no relay is known to have it |
-/// | `NotSigned` | yes | the signer refused; there is no verdict before it |
+/// | `NotSigned` | yes | the signer refused, or did not answer in the publish's lifetime; a verdict comes before it only if the deadline was over by then |
 /// | `Superseded` | yes | a publish was linked to this one |
 ///
 /// An OK that comes after `NeverAccepted` changes the relay's status in the report and nothing here; the event comes as
@@ -157,7 +157,7 @@ pub enum PendingOutcome {
     AcceptedLate,
     /// Delivery is over, and no relay is known to have the event.
     NeverAccepted,
-    /// The signer refused, in its words.
+    /// The signer refused, in its words, or never answered.
     NotSigned(String),
     /// A publish that was linked to its own took its place, with proof of work for example.
     Superseded {
