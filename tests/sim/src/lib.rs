@@ -31,6 +31,7 @@ mod quorum;
 mod records;
 mod shares;
 mod site;
+mod sources;
 pub mod step;
 mod sub;
 mod swarm;
