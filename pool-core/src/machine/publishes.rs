@@ -65,6 +65,7 @@ impl Core {
         self.make_publish_room(size);
         let (id, reply) = self.start_publish(Body::Unsigned(event.clone()), relays, terms);
         self.echo(id, &event, before);
+        self.note_publish(id);
         self.supersede(link, id);
         self.limit_publish(id);
         self.sign(id, event);
@@ -101,6 +102,7 @@ impl Core {
         let (id, reply) = self.start_publish(body, relays, terms);
         if shows {
             self.echo(id, &unsigned, before);
+            self.note_publish(id);
         }
         self.on_publish(id, |p, _, _, fx| p.carry_over(&accepted, fx));
         if !is_signed {

@@ -176,6 +176,24 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_request_counts_until_it_is_long_ago_or_something_was_heard() {
+        let with = |asked: &[(usize, u64)]| {
+            let mut trial = two();
+            asked.iter().for_each(|(bytes, ms)| trial.asked(*bytes, at(*ms)));
+            trial
+        };
+        assert_eq!(losses(with(&[(901, 210), (10, 220)]), Some(1009), 300), [Loss::Innocent; 2], "not the last one");
+        assert_eq!(losses(with(&[(900, 210)]), Some(1009), 300), [Loss::Innocent, Loss::ForSize], "none is larger");
+        let mut trial = Trial::default();
+        assert!(!trial.heard());
+        trial.asked(10, at(0));
+        let config = Config::default();
+        assert!(!trial.admits_event(true, &config, at(1_999)) && trial.admits_event(true, &config, at(2_000)));
+        trial.asked(10, at(3_000));
+        assert!(trial.heard(), "a doubted event may wait for that");
+    }
+
+    #[test]
     fn what_is_doubted_is_sent_alone() {
         let config = Config::default();
         let mut trial = two();

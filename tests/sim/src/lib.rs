@@ -33,6 +33,7 @@ mod sending;
 mod shares;
 mod site;
 mod slots;
+mod sources;
 pub mod step;
 mod sub;
 mod swarm;

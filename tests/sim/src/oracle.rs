@@ -173,7 +173,9 @@ impl Oracle {
                 let Some(sub) = self.subs.get_mut(id) else { return Err("an item belongs to a subscription") };
                 if let Item::Event(e) = item {
                     self.delivered += 1;
-                    self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
+                    let (text, named) = (e.event.to_json(), (!sub.all).then_some(&sub.relays[..]));
+                    let origin = (self.answers.is_made(&e.event.id(), &text), named);
+                    self.watch.delivered(*id, e, &json(&text), origin, now.unix.as_secs())?;
                 }
                 if let Item::Eose(coverage) = item {
                     self.complete += u64::from(coverage.is_complete());

@@ -10,6 +10,7 @@ use super::pace::Paces;
 use super::quarantine::Quarantines;
 use super::records::Records;
 use super::site::Site;
+use super::sources::Sources;
 
 /// See the module.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Watch {
     pub(super) dates: Dates,
     pub(super) quarantines: Quarantines,
     paces: Paces,
+    sources: Sources,
     pub(super) records: Records,
 }
 
@@ -28,7 +30,8 @@ impl Watch {
             quarantines.is_honest(&site.url);
         }
         let (judge, records) = (Judge::default(), Records::default());
-        Self { judge, dates: Dates::new(config), quarantines, paces: Paces::new(config), records }
+        let (dates, paces, sources) = (Dates::new(config), Paces::new(config), Sources::default());
+        Self { judge, dates, quarantines, paces, sources, records }
     }
 
     /// A frame reaches the pool on an open socket of a relay. `runs`: whether a request of that name runs there.
@@ -49,6 +52,7 @@ impl Watch {
                 self.paces.heard(&site.url, &message, now);
                 self.dates.heard(event, text.len(), &mut self.judge);
                 let Some(id) = event["id"].as_str() else { return Ok(()) };
+                self.sources.heard(&site.url, id);
                 // What an honest relay sends is only told apart where versions count.
                 let judged = if site.forges { self.judge.judge(event) } else { Judged::Good };
                 self.quarantines.heard(&site.url, id, judged, runs(name), now)
@@ -74,13 +78,19 @@ impl Watch {
         self.quarantines.state(relay, state, now)
     }
 
+    /// An event is delivered. `made`: some author is known to have made it; `named`: see [`Sources::delivered`].
     pub(super) fn delivered(
         &mut self,
         sub: SubId,
         item: &EventItem,
         event: &Value,
+        (made, named): (bool, Option<&[RelayUrl]>),
         unix: u64,
     ) -> Result<(), &'static str> {
+        if !made && self.judge.judge(event) != Judged::Good {
+            return Err("what is delivered is genuine");
+        }
+        self.sources.delivered(item, named)?;
         self.dates.reads(unix);
         self.dates.delivered(sub, item, event, unix)
     }
