@@ -45,7 +45,13 @@ impl Watch {
         self.records.heard(&site.url, text);
         self.dates.reads(now.unix.as_secs());
         let now = now.mono;
-        let Ok(message) = serde_json::from_str::<Value>(text) else { return Ok(()) };
+        let Ok(message) = serde_json::from_str::<Value>(text) else {
+            // A copy that was cut off is known by its id all the same.
+            if let Some(id) = text.split_once("\"id\":\"").and_then(|(_, rest)| rest.get(..64)) {
+                self.sources.heard(&site.url, id);
+            }
+            return Ok(());
+        };
         match (message[0].as_str(), message[1].as_str()) {
             (Some("EVENT"), Some(name)) => {
                 let event = &message[2];
