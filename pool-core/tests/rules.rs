@@ -772,3 +772,25 @@ fn a_request_for_everything_is_not_cut_short_by_the_eose_of_the_one_before() {
     let gaps = h.items(sub).iter().filter(|i| matches!(i, Item::Gap(_))).count();
     assert_eq!(gaps, 0, "no gap is closed that was never told");
 }
+#[test]
+fn a_relay_that_says_rate_limited_is_left_in_peace_at_once() {
+    for over in [false, true] {
+        let mut h = H::new(Config::default());
+        h.add(0);
+        let first = h.sub(Target::All, Mode::Live);
+        let s = h.open(0);
+        let (_, w) = h.wires().pop().unwrap();
+        // The refusal waits for an event to be verified, or its request is over.
+        if over {
+            h.call(Call::Unsubscribe { sub: first }).unwrap();
+        } else {
+            h.text(s, &ev(&w, &note(1)));
+        }
+        h.text(s, &format!("[\"CLOSED\",\"{w}\",\"rate-limited: slow\"]"));
+        let asked = h.wires().len();
+        h.sub(Target::All, Mode::Live);
+        assert_eq!(h.wires().len(), asked, "over: {over}");
+        h.pass(2 * S);
+        assert!(h.wires().len() > asked);
+    }
+}

@@ -179,7 +179,8 @@ impl Core {
             }
             Ending::Closed(reason) => {
                 self.wires.remove(&(ix, wire));
-                sub.refused(ix, reason, &self.config, self.now, &mut self.fx)
+                sub.refused(ix, reason, &self.config, self.now, &mut self.fx);
+                Next::Nothing
             }
             Ending::Lost => {
                 sub.drained(ix, &mut self.fx);
@@ -189,7 +190,6 @@ impl Core {
         self.note_need(ix, id);
         match next {
             Next::Nothing => {}
-            Next::Pause => self.pause_lanes(ix),
             Next::Close(wire) => self.close_wire(ix, wire),
         }
         self.sync_sub(id);
