@@ -216,7 +216,7 @@ impl Oracle {
     /// A frame reaches the pool.
     pub(super) fn heard(&mut self, socket: SocketId, site: &Site, text: &str, now: Now) -> Result<(), &'static str> {
         let wire = &self.wire;
-        self.watch.heard(site, text, |name| wire.runs(socket, name), now)
+        self.watch.heard(site, text, |name| wire.runs(socket, name), |name| wire.was_used(name), now)
     }
 
     /// The core handled what is due by now. What was long due may be told at once, or be due again in a moment.

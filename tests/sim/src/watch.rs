@@ -34,12 +34,14 @@ impl Watch {
         Self { judge, dates, quarantines, paces, sources, records }
     }
 
-    /// A frame reaches the pool on an open socket of a relay. `runs`: whether a request of that name runs there.
+    /// A frame reaches the pool on an open socket of a relay. `runs`: whether a request of that name runs there;
+    /// `was_used`: whether one ever had it.
     pub(super) fn heard(
         &mut self,
         site: &Site,
         text: &str,
         runs: impl FnOnce(&str) -> bool,
+        was_used: impl FnOnce(&str) -> bool,
         now: Now,
     ) -> Result<(), &'static str> {
         self.records.heard(&site.url, text);
@@ -55,7 +57,6 @@ impl Watch {
         match (message[0].as_str(), message[1].as_str()) {
             (Some("EVENT"), Some(name)) => {
                 let event = &message[2];
-                self.paces.heard(&site.url, &message, now);
                 self.dates.heard(event, text.len(), &mut self.judge);
                 let Some(id) = event["id"].as_str() else { return Ok(()) };
                 self.sources.heard(&site.url, id);
@@ -63,7 +64,7 @@ impl Watch {
                 let judged = if site.forges { self.judge.judge(event) } else { Judged::Good };
                 self.quarantines.heard(&site.url, id, judged, runs(name), now)
             }
-            (Some("CLOSED"), Some(name)) if !runs(name) => Ok(()),
+            (Some("CLOSED"), Some(name)) if !was_used(name) => Ok(()),
             _ => {
                 self.paces.heard(&site.url, &message, now);
                 Ok(())
