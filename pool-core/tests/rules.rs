@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, its helpers included")]
 
 use nostr_pool_core::*;
-use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayUrl, Timestamp};
+use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayInfo, RelayUrl, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -793,4 +793,21 @@ fn a_relay_that_says_rate_limited_is_left_in_peace_at_once() {
         h.pass(2 * S);
         assert!(h.wires().len() > asked);
     }
+}
+#[test]
+fn a_verdict_that_is_due_is_not_put_off_by_what_happens_before_it_is_told() {
+    let mut h = H::new(Config::default());
+    h.add(0);
+    let publish = h.publish(&note(1), Target::All, Quorum::All);
+    let deadline = 30 * S;
+    h.pass(deadline - 1);
+    let verdict = |h: &H| h.core.publish_report(publish).unwrap().verdict;
+    assert_eq!(verdict(&h), None);
+    // The device reads its clock late, and the first thing that it does is a call.
+    h.t = deadline + 5;
+    let info = RelayInfo::from_json(r#"{"limitation":{"max_message_length":9999}}"#).unwrap();
+    h.call(Call::RelayInfo { url: url(0), info: Box::new(info) }).unwrap();
+    assert!(h.core.poll_timeout().unwrap().at <= h.now().mono, "it is due still");
+    h.core.handle_timeout(h.now());
+    assert_eq!(verdict(&h), Some(Verdict::Indeterminate));
 }

@@ -279,9 +279,14 @@ impl Core {
         }
     }
 
-    /// Arms a timer, always later than now: handling what is due ends, whatever the configured delays.
+    /// Arms a timer: later than now, so that handling what is due ends, whatever the configured delays. One that is due
+    /// already, and still to be handled, is left to that.
     fn arm(&mut self, key: TimerKey, at: Option<Instant>) {
-        let soonest = self.now.mono + core::time::Duration::from_micros(1);
+        let now = self.now.mono;
+        if at.is_some_and(|at| at <= now) && self.timers.is_due(key, now) {
+            return;
+        }
+        let soonest = now + core::time::Duration::from_micros(1);
         self.timers.set(key, at.map(|at| at.max(soonest)));
     }
 

@@ -44,6 +44,9 @@ pub struct Oracle {
     pub(super) slots: Slots,
     max_connections: usize,
     close_deadline: Duration,
+    /// How old an event may be that a relay takes, in seconds; and those that were older.
+    late_window: u64,
+    late: BTreeSet<EventId>,
     eose_deadline_max: Duration,
     delivered: u64,
     /// Aggregate EOSEs that every relay had sent its own for.
@@ -70,6 +73,8 @@ impl Oracle {
             slots: Slots::new(config),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
+            late_window: config.late_window.as_secs(),
+            late: BTreeSet::new(),
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
             complete: 0,
@@ -356,6 +361,17 @@ impl Oracle {
         sites.iter().filter(|site| live.iter().any(|sub| sub.asks(&site.url))).count()
     }
 
+    /// A message reaches a relay. An event that is older by then than it may be is not asked for again.
+    pub(super) fn reaches_relay(&mut self, text: &str, unix: u64) {
+        if text.starts_with("[\"EVENT\"")
+            && let serde_json::Value::Object(event) = &json(text)[1]
+            && event["created_at"].as_u64().is_some_and(|at| at.saturating_add(self.late_window) < unix)
+            && let Some(id) = event["id"].as_str().and_then(|id| id.parse().ok())
+        {
+            self.late.insert(id);
+        }
+    }
+
     /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
     pub(super) fn missing(&self, sites: &[&Site], unix: u64) -> Vec<(SubId, RelayUrl, EventId)> {
         if self.astray {
@@ -373,6 +389,7 @@ impl Oracle {
             for (url, event) in held {
                 let json = json(&event.to_json());
                 if sub.wants(&json)
+                    && !self.late.contains(&event.id())
                     && !sub.delivered.contains_key(&event.id())
                     && !self.watch.dates.excuses(id, &json, unix)
                 {
