@@ -105,7 +105,7 @@ impl Quarantines {
         // Plain is what nobody else sent, and what needs no verifier to be found out. The pool counts in tenths.
         let plain = |sent: &&(Instant, String, Judged)| {
             sent.2 == Judged::BadHash
-                && sent.0 >= line.since
+                && sent.0 > line.since
                 && !line.good.contains(&sent.1)
                 && now.saturating_since(sent.0) < window * 8 / 10
                 && brought.get(&sent.1).is_some_and(|relays| relays.len() == 1)

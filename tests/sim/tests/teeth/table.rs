@@ -39,7 +39,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::VerdictNeverDue, 3, "the verdict comes by the deadline"),
     found(PlantedBug::HonestQuarantined, 4, "a relay is left alone for forging alone, and not for little"),
     found(PlantedBug::QuarantineLiftedByNetworkChange, 176, "a relay that is left alone is not dialled"),
-    found(PlantedBug::PaceIgnored, 125, "a relay that wanted a pause gets messages one by one"),
+    found(PlantedBug::PaceIgnored, 7, "a relay that wanted a pause gets messages one by one"),
     found(PlantedBug::OneShotHogs, 6, "a connection that had its turn makes room"),
     found(PlantedBug::FutureWinsLatest, 4, "what a relay sent before its EOSE is delivered before it counts"),
     found(PlantedBug::OlderVersionDelivered, 3, "no older version comes after a newer one"),
