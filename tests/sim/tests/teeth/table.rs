@@ -42,7 +42,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::PaceIgnored, 7, "a relay that wanted a pause gets messages one by one"),
     found(PlantedBug::OneShotHogs, 6, "a connection that had its turn makes room"),
     found(PlantedBug::FutureWinsLatest, 4, "what a relay sent before its EOSE is delivered before it counts"),
-    found(PlantedBug::OlderVersionDelivered, 3, "no older version comes after a newer one"),
+    found(PlantedBug::OlderVersionDelivered, 7, "no older version comes after a newer one"),
     found(PlantedBug::ExpiredDelivered, 1, "what has expired is not delivered"),
     found(PlantedBug::RepairForgotten, 27, "what a relay sent before its EOSE is delivered before it counts"),
     found(PlantedBug::SuspectAfterOne, 4, "an event is suspect after two connections that ended right after it"),
