@@ -9,7 +9,7 @@
 
 use nostr_pool_sim as sim;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence};
+use proptest::test_runner::{Config, FileFailurePersistence, RngSeed};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use sim::step::{App, Nemesis, Odd, Step};
 use sim::{Bytes, Kinds, Plan};
@@ -131,9 +131,16 @@ prop_state_machine! {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(256),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/machine.proptest-regressions"))),
         max_shrink_iters: 4_000,
+        // The ordinary run is the same everywhere; more cases, or another seed, are asked for.
+        rng_seed: seed(),
         ..Config::default()
     })]
 
     #[test]
     fn legal_steps_keep_every_promise(sequential 1..80 => Run);
+}
+
+/// `PROPTEST_RNG_SEED`, or a fixed one.
+fn seed() -> RngSeed {
+    RngSeed::Fixed(std::env::var("PROPTEST_RNG_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(4))
 }
