@@ -811,3 +811,21 @@ fn a_verdict_that_is_due_is_not_put_off_by_what_happens_before_it_is_told() {
     h.core.handle_timeout(h.now());
     assert_eq!(verdict(&h), Some(Verdict::Indeterminate));
 }
+#[test]
+fn a_relay_that_says_rate_limited_of_what_it_had_taken_is_left_in_peace_too() {
+    let mut h = H::new(Config::default());
+    h.add(0);
+    h.publish(&note(1), Target::All, Quorum::All);
+    let s = h.open(0);
+    h.ok(s, &note(1));
+    h.text(s, &format!("[\"OK\",\"{}\",false,\"rate-limited: slow\"]", note(1).id()));
+    h.sub(Target::All, Mode::Live);
+    assert!(h.wires().is_empty());
+    h.pass(2 * S);
+    assert_eq!(h.wires().len(), 1);
+    // Of what was never sent there, it says nothing that counts.
+    h.text(s, &format!("[\"OK\",\"{}\",false,\"rate-limited: slow\"]", note(2).id()));
+    h.pass(2 * S);
+    h.sub(Target::All, Mode::Live);
+    assert_eq!(h.wires().len(), 2);
+}

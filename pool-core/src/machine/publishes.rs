@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{Event, EventId, EventTemplate, Reason, RelayInfo, RelayUrl, UnsignedEvent};
+use nostr_proto::{Event, EventId, EventTemplate, Prefix, Reason, RelayInfo, RelayUrl, UnsignedEvent};
 
 use crate::call::{CallError, Publish, PublishUnsigned, Quorum, Reply, Target};
 use crate::config::Config;
@@ -15,7 +15,7 @@ use crate::ids::{PublishId, RelayIx};
 #[cfg(feature = "planted-bugs")]
 use crate::planted::planted;
 use crate::publish::quorum::Rule;
-use crate::publish::{Body, Next, Publication, Terms};
+use crate::publish::{Body, Publication, Terms};
 use crate::time::Now;
 use crate::timers::TimerKey;
 
@@ -176,19 +176,21 @@ impl Core {
     /// A relay answered with OK.
     pub(super) fn on_ok(&mut self, ix: RelayIx, event: Option<EventId>, accepted: bool, reason: &Reason) {
         let ids = event.and_then(|id| self.by_event.get(&id)).cloned().unwrap_or_default();
+        // It slows the whole relay, whichever try it answers.
+        if !accepted
+            && reason.prefix == Some(Prefix::RateLimited)
+            && ids.iter().filter_map(|id| self.publishes.get(id)).any(|p| p.was_sent(ix))
+        {
+            self.pause_lanes(ix);
+        }
         let mut answered = false;
         for id in ids {
             if let Some(relay) = self.relays.get_mut(&ix) {
                 relay.vitals.answered(id, self.now.mono);
             }
-            match self.on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx)) {
-                Some(Next::Nothing) => answered = true,
-                Some(Next::Pause) => {
-                    answered = true;
-                    self.pause_lanes(ix);
-                }
-                Some(Next::Unsolicited) | None => {}
-            }
+            answered |= self
+                .on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx))
+                .unwrap_or_default();
             self.limit_publish(id);
         }
         let Some(relay) = self.relays.get_mut(&ix) else { return };

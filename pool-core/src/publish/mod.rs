@@ -142,18 +142,6 @@ pub(crate) struct Publication {
     planted: Option<crate::PlantedBug>,
 }
 
-/// What a step means for the relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Next {
-    /// Nothing.
-    Nothing,
-    /// The relay wants a pause.
-    Pause,
-    /// The OK answers nothing here.
-    Unsolicited,
-}
-
 impl Publication {
     pub(crate) fn new(
         id: PublishId,
@@ -259,7 +247,12 @@ impl Publication {
         self.parts.get(&relay).is_some_and(|p| p.doubted)
     }
 
-    /// The relay answered with OK.
+    /// Whether it was sent to this relay.
+    pub(crate) fn was_sent(&self, relay: RelayIx) -> bool {
+        self.parts.get(&relay).is_some_and(|p| p.sends > 0)
+    }
+
+    /// The relay answered with OK. False: that answers nothing here.
     pub(crate) fn ok(
         &mut self,
         relay: RelayIx,
@@ -268,16 +261,13 @@ impl Publication {
         config: &Config,
         now: Now,
         fx: &mut Effects,
-    ) -> Next {
-        let Some(part) = self.parts.get_mut(&relay) else { return Next::Unsolicited };
-        match part.answered(accepted, reason, config, now.mono) {
-            Answer::Unsolicited => Next::Unsolicited,
-            Answer::Known(next) => next,
-            Answer::Changed(next) => {
-                self.settle(relay, now, fx);
-                next
-            }
+    ) -> bool {
+        let Some(part) = self.parts.get_mut(&relay) else { return false };
+        let answer = part.answered(accepted, reason, config, now.mono);
+        if answer == Answer::Changed {
+            self.settle(relay, now, fx);
         }
+        answer != Answer::Unsolicited
     }
 
     /// The connection to a relay is gone: what was in flight there has to be sent again.

@@ -9,7 +9,6 @@ use crate::event::{PublishStatus, Rejection, UnknownCause};
 use crate::planted::planted;
 use crate::time::Instant;
 
-use super::Next;
 use super::quorum::Vote;
 use super::trial::Loss;
 
@@ -40,9 +39,9 @@ pub(super) enum Answer {
     /// It answers nothing here.
     Unsolicited,
     /// It answers what was sent before, and does not change the state.
-    Known(Next),
+    Known,
     /// The state.
-    Changed(Next),
+    Changed,
 }
 
 impl Part {
@@ -64,28 +63,26 @@ impl Part {
         let duplicate = reason.prefix == Some(Prefix::Duplicate) && !planted!(config, DuplicateRejected);
         if accepted || duplicate {
             self.state = State::Accepted { duplicate };
-            return Answer::Changed(Next::Nothing);
+            return Answer::Changed;
         }
         let Some(most) = tries(reason, config) else {
             if let State::Rejected(_) = self.state {
                 return Answer::Unsolicited;
             }
             self.state = State::Rejected(Rejection::Refused(reason.clone()));
-            return Answer::Changed(Next::Nothing);
+            return Answer::Changed;
         };
-        // A relay that has had enough has had enough, whichever try it answers.
-        let next = if reason.prefix == Some(Prefix::RateLimited) { Next::Pause } else { Next::Nothing };
         match self.state {
             State::Rejected(_) => return Answer::Unsolicited,
             State::InFlight { .. } => {}
-            _ => return Answer::Known(next),
+            _ => return Answer::Known,
         }
         self.state = if self.sends < most {
             State::Retry { at: now + wait(self.sends, config), said: reason.clone() }
         } else {
             State::Unknown(UnknownCause::Refused(reason.clone()))
         };
-        Answer::Changed(next)
+        Answer::Changed
     }
 
     /// The connection is gone. `bytes`: the EVENT message's. False: that changes nothing.
