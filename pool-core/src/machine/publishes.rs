@@ -67,9 +67,8 @@ impl Core {
         self.echo(id, &event, before);
         self.note_publish(id);
         self.supersede(link, id);
-        self.limit_publish(id);
-        self.sign(id, event);
         self.deliver_publish(id);
+        self.sign(id, event);
         Ok(reply)
     }
 
@@ -105,11 +104,10 @@ impl Core {
             self.note_publish(id);
         }
         self.on_publish(id, |p, _, _, fx| p.carry_over(&accepted, fx));
+        self.deliver_publish(id);
         if !is_signed {
-            self.limit_publish(id);
             self.sign(id, unsigned);
         }
-        self.deliver_publish(id);
         Ok(reply)
     }
 
@@ -118,7 +116,7 @@ impl Core {
         let ix = *self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
         let Some(relay) = self.relays.get_mut(&ix) else { return Ok(()) };
         relay.max_message = info.limitation.max_message_length.filter(|max| *max >= LEAST_MESSAGE_LENGTH);
-        let Some(max) = relay.max_message else { return Ok(()) };
+        let max = relay.max_message;
         let open: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for id in open {
             self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
@@ -167,7 +165,6 @@ impl Core {
 
     pub(super) fn on_publish_timer(&mut self, id: PublishId) {
         let again = self.on_publish(id, |p, config, now, fx| p.timeout(config, now, fx));
-        self.limit_publish(id);
         for ix in again.into_iter().flatten() {
             self.enqueue_event(ix, id);
         }
@@ -191,7 +188,6 @@ impl Core {
             answered |= self
                 .on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx))
                 .unwrap_or_default();
-            self.limit_publish(id);
         }
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         if !answered {
@@ -214,21 +210,14 @@ impl Core {
 
     /// Sees to it that the relays of a publish are connected, and that it is sent to those that are and take it.
     pub(super) fn deliver_publish(&mut self, id: PublishId) {
-        self.limit_publish(id);
+        let relays = self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default();
+        let limits = relays.into_iter().filter_map(|ix| Some((ix, self.relays.get(&ix)?.max_message?)));
+        for (ix, max) in limits.collect::<Vec<_>>() {
+            self.on_publish(id, |p, _, _, fx| p.limit(ix, Some(max), fx));
+        }
         for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
             self.review(ix);
             self.enqueue_event(ix, id);
-        }
-    }
-
-    /// Rejects it for the relays that are known to take no message as long, where it waits to be sent. To be called
-    /// whenever it does so anew: what is known may be news since it was sent.
-    pub(super) fn limit_publish(&mut self, id: PublishId) {
-        let Some(p) = self.publishes.get(&id) else { return };
-        let known = |ix: &RelayIx| Some((*ix, self.relays.get(ix)?.max_message?));
-        let limits: Vec<(RelayIx, u64)> = p.open_relays().iter().filter_map(known).collect();
-        if !limits.is_empty() {
-            self.on_publish(id, |p, _, _, fx| limits.iter().for_each(|&(ix, max)| p.limit(ix, max, fx)));
         }
     }
 

@@ -25,6 +25,7 @@
 //!
 //! ¹ `rate-limited`, `error`; and unknown or empty reasons, which are tried fewer times. ² Every other prefix; that is
 //! `auth-required`, too, for as long as this pool does not authenticate. ³ The OK is overdue, or the wait is over.
+//! What is in flight when its relay is said to take no message as long is `Rejected` where it would wait again.
 //!
 //! The verdict comes exactly once: `Reached`, `Failed` as soon as the quorum is out of reach, `Indeterminate` at the
 //! deadline. Later OKs change the relays' statuses, never the verdict. Delivery goes on past the verdict until every
@@ -279,13 +280,11 @@ impl Publication {
         }
     }
 
-    /// A relay takes no message longer than this.
-    pub(crate) fn limit(&mut self, relay: RelayIx, max: u64, fx: &mut Effects) {
-        let bytes = self.message_bytes;
-        if u64::try_from(bytes).is_ok_and(|bytes| bytes <= max) || planted!(self, OversizeSent) {
-            return;
-        }
-        if self.parts.get_mut(&relay).is_some_and(|part| part.too_large(bytes, max)) {
+    /// A relay takes no message longer than this; `None`: that is not known. Also what is in flight now is not sent there
+    /// again if it is longer.
+    pub(crate) fn limit(&mut self, relay: RelayIx, max: Option<u64>, fx: &mut Effects) {
+        let (bytes, max) = (self.message_bytes, max.filter(|_| !planted!(self, OversizeSent)));
+        if self.parts.get_mut(&relay).is_some_and(|part| part.limit(bytes, max)) {
             self.tell(relay, fx);
             self.judge(fx);
         }

@@ -31,6 +31,15 @@ pub(super) struct Part {
     pub(super) doubted: bool,
     /// The relay was taken out of the pool meanwhile.
     pub(super) removed: bool,
+    /// The relay takes no message as long, as far as is known: what is in flight is not sent there again.
+    too_long: Option<TooLong>,
+}
+
+/// A message's length, and that of the longest that a relay takes.
+#[derive(Clone, Copy, Debug)]
+struct TooLong {
+    bytes: usize,
+    max: u64,
 }
 
 /// What an OK changed.
@@ -46,7 +55,7 @@ pub(super) enum Answer {
 
 impl Part {
     pub(super) fn new(url: RelayUrl) -> Self {
-        Self { url, state: State::Queued, sends: 0, doubted: false, removed: false }
+        Self { url, state: State::Queued, sends: 0, doubted: false, removed: false, too_long: None }
     }
 
     pub(super) fn sent(&mut self, until: Instant) {
@@ -78,7 +87,7 @@ impl Part {
             _ => return Answer::Known,
         }
         self.state = if self.sends < most {
-            State::Retry { at: now + wait(self.sends, config), said: reason.clone() }
+            self.again(State::Retry { at: now + wait(self.sends, config), said: reason.clone() })
         } else {
             State::Unknown(UnknownCause::Refused(reason.clone()))
         };
@@ -88,7 +97,7 @@ impl Part {
     /// The connection is gone. `bytes`: the EVENT message's. False: that changes nothing.
     pub(super) fn lost(&mut self, loss: Loss, bytes: usize, config: &Config) -> bool {
         let State::InFlight { .. } = self.state else { return false };
-        let again = after_silence(self.sends, config);
+        let again = self.after_silence(config);
         self.state = match loss {
             Loss::Innocent => again,
             Loss::ForSize => State::Rejected(Rejection::TooLarge { bytes, max: None }),
@@ -103,13 +112,28 @@ impl Part {
         true
     }
 
-    /// The relay takes no message as long. False: that changes nothing; what is in flight has yet to be answered.
-    pub(super) fn too_large(&mut self, bytes: usize, max: u64) -> bool {
-        let waits = self.waits();
-        if waits {
-            self.state = State::Rejected(Rejection::TooLarge { bytes, max: Some(max) });
+    /// What is known of the longest message that the relay takes; `None`: nothing. False: that changes nothing; what is in
+    /// flight has yet to be answered.
+    pub(super) fn limit(&mut self, bytes: usize, max: Option<u64>) -> bool {
+        let too_long = max.filter(|max| u64::try_from(bytes).map_or(true, |bytes| bytes > *max));
+        self.too_long = too_long.map(|max| TooLong { bytes, max });
+        let changes = self.waits() && too_long.is_some();
+        if changes {
+            self.state = self.again(State::Queued);
         }
-        waits
+        changes
+    }
+
+    /// It waits to be sent once more, unless the relay takes no message as long.
+    fn again(&self, waits: State) -> State {
+        match self.too_long {
+            Some(TooLong { bytes, max }) => State::Rejected(Rejection::TooLarge { bytes, max: Some(max) }),
+            None => waits,
+        }
+    }
+
+    fn after_silence(&self, config: &Config) -> State {
+        if self.sends < config.max_sends { self.again(State::Queued) } else { State::Unknown(UnknownCause::NoAnswer) }
     }
 
     /// The event has expired. False: that changes nothing; what is in flight may still be answered.
@@ -124,7 +148,7 @@ impl Part {
     /// Its time has come: the OK is overdue, or the wait before another try is over. False: not yet.
     pub(super) fn due(&mut self, config: &Config, now: Instant) -> bool {
         self.state = match &self.state {
-            State::InFlight { until } if *until <= now => after_silence(self.sends, config),
+            State::InFlight { until } if *until <= now => self.after_silence(config),
             State::Retry { at, .. } if *at <= now => State::Queued,
             _ => return false,
         };
@@ -193,10 +217,6 @@ fn tries(reason: &Reason, config: &Config) -> Option<u32> {
         None | Some(Prefix::Closed) => Some(config.max_sends_unknown),
         Some(_) => None,
     }
-}
-
-fn after_silence(sends: u32, config: &Config) -> State {
-    if sends < config.max_sends { State::Queued } else { State::Unknown(UnknownCause::NoAnswer) }
 }
 
 /// The wait before the next try, after so many.

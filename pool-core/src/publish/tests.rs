@@ -338,7 +338,7 @@ impl Model {
             }
             Op::Limit(r) => {
                 self.relays[r as usize].limited = true;
-                p.limit(RelayIx(r), 10, fx);
+                p.limit(RelayIx(r), Some(10), fx);
             }
             Op::Step(by) => self.stepped += by,
             Op::Advance(by) => {

@@ -99,7 +99,7 @@ fn apply(input: &str, p: &mut Publication, config: &Config, fx: &mut Effects) {
         "connection lost" => p.lost(A, Loss::Innocent, config, now(0), fx),
         "connection lost right after" => p.lost(A, Loss::RightAfter, config, now(0), fx),
         "connection closed for its size" => p.lost(A, Loss::ForSize, config, now(0), fx),
-        "longer than the relay takes" => p.limit(A, 10, fx),
+        "longer than the relay takes" => p.limit(A, Some(10), fx),
         "expired" => drop(p.timeout(config, Now { unix: Timestamp::new(EXPIRES), ..now(0) }, fx)),
         "lifetime over" => drop(p.timeout(config, now(600), fx)),
         "cancelled" => p.cancel(fx),
