@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use nostr_proto::{Event, EventId, Filter, RelayUrl, UnsignedEvent};
+use nostr_proto::{Event, EventId, Filter, PublicKey, RelayUrl, UnsignedEvent};
 
+use crate::auth::AuthPolicy;
 use crate::ids::{PublishId, SubId};
 
 /// A call of the application.
@@ -86,6 +87,19 @@ pub enum Call {
         /// Which.
         publish: PublishId,
     },
+    /// Tell a relay who is asking (NIP-42), whatever the policy: on this connection, or on the next one if there is none.
+    /// Also the answer "yes" to [`AuthState::Requested`](crate::AuthState::Requested). It holds for one connection.
+    Authenticate {
+        /// Which.
+        url: RelayUrl,
+        /// As whom; `None`: as the relay's options or the configuration say.
+        identity: Option<PublicKey>,
+    },
+    /// Do not tell it, on this connection: the answer "no". What was sent already can't be taken back.
+    DenyAuth {
+        /// Which.
+        url: RelayUrl,
+    },
     /// Forget all that was learned, for another account say: subscriptions and publishes end, seen and held events are
     /// dropped, connections are closed (and dialled again when needed). Relays and their options stay.
     StartClean,
@@ -136,11 +150,31 @@ pub struct RelayOptions {
     pub reconnect_on_close: bool,
     /// Dial again after a transport error or a failed dial. Default `true`.
     pub reconnect_on_error: bool,
+    /// Whether it gets to know who is asking (NIP-42). Default `None`: as [`Config::auth`](crate::Config::auth) says.
+    pub auth: Option<AuthPolicy>,
+    /// The key that it gets to know. Default `None`: that of [`Config::identity`](crate::Config::identity).
+    pub identity: Option<PublicKey>,
+    /// Where the policy allows it, answer the first challenge of each connection at once, needed or not: for relays that
+    /// hide from strangers what they do not refuse. Default `false`.
+    pub auth_at_once: bool,
+    /// It may know one connection by several keys, at most 8, and so link the accounts behind them. Default `false`: a
+    /// second key needs a new connection.
+    pub link_identities: bool,
 }
 
 impl Default for RelayOptions {
     fn default() -> Self {
-        Self { read: true, write: true, pinned: false, reconnect_on_close: true, reconnect_on_error: true }
+        Self {
+            read: true,
+            write: true,
+            pinned: false,
+            reconnect_on_close: true,
+            reconnect_on_error: true,
+            auth: None,
+            identity: None,
+            auth_at_once: false,
+            link_identities: false,
+        }
     }
 }
 
@@ -257,6 +291,23 @@ pub enum CallError {
         /// Relays that the publish goes to.
         relays: usize,
     },
+    /// There is no key to authenticate with: name one.
+    NoIdentity,
+    /// The relay has seen another key on this connection: reconnect first, or allow it to link the two
+    /// ([`RelayOptions::link_identities`]).
+    LinkedIdentities {
+        /// Which relay.
+        relay: RelayUrl,
+        /// The key that it has seen.
+        seen: PublicKey,
+    },
+    /// Another key is being authenticated there: wait until that is done.
+    AuthUnderWay {
+        /// Which relay.
+        relay: RelayUrl,
+        /// The other key.
+        identity: PublicKey,
+    },
     /// The pool was shut down.
     Closed,
 }
@@ -278,6 +329,11 @@ impl fmt::Display for CallError {
             Self::ImpossibleQuorum { needed, relays } => {
                 write!(f, "the quorum asks for {needed} relays to accept, but only {relays} can")
             }
+            Self::NoIdentity => f.write_str("no key to authenticate with"),
+            Self::LinkedIdentities { relay, seen } => {
+                write!(f, "relay {relay} knows this connection by the key {seen}: reconnect to be another")
+            }
+            Self::AuthUnderWay { relay, identity } => write!(f, "relay {relay} is being told of the key {identity}"),
             Self::Closed => f.write_str("the pool was shut down"),
         }
     }

@@ -9,6 +9,7 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TimerKey {
     Connection(RelayIx),
+    Auth(RelayIx),
     Lanes(RelayIx),
     Subscription(SubId),
     Publish(PublishId),
@@ -19,6 +20,8 @@ pub(crate) enum TimerKey {
 pub enum DeadlineKind {
     /// A dial, a keepalive, a back-off, a closing handshake or an idle connection.
     Connection,
+    /// A challenge, a signature or an OK is due (NIP-42).
+    Auth,
     /// A relay's pause is over.
     Pause,
     /// A relay's EOSE is due.
@@ -78,6 +81,7 @@ impl Timers {
         let &(at, key) = self.by_time.first()?;
         let why = match key {
             TimerKey::Connection(_) => DeadlineKind::Connection,
+            TimerKey::Auth(_) => DeadlineKind::Auth,
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) => DeadlineKind::Subscription,
             TimerKey::Publish(_) => DeadlineKind::Publish,

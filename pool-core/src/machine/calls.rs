@@ -53,6 +53,8 @@ impl Core {
             Call::PublishUnsigned(request) => return self.publish_unsigned(request),
             Call::Retry { event, deadline } => return self.retry(&event, deadline),
             Call::Cancel { publish } => self.cancel(publish)?,
+            Call::Authenticate { url, identity } => self.authenticate(&url, identity)?,
+            Call::DenyAuth { url } => self.deny_auth(&url)?,
             Call::StartClean => self.start_clean(),
             Call::Shutdown => self.shut_down(),
         }
@@ -65,6 +67,7 @@ impl Core {
             relay.added = true;
             relay.options = options;
         }
+        self.reconsider_auth(ix);
         self.spread_legs(ix);
         Ok(())
     }
@@ -90,6 +93,7 @@ impl Core {
                 relay.keep = false;
                 relay.counters = RelayCounters::default();
                 relay.conn.backoff.reset();
+                relay.auth.forget();
             }
             self.drive(ix, Connection::release);
         }

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use nostr_proto::{BadSignature, Event, EventId, HashedEvent, Proof, Reason, RelayUrl, UnsignedEvent, VerifiedEvent};
 
+use crate::auth::Refusal;
 use crate::call::{CallError, Publish, PublishUnsigned, Quorum, Reply, Target};
 use crate::command::Command;
 use crate::config::Config;
@@ -151,9 +152,16 @@ impl Core {
 
     /// A relay answered with OK.
     pub(super) fn on_ok(&mut self, ix: RelayIx, event: Option<EventId>, accepted: bool, reason: &Reason) {
+        if self.is_auth_ok(ix, event, accepted, reason) {
+            return;
+        }
         let ids = event.and_then(|id| self.by_event.get(&id)).cloned().unwrap_or_default();
         let mut answered = false;
         for id in ids {
+            if !accepted && self.publish_lacks_auth(ix, id, reason) {
+                answered = true;
+                continue;
+            }
             match self.on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx)) {
                 Some(Next::Nothing) => answered = true,
                 Some(Next::Pause) => {
@@ -171,13 +179,32 @@ impl Core {
         }
     }
 
+    /// Whether a refused publish waits for an authentication, or is sent again because of one.
+    fn publish_lacks_auth(&mut self, ix: RelayIx, id: PublishId, reason: &Reason) -> bool {
+        let under = self.publishes.get(&id).and_then(|p| p.in_flight_under(ix));
+        let refusal = under.and_then(|under| self.lacks_auth(ix, reason, under));
+        let Some(refusal) = refusal.filter(|refusal| *refusal != Refusal::Final) else { return false };
+        self.on_publish(id, |p, config, _, fx| p.lacks_auth(ix, reason, config, fx));
+        if refusal == Refusal::Again {
+            self.on_publish(id, |p, _, _, fx| p.authenticated(ix, fx));
+            self.enqueue_event(ix, id);
+        }
+        true
+    }
+
     /// The user's signer answered.
     pub(super) fn on_signed(&mut self, ticket: Ticket, outcome: Result<Event, String>) {
-        let Some(Job::Sign(id)) = self.jobs.get(&ticket) else {
-            self.stats.unknown_tickets += 1;
-            return;
+        let id = match self.jobs.get(&ticket) {
+            Some(Job::Sign(id)) => *id,
+            Some(&Job::SignAuth(ix, event)) => {
+                self.jobs.remove(&ticket);
+                return self.on_auth_signed((ix, event), outcome);
+            }
+            _ => {
+                self.stats.unknown_tickets += 1;
+                return;
+            }
         };
-        let id = *id;
         self.jobs.remove(&ticket);
         self.signing.remove(&id);
         let Some(publication) = self.publishes.get(&id) else { return };

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use nostr_proto::RelayUrl;
 
+use crate::auth::Auth;
 use crate::call::{CallError, RelayOptions, Which};
 use crate::connection::{Change, Connection, Context};
 use crate::effects::Effects;
@@ -17,6 +18,7 @@ use crate::rng::Rng;
 use crate::text::printable;
 use crate::timers::TimerKey;
 
+use super::auth::AuthTicket;
 use super::lanes::Lanes;
 use super::{Core, derive};
 
@@ -35,6 +37,9 @@ pub(super) struct Relay {
     pub(super) place: Option<u64>,
     pub(super) conn: Connection,
     pub(super) lanes: Lanes,
+    pub(super) auth: Auth,
+    /// The open question to the signer, or about its answer.
+    pub(super) auth_ticket: Option<AuthTicket>,
     /// Subscriptions with a leg here.
     pub(super) legs: BTreeSet<SubId>,
     /// Publishes that this relay has not settled.
@@ -52,6 +57,7 @@ impl Core {
             url: relay.url.clone(),
             options: relay.options,
             state: relay.conn.state(),
+            auth: relay.auth.state(),
             dials: relay.conn.dials,
             opened: relay.conn.opened,
             failures_in_row: relay.conn.backoff.failures(),
@@ -84,6 +90,8 @@ impl Core {
             place: None,
             conn: Connection::new(ix, url.clone(), rng),
             lanes: Lanes::default(),
+            auth: Auth::new(url.clone()),
+            auth_ticket: None,
             legs: BTreeSet::new(),
             publishes: BTreeSet::new(),
             counters: RelayCounters::default(),
@@ -222,6 +230,7 @@ impl Core {
         }
         self.timers.set(TimerKey::Connection(ix), None);
         self.timers.set(TimerKey::Lanes(ix), None);
+        self.timers.set(TimerKey::Auth(ix), None);
         self.paused.remove(&ix);
         if let Some(relay) = self.relays.remove(&ix)
             && !relay.removed
@@ -238,6 +247,7 @@ impl Core {
         relay.keep = false;
         relay.removed = true;
         relay.conn.silence();
+        relay.auth.silence();
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         self.by_url.remove(url);

@@ -5,25 +5,29 @@ use alloc::vec::Vec;
 
 use nostr_proto::{Filter, Timestamp, encode};
 
-use crate::event::Why;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
 use crate::timers::TimerKey;
 
 use super::Core;
 
 impl Core {
-    /// Sends what can be sent: CLOSE first, for it makes room; then EVENTs, then REQs.
+    /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs.
     pub(super) fn pump(&mut self, ix: RelayIx) {
         let now = self.now.mono;
         while let Some(relay) = self.relays.get_mut(&ix) {
             let Some(socket) = relay.conn.sendable(&self.config) else { return };
+            if let Some(frame) = self.take_auth_frame(ix) {
+                self.send_frame(ix, socket, frame);
+                continue;
+            }
+            let Some(relay) = self.relays.get_mut(&ix) else { return };
             if let Some(wire) = relay.lanes.closes.pop_front() {
                 self.send_frame(ix, socket, encode::close(&wire_text(wire)).into());
             } else if relay.lanes.is_held(now) {
                 return;
             } else if let Some(publish) = relay.lanes.events.pop_first() {
                 self.send_event(ix, socket, publish);
-            } else if let Some(sub) = relay.lanes.asks.pop_first() {
+            } else if let Some(sub) = self.next_ask(ix) {
                 self.send_request(ix, socket, sub);
             } else {
                 return;
@@ -40,10 +44,9 @@ impl Core {
         relay.lanes.asks.insert(sub);
         self.pump(ix);
         let Some(relay) = self.relays.get(&ix) else { return };
-        if relay.lanes.asks.contains(&sub)
-            && let Some(s) = self.subs.get_mut(&sub)
-        {
-            let why = if relay.lanes.is_held(self.now.mono) { Why::Pause } else { Why::Credit };
+        if relay.lanes.asks.contains(&sub) {
+            let why = self.why_waiting(relay, sub);
+            let Some(s) = self.subs.get_mut(&sub) else { return };
             s.waits_for(ix, why, &mut self.fx);
         }
     }
@@ -82,7 +85,11 @@ impl Core {
 
     fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) {
         let mut frame = None;
-        self.on_publish(publish, |p, config, now, fx| frame = p.send(ix, config, now, fx));
+        let Some(under) = self.relays.get(&ix).map(|relay| relay.auth.epoch()) else { return };
+        self.on_publish(publish, |p, config, now, fx| {
+            frame = p.send(ix, config, now, fx);
+            p.sent_under(ix, under);
+        });
         if let Some(frame) = frame {
             self.send_frame(ix, socket, frame);
         }
@@ -90,8 +97,10 @@ impl Core {
 
     fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) {
         let wire = WireId(self.next_wire);
+        let Some(under) = self.relays.get(&ix).map(|relay| relay.auth.epoch()) else { return };
         let Some(s) = self.subs.get_mut(&sub) else { return };
         let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return };
+        s.asked_under(ix, under);
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
         self.send_frame(ix, socket, request(wire, &filters));
@@ -107,11 +116,16 @@ impl Core {
 
     /// A connection is open: everything that waits for it is due.
     pub(super) fn on_up(&mut self, ix: RelayIx) {
+        self.on_auth_opened(ix);
+        let may_authenticate = self.may_authenticate(ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.asks = relay.legs.clone();
         for sub in &relay.legs {
             if let Some(sub) = self.subs.get_mut(sub) {
                 sub.reconnected(ix, &mut self.fx);
+                if may_authenticate {
+                    sub.reopen_unknown(ix, &mut self.fx);
+                }
             }
         }
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
@@ -120,9 +134,9 @@ impl Core {
         }
         self.pump(ix);
         let Some(relay) = self.relays.get(&ix) else { return };
-        let why = if relay.lanes.is_held(self.now.mono) { Why::Pause } else { Why::Credit };
-        for sub in &relay.lanes.asks {
-            if let Some(s) = self.subs.get_mut(sub) {
+        let waiting: Vec<_> = relay.lanes.asks.iter().map(|&sub| (sub, self.why_waiting(relay, sub))).collect();
+        for (sub, why) in waiting {
+            if let Some(s) = self.subs.get_mut(&sub) {
                 s.waits_for(ix, why, &mut self.fx);
             }
         }
@@ -130,6 +144,7 @@ impl Core {
 
     /// A connection is gone: requests and publishes there have to start over.
     pub(super) fn on_down(&mut self, ix: RelayIx, proven: Option<Timestamp>) {
+        self.on_auth_lost(ix);
         let promising = self.is_promising(ix);
         self.paused.remove(&ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };

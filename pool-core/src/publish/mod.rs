@@ -23,6 +23,8 @@ pub(crate) mod quorum;
 #[cfg(test)]
 mod tests;
 
+mod known;
+
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -31,6 +33,7 @@ use core::time::Duration;
 
 use nostr_proto::{Event, EventId, Prefix, Reason, RelayUrl, UnsignedEvent, encode};
 
+use crate::auth::Epoch;
 use crate::call::Quorum;
 use crate::config::Config;
 use crate::effects::Effects;
@@ -74,9 +77,18 @@ impl Body {
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     Queued,
-    InFlight { until: Instant },
-    Retry { at: Instant, said: Option<Reason> },
-    Accepted { duplicate: bool },
+    InFlight {
+        until: Instant,
+    },
+    Retry {
+        at: Instant,
+        said: Option<Reason>,
+    },
+    /// Refused for lack of authentication, which is under way.
+    Lacking(Reason),
+    Accepted {
+        duplicate: bool,
+    },
     Rejected(Reason),
     Unknown(UnknownCause),
 }
@@ -86,6 +98,8 @@ struct Part {
     url: RelayUrl,
     state: State,
     sends: u32,
+    /// Which knowledge of us it was last sent under.
+    under: Epoch,
     /// The relay was taken out of the pool meanwhile.
     removed: bool,
 }
@@ -131,7 +145,9 @@ impl Publication {
     ) -> Self {
         let parts = relays
             .into_iter()
-            .map(|(ix, url)| (ix, Part { url, state: State::Queued, sends: 0, removed: false }))
+            .map(|(ix, url)| {
+                (ix, Part { url, state: State::Queued, sends: 0, under: Epoch::default(), removed: false })
+            })
             .collect();
         let deadline = now.mono + patience;
         Self {
@@ -222,7 +238,9 @@ impl Publication {
         } else {
             match (tries(reason, config), &part.state) {
                 (_, State::Rejected(_)) => return Next::Unsolicited,
-                (Some(_), State::Queued | State::Retry { .. } | State::Unknown(_)) => return Next::Nothing,
+                (Some(_), State::Queued | State::Retry { .. } | State::Lacking(_) | State::Unknown(_)) => {
+                    return Next::Nothing;
+                }
                 (Some(most), _) => {
                     if reason.prefix == Some(Prefix::RateLimited) {
                         next = Next::Pause;
@@ -245,7 +263,7 @@ impl Publication {
     /// The connection to a relay is gone: what was in flight there has to be sent again.
     pub(crate) fn disconnected(&mut self, relay: RelayIx, config: &Config, fx: &mut Effects) {
         let Some(part) = self.parts.get_mut(&relay) else { return };
-        if let State::InFlight { .. } = part.state {
+        if let State::InFlight { .. } | State::Lacking(_) = part.state {
             part.state = after_silence(part.sends, config);
             self.tell(relay, fx);
             self.judge(fx);
@@ -260,7 +278,7 @@ impl Publication {
             let next = match &part.state {
                 _ if part.state.is_final() => continue,
                 State::InFlight { .. } if self.expires <= now.mono => State::Unknown(UnknownCause::NoAnswer),
-                State::Retry { said: Some(reason), .. } if self.expires <= now.mono => {
+                State::Retry { said: Some(reason), .. } | State::Lacking(reason) if self.expires <= now.mono => {
                     State::Unknown(UnknownCause::Refused(reason.clone()))
                 }
                 _ if self.expires <= now.mono => State::Unknown(match &self.body {
@@ -296,7 +314,7 @@ impl Publication {
         let parts = self.parts.values().filter_map(|p| match &p.state {
             State::InFlight { until } => Some((*until).min(self.expires)),
             State::Retry { at, .. } => Some((*at).min(self.expires)),
-            State::Queued => Some(self.expires),
+            State::Queued | State::Lacking(_) => Some(self.expires),
             State::Accepted { .. } | State::Rejected(_) | State::Unknown(_) => None,
         });
         parts.chain(verdict).min()
@@ -431,13 +449,15 @@ impl State {
         match self {
             Self::Accepted { .. } => Vote::Accepted,
             Self::Rejected(_) => Vote::Rejected,
-            Self::Queued | Self::InFlight { .. } | Self::Retry { .. } | Self::Unknown(_) => Vote::Open,
+            Self::Queued | Self::InFlight { .. } | Self::Retry { .. } | Self::Lacking(_) | Self::Unknown(_) => {
+                Vote::Open
+            }
         }
     }
 
     fn status(&self) -> PublishStatus {
         match self {
-            Self::Queued | Self::Retry { .. } => PublishStatus::Queued,
+            Self::Queued | Self::Retry { .. } | Self::Lacking(_) => PublishStatus::Queued,
             Self::InFlight { .. } => PublishStatus::InFlight,
             Self::Accepted { duplicate } => PublishStatus::Accepted { duplicate: *duplicate },
             Self::Rejected(reason) => PublishStatus::Rejected(reason.clone()),

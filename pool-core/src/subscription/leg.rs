@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use nostr_proto::{EoseHints, Reason, Timestamp};
 
+use crate::auth::Epoch;
 use crate::event::{LegOutcome, LegState, Why};
 use crate::ids::WireId;
 use crate::time::{Instant, Now};
@@ -79,6 +80,10 @@ pub(crate) struct Leg {
     pub(crate) retry_at: Option<Instant>,
     /// The request that was running when the connection was lost, as long as events of it are undecided.
     pub(crate) draining: Option<Request>,
+    /// Which knowledge of us it was asked under.
+    pub(crate) under: Epoch,
+    /// What the relay said when it refused for lack of authentication, as long as that is under way.
+    pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
 }
@@ -94,6 +99,8 @@ impl Leg {
             refusals: 0,
             retry_at: None,
             draining: None,
+            under: Epoch::default(),
+            lack: None,
             flooded: 0,
         }
     }
@@ -218,6 +225,7 @@ impl Leg {
         };
         self.refusals = 0;
         self.retry_at = None;
+        self.lack = None;
         self.state = State::Waiting(Why::Connection);
         lost
     }
@@ -238,6 +246,7 @@ impl Leg {
         self.alive_until = None;
         self.refusals = 0;
         self.retry_at = None;
+        self.lack = None;
         self.draining = None;
         self.progress = now.mono;
     }

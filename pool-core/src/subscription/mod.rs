@@ -17,6 +17,7 @@
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.
 
+mod known;
 pub(crate) mod leg;
 mod queue;
 pub(crate) mod request;
@@ -143,7 +144,7 @@ impl Subscription {
         fx: &mut Effects,
     ) -> Option<Vec<Filter>> {
         let leg = self.leg(relay)?;
-        if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() {
+        if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() || leg.lack.is_some() {
             return None;
         }
         // A wall clock that was ahead and has been set right must not make us ask from the future on.
