@@ -138,6 +138,7 @@ impl Auth {
                 auth.session.known.retain(|key| *key != identity);
                 match hand {
                     Hand::Newer(challenge) if auth.session.known.is_empty() => {
+                        auth.allowed = None;
                         auth.tell(AuthState::Failed(refused), fx);
                         (State::Challenged { challenge }, Change::Denied)
                     }
