@@ -15,6 +15,7 @@ use nostr_proto::{Filter, RelayUrl};
 use crate::args::ReqArgs;
 use crate::exit::{Exit, Stop};
 use crate::hangup;
+use crate::key;
 use crate::interrupt::interrupted;
 use crate::output::{self, Lines};
 use crate::relays;
@@ -37,7 +38,8 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let started = (Instant::now(), ProcessTime::now());
     let filters = filters(args)?;
     let urls = relays::distinct(&args.relays);
-    let pool = relays::open(&urls, &config(args))?;
+    let keys = key::load_for_auth(args.auth, args.key_file.as_deref())?;
+    let pool = relays::open(&urls, &config(args), keys)?;
     let mut options = SubscribeOptions::default().with_mode(if args.live { Mode::Live } else { Mode::UntilEose });
     options.eose_deadline = args.timeout;
     // The relays are named by now, so only the filters can be at fault.

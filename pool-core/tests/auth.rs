@@ -417,6 +417,26 @@ fn what_relays_hide_from_strangers_is_asked_again() {
 }
 
 #[test]
+fn what_was_shown_to_a_stranger_is_no_ground_to_catch_up_from() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Ask), RelayOptions::default());
+    let (hidden, open) = (b.subscribe(gift_wraps(), Mode::Live), b.subscribe(notes(), Mode::Live));
+    for name in b.requests() {
+        b.text(socket, &format!("[\"EOSE\",\"{name}\"]"));
+    }
+    b.lose(socket);
+    b.call(Call::Authenticate { url: url(0), identity: None }).unwrap();
+    b.pass(SECOND * 3);
+    let socket = b.open(0);
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let sent = b.sent();
+    assert!(sent[0].contains("[1059]") && !sent[0].contains("since"), "{sent:?}");
+    assert!(sent[1].contains("[1]") && sent[1].contains("since"), "{sent:?}");
+    assert_eq!((b.leg(hidden), b.leg(open)), (LegState::Requested, LegState::Requested));
+}
+
+#[test]
 fn a_fetch_of_private_kinds_waits_for_an_authentication_that_can_be_had() {
     let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
     b.text(socket, "[\"AUTH\",\"c\"]");
@@ -429,6 +449,25 @@ fn a_fetch_of_private_kinds_waits_for_an_authentication_that_can_be_had() {
     b.ok(socket, id, true, "");
     assert_eq!(b.requests().len(), 1);
     assert_eq!(b.leg(sub), LegState::Requested);
+}
+
+#[test]
+fn a_fetch_of_private_kinds_that_was_under_way_is_made_after_the_authentication() {
+    for yes in [true, false] {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+        let sub = b.subscribe(gift_wraps(), Mode::UntilEose);
+        let first = b.requests();
+        b.text(socket, "[\"AUTH\",\"c\"]");
+        assert_eq!(b.leg(sub), LegState::Waiting(Why::Auth));
+        assert_eq!(b.sent(), [format!("[\"CLOSE\",\"{}\"]", first[0])]);
+        b.text(socket, &format!("[\"EOSE\",\"{}\"]", first[0]));
+        assert_eq!(b.coverage(sub), None, "that was for a stranger");
+        let id = b.sign();
+        b.ok(socket, id, yes, "");
+        let second = b.requests();
+        b.text(socket, &format!("[\"EOSE\",\"{}\"]", second[0]));
+        assert_eq!(b.coverage(sub), Some(LegOutcome::Eose { complete: None }));
+    }
 }
 
 #[test]

@@ -64,10 +64,10 @@ pub use tap::{Direction, TapFrame, TapStream};
 pub use transport::Transport;
 
 pub use nostr_pool_core::{
-    CallError, CloseReason, Config, ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome,
-    LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
-    PublishUpdate, Quorum, ReconnectOptions, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId,
-    Target, Unfinished, UnknownCause, Verdict, Which, Why,
+    AuthFailure, AuthPolicy, AuthState, CallError, CloseReason, Config, ConnectionState, Coverage, EndReason,
+    EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome,
+    PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions, RelayCounters, RelayOptions,
+    RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Which, Why,
 };
 pub use nostr_proto::{
     self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayUrl, SecretKey, Timestamp,

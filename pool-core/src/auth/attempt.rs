@@ -41,15 +41,18 @@ impl Auth {
         };
         let Now { mono, unix } = cx.now;
         if let Err(at) = self.pace.take(cx.config, mono) {
+            self.session.hold_private = None;
             return (State::Paced { challenge, at }, Change::None);
         }
         let event = EventTemplate::auth(&self.url, &challenge, unix).unsigned(identity);
+        self.session.hold_private = Some(mono + cx.config.auth_wait);
         let order = Order { event: event.id(), identity, until: mono + cx.config.auth_sign_deadline };
         (State::Signing { challenge, order, stale: false }, Change::Sign(event))
     }
 
     pub(super) fn grant(&mut self, state: State, identity: PublicKey) -> Turn {
         self.session.hold = None;
+        self.session.hold_private = None;
         self.session.wanted = false;
         self.session.refusals = 0;
         self.epoch.0 += 1;
@@ -65,6 +68,7 @@ impl Auth {
     /// The attempt came to nothing. Where the relay knows us by another key, that is still so.
     pub(super) fn fail(&mut self, hand: Hand, failure: AuthFailure, fx: &mut Effects) -> Turn {
         self.session.hold = None;
+        self.session.hold_private = None;
         self.allowed = None;
         if self.session.known.is_empty() {
             return (State::Failed { challenge: hand.latest(), failure }, Change::Denied);

@@ -60,7 +60,8 @@
 //!
 //! Never signs but for the relay's own canonical URL and its latest challenge, never asks for two signatures at once,
 //! never answers the same challenge again by itself, never shows a relay two keys on one connection unless that is
-//! allowed, never holds requests for longer than `auth_wait` after the connection opened, never reads a clock.
+//! allowed, never holds requests for longer than `auth_wait` after the connection opened, or those for private kinds for
+//! longer than `auth_wait` for the signature and `auth_ok_deadline` for the OK, never reads a clock.
 
 mod attempt;
 mod ours;
@@ -124,6 +125,8 @@ enum Memory {
 struct Session {
     /// Until when requests are held, all of them.
     hold: Option<Instant>,
+    /// Until when those for private kinds are, because an authentication is on its way.
+    hold_private: Option<Instant>,
     /// Something needed an authentication, and there was none since.
     wanted: bool,
     /// The keys that the relay knows us by.
@@ -173,9 +176,14 @@ impl Auth {
         self.epoch
     }
 
+    /// The keys that the relay knows us by.
+    pub(crate) fn known_as(&self) -> &[PublicKey] {
+        &self.session.known
+    }
+
     /// Whether requests have to wait; those for private kinds also while an authentication is on its way.
     pub(crate) fn holds(&self, private: bool) -> bool {
-        self.session.hold.is_some() || (private && self.state.is_moving())
+        self.session.hold.is_some() || (private && self.session.hold_private.is_some())
     }
 
     /// Whether an AUTH waits to be sent.
@@ -239,6 +247,7 @@ impl Auth {
                 self.memory = Memory::DemandsLate;
             }
         }
+        self.session.hold_private = self.session.hold_private.filter(|at| *at > now);
         if self.state.deadline().is_none_or(|at| at > now) {
             return Change::None;
         }
@@ -255,7 +264,7 @@ impl Auth {
 
     /// When [`Auth::timeout`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.state.deadline(), self.session.hold].into_iter().flatten().min()
+        [self.state.deadline(), self.session.hold, self.session.hold_private].into_iter().flatten().min()
     }
 
     fn authenticated(&self, confirmed: bool) -> AuthState {

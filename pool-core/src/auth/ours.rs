@@ -27,6 +27,9 @@ impl Auth {
         if consent == AuthPolicy::Never {
             self.session.hold = None;
         }
+        if consent != AuthPolicy::Always {
+            self.session.hold_private = None;
+        }
         self.turn(fx, |auth, state, fx| match (state, consent) {
             (State::Expecting { .. }, AuthPolicy::Never) => (State::Unchallenged, Change::Denied),
             (
@@ -131,6 +134,7 @@ impl Auth {
                     auth.session.shown.push(identity);
                 }
                 let until = cx.now.mono + cx.config.auth_ok_deadline;
+                auth.session.hold_private = Some(until);
                 (State::Sent { hand: Hand::Used(challenge), event: event.id(), identity, until }, Change::None)
             }
             state => (state, Change::None),

@@ -139,6 +139,7 @@ impl Auth {
                 match hand {
                     Hand::Newer(challenge) if auth.session.known.is_empty() => {
                         auth.allowed = None;
+                        auth.session.hold_private = None;
                         auth.tell(AuthState::Failed(refused), fx);
                         (State::Challenged { challenge }, Change::Denied)
                     }

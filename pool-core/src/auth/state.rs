@@ -115,14 +115,19 @@ impl State {
     /// Whether what was refused may hope.
     pub(super) fn is_under_way(&self) -> bool {
         match self {
-            Self::Expecting { .. } | Self::Asking { .. } => true,
-            state => state.is_moving(),
+            Self::Expecting { .. }
+            | Self::Asking { .. }
+            | Self::Paced { .. }
+            | Self::Signing { .. }
+            | Self::Ready { .. }
+            | Self::Sent { .. } => true,
+            Self::Down
+            | Self::Unchallenged
+            | Self::Challenged { .. }
+            | Self::Assumed { .. }
+            | Self::Authenticated { .. }
+            | Self::Failed { .. } => false,
         }
-    }
-
-    /// Whether it takes no more than the signer's and the relay's word.
-    pub(super) fn is_moving(&self) -> bool {
-        matches!(self, Self::Paced { .. } | Self::Signing { .. } | Self::Ready { .. } | Self::Sent { .. })
     }
 
     /// The latest challenge.

@@ -60,6 +60,9 @@ impl Core {
             Change::Granted => self.on_granted(ix),
             Change::Denied => self.on_denied(ix),
         }
+        if holds.1 && !held.1 {
+            self.recall_private(ix);
+        }
         if (held.0 && !holds.0) || (held.1 && !holds.1) {
             self.pump(ix);
         }
@@ -258,6 +261,19 @@ impl Core {
 
     fn asks_for_private(&self, sub: SubId) -> bool {
         self.subs.get(&sub).is_some_and(|s| auth::asks_for_private(&s.filters))
+    }
+
+    /// An authentication is on its way: what is asked for of private kinds is asked for after it, instead of twice. An
+    /// EOSE for a stranger would only end it before its time.
+    fn recall_private(&mut self, ix: RelayIx) {
+        let Some(relay) = self.relays.get(&ix) else { return };
+        let legs: Vec<SubId> = relay.legs.iter().copied().filter(|sub| self.asks_for_private(*sub)).collect();
+        for sub in legs {
+            if let Some(wire) = self.subs.get_mut(&sub).and_then(|s| s.recall(ix, &mut self.fx)) {
+                self.close_wire(ix, wire);
+                self.enqueue_ask(ix, sub);
+            }
+        }
     }
 
     /// Repeats a request that the relay refused when it did not know us as it does now.

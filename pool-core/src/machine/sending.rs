@@ -97,10 +97,10 @@ impl Core {
 
     fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) {
         let wire = WireId(self.next_wire);
-        let Some(under) = self.relays.get(&ix).map(|relay| relay.auth.epoch()) else { return };
+        let Some(auth) = self.relays.get(&ix).map(|relay| &relay.auth) else { return };
         let Some(s) = self.subs.get_mut(&sub) else { return };
+        s.ask_under(ix, auth.epoch(), auth.known_as());
         let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return };
-        s.asked_under(ix, under);
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
         self.send_frame(ix, socket, request(wire, &filters));

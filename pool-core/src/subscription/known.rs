@@ -1,7 +1,7 @@
 //! What authentication (NIP-42) means for a leg: refused for lack of it, it waits; once the relay knows us, it is asked
 //! again, and so is what the relay may have hidden.
 
-use nostr_proto::{Prefix, Reason};
+use nostr_proto::{Prefix, PublicKey, Reason};
 
 use crate::auth::{Epoch, could_match_private};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::ids::{RelayIx, WireId};
 use crate::time::Now;
 
 use super::Subscription;
-use super::leg::State;
+use super::leg::{Leg, State};
 
 impl Subscription {
     /// CLOSED took effect, and an authentication is under way: the leg waits for it, unless it was refused
@@ -35,11 +35,15 @@ impl Subscription {
         }
     }
 
-    /// It was asked when the relay knew us as of `epoch`.
-    pub(crate) fn asked_under(&mut self, relay: RelayIx, epoch: Epoch) {
-        if let Some(leg) = self.leg(relay) {
-            leg.under = epoch;
-        }
+    /// It is about to be asked, and the relay knows us as of `epoch`, by these keys. What it showed a stranger says nothing
+    /// of what it has for one of them.
+    pub(crate) fn ask_under(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey]) {
+        let may_hide = could_match_private(&self.filters);
+        let waits = |leg: &&mut Leg| matches!(leg.state, State::Waiting(_)) && leg.lack.is_none();
+        let Some(leg) = self.leg(relay).filter(waits) else { return };
+        leg.under = epoch;
+        leg.whole |= may_hide && known_as.iter().any(|key| !leg.known_as.contains(key));
+        leg.known_as = known_as.to_vec();
     }
 
     /// There is a new connection, on which an authentication may come about: what was refused for lack of it is asked
@@ -51,6 +55,15 @@ impl Subscription {
             leg.state = State::Waiting(Why::Connection);
             self.tell_leg(relay, fx);
         }
+    }
+
+    /// It is to be asked later than it was, if it has not come to its EOSE: the running request is to be closed.
+    pub(crate) fn recall(&mut self, relay: RelayIx, fx: &mut Effects) -> Option<WireId> {
+        let leg = self.leg(relay).filter(|leg| matches!(leg.state, State::Requested(_)))?;
+        let wire = leg.wire();
+        leg.state = State::Waiting(Why::Auth);
+        self.tell_leg(relay, fx);
+        wire
     }
 
     /// The relay knows us, as of `epoch`. Tells whether it is to be asked again; if so, with the request that runs, which
@@ -78,7 +91,6 @@ impl Subscription {
             return None;
         }
         if running.is_some() {
-            // What it showed a stranger says nothing of what it has for us.
             leg.alive_until = None;
             leg.draining = None;
             if !told {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{EoseHints, Reason, Timestamp};
+use nostr_proto::{EoseHints, PublicKey, Reason, Timestamp};
 
 use crate::auth::Epoch;
 use crate::event::{LegOutcome, LegState, Why};
@@ -82,6 +82,10 @@ pub(crate) struct Leg {
     pub(crate) draining: Option<Request>,
     /// Which knowledge of us it was asked under.
     pub(crate) under: Epoch,
+    /// The keys that the relay knew us by when it was last asked.
+    pub(crate) known_as: Vec<PublicKey>,
+    /// The relay knows us better than when it was asked before: it is asked for everything, not for what was missed.
+    pub(crate) whole: bool,
     /// What the relay said when it refused for lack of authentication, as long as that is under way.
     pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
@@ -100,6 +104,8 @@ impl Leg {
             retry_at: None,
             draining: None,
             under: Epoch::default(),
+            known_as: Vec::new(),
+            whole: false,
             lack: None,
             flooded: 0,
         }

@@ -149,6 +149,7 @@ impl Subscription {
         }
         // A wall clock that was ahead and has been set right must not make us ask from the future on.
         let alive_until = leg.alive_until.map(|at| at.min(now.unix));
+        let whole = core::mem::take(&mut leg.whole);
         leg.progress = leg.progress.max(now.mono);
         leg.state = State::Requested(Request {
             wire,
@@ -161,8 +162,8 @@ impl Subscription {
         });
         self.tell_leg(relay, fx);
         Some(match alive_until {
-            Some(at) => request::catch_up(&self.filters, at, config).0,
-            None => self.filters.to_vec(),
+            Some(at) if !whole => request::catch_up(&self.filters, at, config).0,
+            _ => self.filters.to_vec(),
         })
     }
 

@@ -170,6 +170,9 @@ fn check(b: &mut Bench, w: &mut Bystander) -> Result<(), String> {
     if b.auth.holds(false) && b.now.mono > w.opened_at + b.config.auth_wait {
         return Err("requests are held beyond the wait".into());
     }
+    if b.auth.holds(true) && !b.auth.holds(false) && !under_way {
+        return Err(format!("private kinds are held for nothing: {state:?}"));
+    }
     if let AuthState::Authenticated { identities, .. } = &state
         && !identities.iter().all(|who| w.sent.iter().any(|(_, sent)| sent == who))
     {

@@ -159,9 +159,12 @@ fn a_slow_signer_holds_nothing_beyond_the_wait() {
     b.authenticate("c");
     b.step(|auth, _, fx| auth.lost(fx));
     b.opened();
+    b.pass(SECOND);
     let event = to_sign(b.challenge("d"));
     assert_eq!(b.wake(), Change::None, "the signer still has time");
-    assert!(!b.auth.holds(false) && b.auth.holds(true), "only what is hidden from strangers waits for it");
+    assert!(!b.auth.holds(false) && b.auth.holds(true), "only what is hidden from strangers still waits for it");
+    assert_eq!(b.wake(), Change::None);
+    assert!(!b.auth.holds(true), "and that not for ever");
     assert_eq!(b.wake(), Change::Denied);
     assert!(matches!(b.auth.state(), AuthState::Failed(AuthFailure::NotSigned(_))));
     assert_eq!(b.sign(&event), Change::None, "too late");
@@ -186,6 +189,7 @@ fn a_flood_of_challenges_costs_one_signature_at_a_time_and_few_in_all() {
     assert_eq!(signatures, b.config.max_auth_signings);
     let AuthState::Paced { until } = b.auth.state() else { panic!("paced") };
     assert_eq!(until, Instant::from_micros(1_000_000) + b.config.auth_window);
+    assert!(!b.auth.holds(true), "nothing is held for as long as that");
     let next = to_sign(b.wake());
     assert_eq!(next.tags().value_of("challenge"), Some("c999"));
 }
