@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nostr_pool_tokio::{
-    AuthPolicy, Config, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, RelayCounters, RelayRecord, Tokio, UnknownCause, Verdict,
+    AuthFailure, AuthPolicy, Config, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, RelayCounters, RelayRecord,
+    Tokio, UnknownCause, Verdict,
 };
 use nostr_proto::{Keys, RelayUrl, Timestamp};
 
@@ -45,6 +46,17 @@ fn with_error(what: &str, record: Option<&RelayRecord>) -> String {
     match record.and_then(|r| r.last_error.as_deref()) {
         Some(error) => format!("{what}: {error}"),
         None => what.to_owned(),
+    }
+}
+
+/// Why a relay does not know who is asking.
+pub(crate) fn auth_failure(failure: &AuthFailure) -> String {
+    match failure {
+        AuthFailure::Denied => "it was not allowed".to_owned(),
+        AuthFailure::NoIdentity => "no key".to_owned(),
+        AuthFailure::NotSigned(why) => format!("not signed: {why}"),
+        AuthFailure::Refused(reason) => format!("refused: {reason}"),
+        AuthFailure::ChallengeTooLong { bytes } => format!("a challenge of {bytes} bytes is too long"),
     }
 }
 

@@ -7,16 +7,16 @@ use cpu_time::ProcessTime;
 use futures::{FutureExt as _, StreamExt as _};
 use indicatif::ProgressBar;
 use nostr_pool_tokio::{
-    Config, Coverage, GapCause, Item, LegOutcome, LegReport, LegState, Mode, Pool, RelayUpdate, SubscribeOptions,
-    Subscription, Why,
+    AuthState, Config, Coverage, GapCause, Item, LegOutcome, LegReport, LegState, Mode, Pool, RelayUpdate,
+    SubscribeOptions, Subscription, Why,
 };
 use nostr_proto::{Filter, RelayUrl};
 
 use crate::args::ReqArgs;
 use crate::exit::{Exit, Stop};
 use crate::hangup;
-use crate::key;
 use crate::interrupt::interrupted;
+use crate::key;
 use crate::output::{self, Lines};
 use crate::relays;
 
@@ -223,8 +223,12 @@ impl<'a> Reading<'a> {
     }
 
     fn relay_news(&self, relay: &RelayUrl, update: &RelayUpdate) {
-        if let RelayUpdate::Notice(text) = update {
-            self.say(relay, &format!("says: {text}"));
+        match update {
+            RelayUpdate::Notice(text) => self.say(relay, &format!("says: {text}")),
+            RelayUpdate::Auth(AuthState::Failed(failure)) => {
+                self.say(relay, &format!("not authenticated: {}", relays::auth_failure(failure)));
+            }
+            _ => {}
         }
     }
 
