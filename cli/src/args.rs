@@ -128,6 +128,9 @@ pub(crate) struct ReqArgs {
     /// Events that match these words (relays with NIP-50 only)
     #[arg(long, value_name = "WORDS")]
     pub(crate) search: Option<String>,
+    /// Print older versions of replaceable events, too, where they come after a newer one
+    #[arg(long)]
+    pub(crate) all_versions: bool,
     /// Go on with new events until Ctrl-C
     #[arg(long)]
     pub(crate) live: bool,
@@ -214,14 +217,16 @@ Examples:
   nostr-pool publish --relay wss://a.example --auth --key-file ~/.nostr-key < events.jsonl
   nostr-pool publish --relay wss://a.example --content '+' --kind 7 --tag e=ID --tag p=KEY --json
 
-Lines that hold no valid event are named on stderr; the others are published all the same.
+Lines that hold no valid event, or one that has expired or is larger than 1 MiB, are named on stderr; the others are
+published all the same.
 
 An object of --json:
   id, line         the event, and where it was read (null: signed here)
   verdict          reached, failed or indeterminate
   accepted, needed numbers of relays
   relays           of each: relay, status (accepted, rejected, unknown, queued or sent),
-                   duplicate where accepted, reason where rejected or unknown
+                   duplicate where accepted, reason where rejected or unknown,
+                   pow where the relay asked for so many bits of proof of work
 
 Exit codes, the worst of all events:
     0  every event reached its quorum (or the reader of stdout went away)

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nostr_pool_tokio::{
-    AuthFailure, AuthPolicy, Config, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, RelayCounters, RelayRecord,
-    Tokio, UnknownCause, Verdict,
+    AuthFailure, AuthPolicy, Config, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, Rejection, RelayCounters,
+    RelayRecord, Tokio, UnknownCause, Verdict,
 };
 use nostr_proto::{Keys, RelayUrl, Timestamp};
 
@@ -99,8 +99,17 @@ pub(crate) fn status(status: &PublishStatus) -> (&'static str, Option<String>) {
         PublishStatus::Queued => ("queued", None),
         PublishStatus::InFlight => ("sent", None),
         PublishStatus::Accepted { .. } => ("accepted", None),
-        PublishStatus::Rejected(reason) => ("rejected", Some(reason.to_string())),
+        PublishStatus::Rejected(rejection) => ("rejected", Some(rejected(rejection))),
         PublishStatus::Unknown(cause) => ("unknown", Some(unknown(cause))),
+    }
+}
+
+fn rejected(rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::Refused(reason) => reason.to_string(),
+        Rejection::TooLarge { bytes, max: Some(max) } => format!("too large: {bytes} bytes, where it takes {max}"),
+        Rejection::TooLarge { bytes, max: None } => format!("too large: it hung up on {bytes} bytes, with code 1009"),
+        Rejection::Suspect => "it hung up twice right after this event".to_owned(),
     }
 }
 
@@ -111,6 +120,7 @@ fn unknown(cause: &UnknownCause) -> String {
         UnknownCause::Cancelled => "given up".to_owned(),
         UnknownCause::Refused(reason) => format!("asked to try again later: {reason}"),
         UnknownCause::NotSigned(why) => format!("not signed: {why}"),
+        UnknownCause::Expired => "expired before it was accepted".to_owned(),
     }
 }
 
@@ -130,6 +140,8 @@ pub(crate) fn unix_now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use nostr_proto::Reason;
+
     use super::*;
 
     #[test]
@@ -143,5 +155,16 @@ mod tests {
             faults(&all).unwrap(),
             "5 forged events dropped, 1 unwanted event dropped, 2 unverified events dropped, 3 messages could not be read"
         );
+    }
+
+    #[test]
+    fn a_rejection_says_why() {
+        let rejected = |rejection| status(&PublishStatus::Rejected(rejection)).1.unwrap();
+        assert_eq!(rejected(Rejection::Refused(Reason::parse("pow: 20 bits"))), "pow: 20 bits");
+        let known = rejected(Rejection::TooLarge { bytes: 70_000, max: Some(65_536) });
+        assert_eq!(known, "too large: 70000 bytes, where it takes 65536");
+        let learnt = rejected(Rejection::TooLarge { bytes: 70_000, max: None });
+        assert_eq!(learnt, "too large: it hung up on 70000 bytes, with code 1009");
+        assert_eq!(rejected(Rejection::Suspect), "it hung up twice right after this event");
     }
 }

@@ -8,7 +8,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use indicatif::ProgressBar;
 use nostr_pool_tokio::{
     AuthState, Config, Coverage, GapCause, Item, LegOutcome, LegReport, LegState, Mode, Pool, RelayUpdate,
-    SubscribeOptions, Subscription, Why,
+    SubscribeOptions, Subscription, Versions, Why,
 };
 use nostr_proto::{Filter, RelayUrl};
 
@@ -42,6 +42,9 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let pool = relays::open(&urls, &config(args), keys)?;
     let mut options = SubscribeOptions::default().with_mode(if args.live { Mode::Live } else { Mode::UntilEose });
     options.eose_deadline = args.timeout;
+    if args.all_versions {
+        options.versions = Versions::All;
+    }
     // The relays are named by now, so only the filters can be at fault.
     let mut subscription = pool.subscribe(filters, options).map_err(|e| Stop::usage(format!("--filter: {e}")))?;
     let mut reading = Reading::new(args, &pool);

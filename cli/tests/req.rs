@@ -233,6 +233,29 @@ fn live_prints_new_events_at_once_and_ends_in_good_order_on_ctrl_c() {
 }
 
 #[test]
+fn an_older_version_is_printed_only_where_all_are_asked_for() {
+    let keys = nostr_proto::Keys::from_entropy([3; 32]).unwrap();
+    let profile = |at: u64| {
+        let at = nostr_proto::Timestamp::new(at);
+        keys.sign(&nostr_proto::EventTemplate::new(nostr_proto::Kind::METADATA, "{}", at), [0; 32])
+    };
+    let (old, new, other) = (profile(1_700_000_000), profile(1_700_000_001), tagged(1, ["t", "last"]));
+    for (more, expected) in [(&["--all-versions"][..], vec![&old, &other]), (&[], vec![&other])] {
+        let (one, another) = (relay_with(std::slice::from_ref(&new)), relay());
+        let (child, mut stdout, _) = live(&[one.url(), another.url()], more, 1);
+        another.with(|relay| relay.store(old.clone()));
+        another.with(|relay| relay.store(other.clone()));
+        let printed: String = expected.iter().map(|_| next_line(&mut stdout)).collect();
+        assert_eq!(ids(&printed).into_iter().collect::<BTreeSet<_>>(), expected.iter().map(|e| e.id()).collect());
+        interrupt(&child);
+        finish(child).exits(130);
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "{more:?}");
+    }
+}
+
+#[test]
 fn live_catches_up_with_a_relay_that_was_away() {
     let events = notes(3);
     let relay = relay_with(&events[..1]);

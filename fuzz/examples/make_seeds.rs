@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use nostr_pool_tests::corpus::{self, Mix, Rng, Shape};
+use nostr_pool_corpus::{self as corpus, Mix, Rng, Shape};
 use nostr_proto::Event;
 
 fn main() -> io::Result<()> {
@@ -214,7 +214,7 @@ fn hll_seeds() -> Vec<Vec<u8>> {
 fn core_seeds() -> Vec<Vec<u8>> {
     let mut rng = Rng::new(9);
     let seed = |i: u8| {
-        let mut steps = vec![i];
+        let mut steps = vec![128, i];
         for relay in 0..3 {
             steps.extend([0, relay, 0, 0]);
         }
@@ -228,7 +228,19 @@ fn core_seeds() -> Vec<Vec<u8>> {
         }
         steps
     };
-    (0..10).map(seed).collect()
+    let raw: Vec<Vec<u8>> = (0..10).map(seed).collect();
+    // 10 and 11 were found by libFuzzer, as raw scripts; here, they are kept as they are.
+    let found = ["10", "11"].map(|name| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/core_inputs").join(name);
+        fs::read(path).expect("a seed that was found once is kept")
+    });
+    raw.into_iter().chain(found).chain((0..10).map(|i| simulated(i, &mut Rng::new(u64::from(i))))).collect()
+}
+
+/// A plan and steps of the simulator.
+fn simulated(i: u8, rng: &mut Rng) -> Vec<u8> {
+    let len = rng.between(150, 700);
+    std::iter::once(i).chain((0..len).map(|_| byte(rng, 256))).collect()
 }
 
 fn byte(rng: &mut Rng, below: usize) -> u8 {

@@ -7,13 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use mutate::Mutator;
+use nostr_pool_corpus::{self as corpus, Mix, Rng};
 use nostr_pool_fuzz::{TARGETS, Target};
-use nostr_pool_tests::corpus::{self, Mix, Rng};
 
 /// Mutations of a target's seeds, all of its seeds together.
 const MUTATIONS: usize = 4_000;
 /// The same where one input is hundreds of steps.
-const LONG_MUTATIONS: usize = 1_000;
+const LONG_MUTATIONS: usize = 300;
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);

@@ -2,6 +2,7 @@
 
 use crate::event::StoredEvent;
 use crate::filter::Filter;
+use crate::later::Later;
 use crate::outbox::Outbox;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,8 @@ pub(crate) struct Subscription {
     pub(crate) wire_id: Arc<str>,
     /// Length of the `REQ` that opened it.
     pub(crate) bytes: usize,
+    /// Which of the connection's `REQ`s opened it.
+    pub(crate) number: u64,
 }
 
 impl Subscription {
@@ -47,6 +50,9 @@ pub(crate) struct Connection {
     pub(crate) authenticated: bool,
     /// Frames ever queued.
     pub(crate) frames: u64,
+    /// `REQ`s ever taken.
+    pub(crate) reqs: u64,
+    pub(crate) later: Later,
     window: Window,
 }
 
@@ -59,6 +65,22 @@ impl Connection {
         }
         self.window.messages += 1;
         self.window.messages <= messages
+    }
+
+    /// Forgets the oldest subscriptions but so many.
+    pub(crate) fn evict_beyond(&mut self, keep: usize) {
+        while self.subscriptions.len() > keep {
+            let oldest = self.subscriptions.iter().min_by_key(|(_, open)| open.number).map(|(id, _)| id.clone());
+            let Some(oldest) = oldest else {
+                return;
+            };
+            self.subscriptions.remove(&oldest);
+        }
+    }
+
+    /// When the window began in which messages are counted.
+    pub(crate) fn window_start(&self) -> u64 {
+        self.window.started
     }
 
     /// Bytes of the `REQ`s behind the open subscriptions, apart from the one with this id.

@@ -4,11 +4,12 @@ use crate::connection::ConnId;
 use crate::event::StoredEvent;
 use crate::fault::Fault;
 use crate::filter::Filter;
-use crate::id::canonical_id;
+use crate::later::Later;
+use crate::made;
 use crate::message;
 use crate::outbox::{Frame, event_text};
 use crate::relay::Relay;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 impl Relay {
@@ -16,7 +17,11 @@ impl Relay {
     pub(crate) fn push_live(&mut self, event: &Arc<StoredEvent>) {
         let to_everyone = self.faults.unmatched_live();
         let mut targets: Vec<(ConnId, Arc<str>)> = Vec::new();
+        let hidden = self.faults.hides_private() && event.is_private();
         for (conn, connection) in &self.connections {
+            if hidden && !connection.authenticated {
+                continue;
+            }
             for subscription in connection.subscriptions.values() {
                 if to_everyone || subscription.matches(event) {
                     targets.push((*conn, Arc::clone(&subscription.wire_id)));
@@ -28,8 +33,8 @@ impl Relay {
         }
     }
 
-    /// Sends what is stored; whether more would have matched, if hints want that known.
-    pub(crate) fn send_stored(&mut self, conn: ConnId, subscription: &Arc<str>, filters: &[Filter]) -> bool {
+    /// Sends what is stored, and that it is through.
+    pub(crate) fn answer_req(&mut self, conn: ConnId, id: &str, subscription: &Arc<str>, filters: &[Filter]) {
         let mut answer = if self.faults.has(&Fault::IgnoreLimit) {
             let unlimited: Vec<Filter> = filters.iter().map(Filter::unlimited).collect();
             self.store.query(&unlimited, usize::MAX, false)
@@ -39,22 +44,75 @@ impl Relay {
         if self.faults.has(&Fault::OldestFirst) {
             answer.events.reverse();
         }
-        if let Some(bytes) = self.faults.oversize() {
-            let oversize = oversize_event(answer.events.first().map(|event| &event.value), bytes);
-            self.stats.events_out += 1;
-            self.send_text(conn, event_text(subscription, &oversize));
+        if self.faults.hides_private() && !self.is_authenticated(conn) {
+            answer.events.retain(|event| !event.is_private());
         }
+        self.send_ahead(conn, subscription, filters, answer.events.first());
         let is_unmatched = |event: &&Arc<StoredEvent>| !filters.iter().any(|filter| filter.matches(event));
         let per_req = self.faults.unmatched_per_req();
         let unmatched: Vec<_> = self.store.iter().filter(is_unmatched).take(per_req).cloned().collect();
-        for event in unmatched.iter().chain(&answer.events) {
+        for event in &unmatched {
             self.send_event(conn, subscription, event);
         }
-        answer.more
+        let early = self.faults.eose_early().map_or(usize::MAX, |after| after.min(answer.events.len()));
+        for (n, event) in answer.events.iter().enumerate() {
+            if n == early {
+                self.end_of_stored(conn, id, filters, answer.more);
+            }
+            self.send_event(conn, subscription, event);
+        }
+        if early >= answer.events.len() {
+            self.end_of_stored(conn, id, filters, answer.more);
+        }
+    }
+
+    /// Sends what a relay makes up ahead of its answer.
+    fn send_ahead(
+        &mut self,
+        conn: ConnId,
+        subscription: &Arc<str>,
+        filters: &[Filter],
+        model: Option<&Arc<StoredEvent>>,
+    ) {
+        if let Some(bytes) = self.faults.oversize_notice() {
+            self.send_text(conn, message::notice(&"x".repeat(bytes)));
+        }
+        if let Some(bytes) = self.faults.oversize() {
+            let oversize = made::oversize(model.map(|event| &event.value), bytes);
+            self.send_made(conn, subscription, &oversize);
+        }
+        let Some(filter) = filters.first() else {
+            return;
+        };
+        for _ in 0..self.faults.forged_per_req() {
+            let forged = made::forged(filter, self.faults.make_up(), self.now);
+            self.send_made(conn, subscription, &forged);
+        }
+        let mut own: Vec<Option<Arc<StoredEvent>>> = Vec::new();
+        if let Some((count, secs)) = self.faults.future_per_req() {
+            let at = self.now.saturating_add(secs);
+            own.extend((0..count).map(|n| made::signed(filter, at, &format!("from the future {n}"), &[])));
+        }
+        if let Some((count, secs)) = self.faults.expired_per_req() {
+            let at = self.now.saturating_sub(secs);
+            let tags = [["expiration", &at.to_string()]];
+            own.extend((0..count).map(|n| made::signed(filter, at, &format!("expired {n}"), &tags)));
+        }
+        if let Some(bytes) = self.faults.long_tag() {
+            own.push(made::signed(filter, self.now, "with a long tag", &[["long", &"x".repeat(bytes)]]));
+        }
+        for event in own.into_iter().flatten() {
+            self.send_event(conn, subscription, &event);
+        }
+    }
+
+    fn send_made(&mut self, conn: ConnId, subscription: &str, event: &str) {
+        self.stats.events_out += 1;
+        self.send_text(conn, event_text(subscription, event));
     }
 
     /// Ends the stored part of an answer.
-    pub(crate) fn end_of_stored(&mut self, conn: ConnId, id: &str, filters: &[Filter], more: bool) {
+    fn end_of_stored(&mut self, conn: ConnId, id: &str, filters: &[Filter], more: bool) {
         if let Some(reason) = self.faults.closed_instead_of_eose() {
             self.send_closed(conn, id, &reason);
             return;
@@ -63,26 +121,44 @@ impl Relay {
         if self.faults.has(&Fault::NeverEose) || (only_new && self.faults.has(&Fault::NoEoseForLimitZero)) {
             return;
         }
+        if let Some(text) = self.faults.notice_instead_of_eose() {
+            self.send_text(conn, message::notice(&text));
+            return;
+        }
         let hint = self.config.eose_hints.then_some(if more { "more" } else { "finish" });
         let times = if self.faults.has(&Fault::EoseTwice) { 2 } else { 1 };
         for _ in 0..times {
-            self.send_text(conn, message::eose(id, hint));
+            self.send_late(conn, self.faults.eose_late().unwrap_or_default(), message::eose(id, hint));
         }
     }
 
     /// Answers an event.
     pub(crate) fn send_ok(&mut self, conn: ConnId, event_id: &str, accepted: bool, reason: &str) {
-        if !self.faults.has(&Fault::NeverOk) {
-            self.send_answer(conn, event_id, accepted, reason);
+        if self.faults.has(&Fault::NeverOk) || self.faults.skip_this_ok() {
+            return;
         }
+        if self.faults.has(&Fault::NoticeInsteadOfOk) {
+            self.send_text(conn, message::notice(if accepted && reason.is_empty() { "accepted" } else { reason }));
+            return;
+        }
+        if let Some(first) = self.faults.ok_false_then_true().filter(|_| accepted) {
+            self.send_answer(conn, event_id, false, &first);
+        }
+        self.send_answer(conn, event_id, accepted, reason);
     }
 
     /// Answers an event or an authentication.
     pub(crate) fn send_answer(&mut self, conn: ConnId, event_id: &str, accepted: bool, reason: &str) {
-        let event_id = if self.faults.has(&Fault::EmptyOkId) { "" } else { event_id };
+        let unknown = "0".repeat(64);
+        let event_id = match event_id {
+            _ if self.faults.has(&Fault::EmptyOkId) => "",
+            _ if self.faults.has(&Fault::OkUnknownId) => &unknown,
+            id => id,
+        };
         let times = if self.faults.has(&Fault::DuplicateOk) { 2 } else { 1 };
         for _ in 0..times {
-            self.send_text(conn, message::ok(event_id, accepted, reason));
+            let late = self.faults.ok_late().unwrap_or_default();
+            self.send_late(conn, late, message::ok(event_id, accepted, reason));
         }
     }
 
@@ -104,11 +180,19 @@ impl Relay {
     }
 
     fn send_event(&mut self, conn: ConnId, subscription: &Arc<str>, event: &Arc<StoredEvent>) {
+        if self.faults.misname_this_event() {
+            self.send_made(conn, "\"nobody's\"", &event.text);
+        }
+        let (ahead, salt) = self.faults.forge_ahead();
+        for n in 0..ahead {
+            let forged = made::badly_signed(&event.value, n, salt);
+            self.send_made(conn, subscription, &forged);
+        }
         let forgery = self.faults.forge_this_event();
         let forged = (forgery.signature || forgery.content).then(|| {
             let mut value = event.value.clone();
             if forgery.signature {
-                value["sig"] = flipped(&value["sig"]);
+                value["sig"] = made::flipped(&value["sig"]);
             }
             if forgery.content {
                 value["content"] = json!(format!("{} (forged)", value["content"].as_str().unwrap_or_default()));
@@ -144,9 +228,18 @@ impl Relay {
             self.close(conn, 1008, "slow consumer".to_owned());
             return;
         }
+        if self.faults.truncates() && self.faults.truncate_this_frame() {
+            let half = frame.first_half();
+            if !connection.outbox.would_overflow(&half, max_frames, max_bytes) {
+                connection.outbox.push(half);
+                self.stats.frames_out += 1;
+            }
+        }
         connection.outbox.push(frame);
         connection.frames += 1;
-        self.ready.insert(conn);
+        if !connection.later.is_stalled() {
+            self.ready.insert(conn);
+        }
         self.stats.frames_out += 1;
         if let Some(garbage) = self.faults.garbage_after_this_frame() {
             let garbage = Frame::Text(garbage.to_owned());
@@ -164,26 +257,9 @@ impl Relay {
     pub(crate) fn close(&mut self, conn: ConnId, code: u16, reason: String) {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.subscriptions.clear();
+            connection.later = Later::default();
             connection.outbox.close(code, reason);
             self.ready.insert(conn);
         }
     }
-}
-
-/// A signature with the lowest bit of its last byte flipped.
-fn flipped(signature: &Value) -> Value {
-    let text = signature.as_str().unwrap_or_default();
-    let (head, last) = text.split_at(text.len().saturating_sub(2));
-    let last = u8::from_str_radix(last, 16).unwrap_or_default();
-    json!(format!("{head}{:02x}", last ^ 1))
-}
-
-/// An event like `model`, if there is one, with that much content and the id that belongs to it.
-fn oversize_event(model: Option<&Value>, bytes: usize) -> String {
-    let mut event = model.cloned().unwrap_or_else(
-        || json!({"pubkey": "1".repeat(64), "created_at": 1, "kind": 1, "tags": [], "sig": "2".repeat(128)}),
-    );
-    event["content"] = json!("x".repeat(bytes));
-    event["id"] = json!(canonical_id(&event));
-    event.to_string()
 }

@@ -3,7 +3,7 @@
 use crate::auth;
 use crate::connection::{ConnId, Subscription};
 use crate::event::{StoredEvent, is_hex};
-use crate::fault::Fault;
+use crate::fault::{Fault, Unsolicited};
 use crate::filter::Filter;
 use crate::message::{self, Message};
 use crate::relay::Relay;
@@ -16,28 +16,62 @@ impl Relay {
     /// Takes a text message of a client. Never panics, whatever the text; a message for a connection that is
     /// unknown or closing is counted and ignored.
     pub fn handle(&mut self, conn: ConnId, text: &str, now: Timestamp) {
+        self.wake(now);
         if !self.is_open(conn) {
             self.stats.ignored += 1;
             return;
         }
-        self.stats.messages_in += 1;
+        self.read(conn, text);
+    }
+
+    /// Reads a message of an open connection, unless that is stalled.
+    pub(crate) fn read(&mut self, conn: ConnId, text: &str) {
+        let now = Timestamp::new(self.now);
+        if self.is_stalled(conn) && self.stalls(conn, text) {
+            return;
+        }
         if text.len() > self.config.max_message_bytes {
+            self.stats.messages_in += 1;
             self.stats.malformed += 1;
             self.close(conn, 1009, "message too big".to_owned());
             return;
         }
-        match Message::parse(text) {
+        let message = Message::parse(text);
+        let counts = matches!(message, Ok(Message::Event(_) | Message::Req { .. } | Message::Count { .. }));
+        if counts && self.stalls(conn, text) {
+            return;
+        }
+        self.stats.messages_in += 1;
+        self.dispatch(conn, message, text.len(), now);
+        for (what, frames) in self.faults.unsolicited() {
+            (0..frames).for_each(|_| self.say_unasked(conn, what));
+        }
+    }
+
+    fn dispatch(&mut self, conn: ConnId, message: Result<Message, String>, bytes: usize, now: Timestamp) {
+        match message {
             Err(reason) => {
                 self.stats.malformed += 1;
                 self.send_text(conn, message::notice(&reason));
             }
-            Ok(Message::Event(event)) => self.on_event(conn, event, now),
+            Ok(Message::Event(_) | Message::Req { .. } | Message::Count { .. })
+                if let Some(text) = self.faults.notice_only() =>
+            {
+                self.send_text(conn, message::notice(&text));
+            }
+            Ok(Message::Event(event)) => match self.faults.close_on_event(bytes) {
+                Some((code, reason)) => self.close(conn, code, reason),
+                None => self.on_event(conn, event, now),
+            },
             Ok(Message::Auth(event)) => self.on_auth(conn, event, now),
             Ok(Message::Req { subscription, filters }) => {
                 self.stats.reqs += 1;
+                if self.faults.ignore_this_req() {
+                    return;
+                }
                 match self.accept_filters(conn, &filters, now) {
                     Err(reason) => self.send_closed(conn, &subscription, &reason),
-                    Ok(filters) => self.on_req(conn, &subscription, &filters, text.len()),
+                    Ok(filters) => self.on_req(conn, &subscription, &filters, bytes),
                 }
             }
             Ok(Message::Count { subscription, filters }) => {
@@ -122,6 +156,7 @@ impl Relay {
             }
             auth::check(&event, connection.challenge.as_deref(), self.config.url.as_deref(), now.as_secs())
         });
+        let outcome = self.faults.refuse_auth().map_or(outcome, Err);
         connection.authenticated |= outcome.is_ok();
         if self.faults.has(&Fault::NeverOkAuth) {
             return;
@@ -175,13 +210,20 @@ impl Relay {
         Err("auth-required: authenticate first".to_owned())
     }
 
+    pub(crate) fn is_authenticated(&self, conn: ConnId) -> bool {
+        self.connections.get(&conn).is_some_and(|connection| connection.authenticated)
+    }
+
     /// Sends the connection its challenge. It is no secret: what tells one connection from the other is enough for a test.
     pub(crate) fn challenge(&mut self, conn: ConnId) {
-        let challenge = format!("challenge-of-connection-{conn}");
+        self.challenge_with(conn, &format!("challenge-of-connection-{conn}"));
+    }
+
+    fn challenge_with(&mut self, conn: ConnId, challenge: &str) {
         if let Some(connection) = self.connections.get_mut(&conn) {
-            connection.challenge = Some(challenge.clone());
+            connection.challenge = Some(challenge.to_owned());
         }
-        self.send_text(conn, message::challenge(&challenge));
+        self.send_text(conn, message::challenge(challenge));
     }
 
     fn on_req(&mut self, conn: ConnId, id: &str, filters: &[Filter], bytes: usize) {
@@ -199,10 +241,32 @@ impl Relay {
             return;
         }
         let wire_id: Arc<str> = json!(id).to_string().into();
-        let subscription = Subscription { filters: filters.to_vec(), wire_id: Arc::clone(&wire_id), bytes };
+        connection.reqs += 1;
+        let number = connection.reqs;
+        let subscription = Subscription { filters: filters.to_vec(), wire_id: Arc::clone(&wire_id), bytes, number };
         connection.subscriptions.insert(id.to_owned(), subscription);
-        let more = self.send_stored(conn, &wire_id, filters);
-        self.end_of_stored(conn, id, filters, more);
+        if let Some(keep) = self.faults.evict_beyond() {
+            connection.evict_beyond(keep);
+        }
+        if self.faults.hides_private() && connection.challenge.is_none() {
+            self.challenge(conn);
+        }
+        self.answer_req(conn, id, &wire_id, filters);
+    }
+
+    /// Says what nobody asked for.
+    fn say_unasked(&mut self, conn: ConnId, what: Unsolicited) {
+        let n = self.faults.make_up();
+        let nobody = format!("nobody's {n}");
+        let text = match what {
+            Unsolicited::Closed => message::closed(&nobody, "error: nobody asked"),
+            Unsolicited::Eose => message::eose(&nobody, None),
+            Unsolicited::Ok => message::ok(&format!("{n:064x}"), n.is_multiple_of(2), ""),
+            Unsolicited::Challenge => return self.challenge_with(conn, &format!("challenge-{n}-of-connection-{conn}")),
+            Unsolicited::Notice => message::notice(&nobody),
+            Unsolicited::Count => message::count(&nobody, 1, false),
+        };
+        self.send_text(conn, text);
     }
 
     fn on_close(&mut self, conn: ConnId, id: &str) {

@@ -70,6 +70,11 @@ impl StoredEvent {
         (20_000..30_000).contains(&self.kind())
     }
 
+    /// Whether relays keep it from strangers: direct messages, and what wraps them.
+    pub(crate) fn is_private(&self) -> bool {
+        matches!(self.kind(), 4 | 44 | 1059)
+    }
+
     /// `None` for events that nothing replaces.
     pub(crate) fn replace_key(&self) -> Option<ReplaceKey> {
         let identifier = match self.kind() {
@@ -89,6 +94,12 @@ impl StoredEvent {
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Vec<Value>> {
         self.value["tags"].as_array().into_iter().flatten().filter_map(Value::as_array)
     }
+}
+
+/// Whether an event's JSON has the shape of one and the id that is the hash of the rest: judged by plain code over JSON
+/// values that shares nothing with `nostr-proto`. Nothing is said of the signature.
+pub fn has_right_id(event: &Value) -> bool {
+    check_shape(event).is_ok() && event["id"].as_str().is_some_and(|id| is_id_of(id, event))
 }
 
 /// Whether `text` is exactly `length` lowercase hex digits.

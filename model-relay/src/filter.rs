@@ -50,6 +50,31 @@ impl Filter {
         Self { limit: None, ..self.clone() }
     }
 
+    /// One of the kinds asked for; text notes, if any will do.
+    pub(crate) fn some_kind(&self) -> u64 {
+        self.kinds.as_ref().and_then(|kinds| kinds.first()).copied().unwrap_or(1)
+    }
+
+    /// One of the authors asked for; `None` if any will do.
+    pub(crate) fn some_author(&self) -> Option<&str> {
+        self.authors.as_ref().and_then(|authors| authors.first()).map(String::as_str)
+    }
+
+    /// One of the ids asked for; `None` if any will do.
+    pub(crate) fn some_id(&self) -> Option<&str> {
+        self.ids.as_ref().and_then(|ids| ids.first()).map(String::as_str)
+    }
+
+    /// A time within the bounds, `now` if that is.
+    pub(crate) fn some_time(&self, now: u64) -> u64 {
+        now.min(self.until.unwrap_or(u64::MAX)).max(self.since.unwrap_or_default())
+    }
+
+    /// Tags, name and value, that satisfy the conditions on tags.
+    pub(crate) fn some_tags(&self) -> impl Iterator<Item = [&str; 2]> {
+        self.tags.iter().filter_map(|(name, wanted)| Some([name.as_str(), wanted.first()?.as_str()]))
+    }
+
     pub(crate) fn matches(&self, event: &StoredEvent) -> bool {
         self.ids.as_ref().is_none_or(|ids| ids.contains(&event.id))
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind()))

@@ -60,6 +60,8 @@ mod event;
 mod fault;
 mod filter;
 mod id;
+mod later;
+mod made;
 mod message;
 mod outbox;
 mod relay;
@@ -70,7 +72,8 @@ mod store;
 
 pub use config::Config;
 pub use connection::ConnId;
-pub use fault::{Fault, FaultPlan, MAX_OVERSIZE_BYTES};
+pub use event::has_right_id;
+pub use fault::{Fault, FaultPlan, MAX_OVERSIZE_BYTES, Unsolicited};
 pub use relay::{Output, Relay};
 #[cfg(feature = "server")]
 pub use server::Server;

@@ -34,6 +34,17 @@ pub(crate) fn event_text(subscription: &str, event: &str) -> String {
 }
 
 impl Frame {
+    /// What a proxy that breaks off in the middle lets through.
+    pub(crate) fn first_half(&self) -> Self {
+        let text = match self {
+            Self::Text(text) => text.clone(),
+            Self::Event { subscription, event } => event_text(subscription, &event.text),
+            Self::Close { reason, .. } => reason.clone(),
+        };
+        let half = text.floor_char_boundary(text.len() / 2);
+        Self::Text(text[..half].to_owned())
+    }
+
     /// Bytes on the wire, without WebSocket framing.
     fn len(&self) -> usize {
         match self {

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::connection::{ConnId, Connection};
 use crate::event::StoredEvent;
-use crate::fault::{FaultPlan, FaultState};
+use crate::fault::{Fault, FaultPlan, FaultState};
 use crate::outbox::{Frame, event_text};
 use crate::stats::Stats;
 use crate::store::{Insertion, Store};
@@ -47,6 +47,8 @@ pub struct Relay {
     pub(crate) stats: Stats,
     /// Connections with something to send.
     pub(crate) ready: BTreeSet<ConnId>,
+    /// When the last message came, in unix seconds.
+    pub(crate) now: u64,
     next_connection: u64,
 }
 
@@ -60,6 +62,7 @@ impl Relay {
             faults: FaultState::default(),
             stats: Stats::default(),
             ready: BTreeSet::new(),
+            now: 0,
             next_connection: 0,
         }
     }
@@ -96,7 +99,7 @@ impl Relay {
 
     /// The next thing to do for one connection, for callers whose connections drain at their own speed.
     pub fn poll_output_of(&mut self, conn: ConnId) -> Option<Output> {
-        let connection = self.connections.get_mut(&conn)?;
+        let connection = self.connections.get_mut(&conn).filter(|connection| !connection.later.is_stalled())?;
         let frame = connection.outbox.pop()?;
         if connection.outbox.is_empty() {
             self.ready.remove(&conn);
@@ -144,7 +147,8 @@ impl Relay {
 
     /// Holds an event unless it is ephemeral, and counts what became of it.
     pub(crate) fn take(&mut self, event: &Arc<StoredEvent>) -> Insertion {
-        let insertion = if event.is_ephemeral() { Insertion::Held } else { self.store.insert(event) };
+        let versions = self.faults.has(&Fault::KeepVersions);
+        let insertion = if event.is_ephemeral() { Insertion::Held } else { self.store.insert(event, versions) };
         match insertion {
             Insertion::Held => self.stats.accepted += 1,
             Insertion::Duplicate => self.stats.duplicates += 1,
@@ -154,7 +158,7 @@ impl Relay {
     }
 
     /// Replaces the relay's misbehaviour, and starts its counters over; an empty plan heals it.
-    /// Connections and what was sent to them stay as they are.
+    /// Connections and what was sent to them stay as they are; what is held back comes when it is due.
     pub fn set_faults(&mut self, plan: impl Into<FaultPlan>) {
         self.faults = FaultState::new(plan.into());
     }

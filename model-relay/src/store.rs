@@ -49,17 +49,22 @@ impl Store {
         }
     }
 
-    /// Holds an event, unless it is known, outdated or older than everything a full store has.
-    pub(crate) fn insert(&mut self, event: &Arc<StoredEvent>) -> Insertion {
+    /// Holds an event, unless it is known, outdated or older than everything a full store has. With `versions`, nothing is
+    /// outdated, and what it outdates stays.
+    pub(crate) fn insert(&mut self, event: &Arc<StoredEvent>, versions: bool) -> Insertion {
         if self.by_id.contains_key(&event.id) {
             return Insertion::Duplicate;
         }
         let order = event.order();
         let key = event.replace_key();
-        let predecessor = key.as_ref().and_then(|key| self.latest.get(key)).cloned();
+        let mut predecessor = key.as_ref().and_then(|key| self.latest.get(key)).cloned();
         // Newer, or of the same second with the lower id: exactly the order of answers.
-        if predecessor.as_ref().is_some_and(|held| *held < order) {
+        let is_outdated = predecessor.as_ref().is_some_and(|held| *held < order);
+        if is_outdated && !versions {
             return Insertion::Replaced;
+        }
+        if versions {
+            predecessor = None;
         }
         if !self.has_room_for(event, &order, predecessor.is_some()) {
             return Insertion::NoRoom;
@@ -67,7 +72,7 @@ impl Store {
         if let Some(held) = predecessor {
             self.remove(&held);
         }
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| !is_outdated) {
             self.latest.insert(key, order.clone());
         }
         self.by_id.insert(event.id.clone(), order.clone());
@@ -97,7 +102,10 @@ impl Store {
         };
         self.bytes -= event.text.len();
         self.by_id.remove(&event.id);
-        if let Some(key) = event.replace_key() {
+        // Of several versions kept, another may be the latest.
+        if let Some(key) = event.replace_key()
+            && self.latest.get(&key) == Some(order)
+        {
             self.latest.remove(&key);
         }
     }
@@ -166,12 +174,12 @@ mod tests {
     #[test]
     fn the_oldest_goes_first_and_an_older_one_finds_no_room() {
         let mut store = Store::new(2, 1 << 20);
-        assert_eq!(store.insert(&event(1, 10, 1)), Insertion::Held);
-        assert_eq!(store.insert(&event(2, 20, 1)), Insertion::Held);
-        assert_eq!(store.insert(&event(3, 5, 1)), Insertion::NoRoom);
-        assert_eq!(store.insert(&event(4, 15, 1)), Insertion::Held);
+        assert_eq!(store.insert(&event(1, 10, 1), false), Insertion::Held);
+        assert_eq!(store.insert(&event(2, 20, 1), false), Insertion::Held);
+        assert_eq!(store.insert(&event(3, 5, 1), false), Insertion::NoRoom);
+        assert_eq!(store.insert(&event(4, 15, 1), false), Insertion::Held);
         assert_eq!(ids(&store), [2, 4]);
-        assert_eq!(store.insert(&event(4, 15, 1)), Insertion::Duplicate);
+        assert_eq!(store.insert(&event(4, 15, 1), false), Insertion::Duplicate);
     }
 
     #[test]
@@ -179,30 +187,43 @@ mod tests {
         let one = event(1, 1, 1).text.len();
         let mut store = Store::new(100, 2 * one);
         for id in 1..=5 {
-            store.insert(&event(id, u64::from(id), 1));
+            store.insert(&event(id, u64::from(id), 1), false);
         }
         assert_eq!(ids(&store), [5, 4]);
         assert_eq!(store.bytes, 2 * one);
-        assert_eq!(Store::new(100, one - 1).insert(&event(1, 1, 1)), Insertion::NoRoom);
-        assert_eq!(Store::new(0, one).insert(&event(1, 1, 1)), Insertion::NoRoom);
+        assert_eq!(Store::new(100, one - 1).insert(&event(1, 1, 1), false), Insertion::NoRoom);
+        assert_eq!(Store::new(0, one).insert(&event(1, 1, 1), false), Insertion::NoRoom);
     }
 
     #[test]
     fn a_replacement_in_a_full_store_throws_nobody_else_out() {
         let mut store = Store::new(2, 1 << 20);
-        store.insert(&event(1, 10, 0));
-        store.insert(&event(2, 20, 1));
-        assert_eq!(store.insert(&event(3, 11, 0)), Insertion::Held);
+        store.insert(&event(1, 10, 0), false);
+        store.insert(&event(2, 20, 1), false);
+        assert_eq!(store.insert(&event(3, 11, 0), false), Insertion::Held);
         assert_eq!(ids(&store), [2, 3]);
-        assert_eq!(store.insert(&event(1, 10, 0)), Insertion::Replaced);
+        assert_eq!(store.insert(&event(1, 10, 0), false), Insertion::Replaced);
     }
 
     #[test]
     fn ties_go_to_the_lowest_id() {
         let mut store = Store::new(10, 1 << 20);
-        store.insert(&event(5, 10, 0));
-        assert_eq!(store.insert(&event(6, 10, 0)), Insertion::Replaced);
-        assert_eq!(store.insert(&event(4, 10, 0)), Insertion::Held);
+        store.insert(&event(5, 10, 0), false);
+        assert_eq!(store.insert(&event(6, 10, 0), false), Insertion::Replaced);
+        assert_eq!(store.insert(&event(4, 10, 0), false), Insertion::Held);
         assert_eq!(ids(&store), [4]);
+    }
+
+    #[test]
+    fn versions_can_be_kept() {
+        let mut store = Store::new(10, 1 << 20);
+        for (id, created_at) in [(1, 10), (2, 30), (3, 20)] {
+            assert_eq!(store.insert(&event(id, created_at, 0), true), Insertion::Held);
+        }
+        assert_eq!(ids(&store), [2, 3, 1]);
+        // The latest is still known as such once versions are no longer kept.
+        assert_eq!(store.insert(&event(4, 25, 0), false), Insertion::Replaced);
+        assert_eq!(store.insert(&event(5, 40, 0), false), Insertion::Held);
+        assert_eq!(ids(&store), [5, 3, 1]);
     }
 }

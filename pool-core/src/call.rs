@@ -1,11 +1,12 @@
 //! What the application asks of the core. Every call is a value, so that it can be recorded and generated.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use nostr_proto::{Event, EventId, Filter, PublicKey, RelayUrl, UnsignedEvent};
+use nostr_proto::{Event, EventId, Filter, PublicKey, RelayInfo, RelayUrl, UnsignedEvent};
 
 use crate::auth::AuthPolicy;
 use crate::ids::{PublishId, SubId};
@@ -25,28 +26,29 @@ pub enum Call {
         /// Which.
         url: RelayUrl,
     },
-    /// Dial relays now and keep them connected, needed or not.
+    /// Dial relays now and keep them connected, needed or not. Lifts a quarantine.
     Connect {
         /// Which.
         which: Which,
     },
-    /// Close connections and leave them closed until `Connect` or `Reconnect`.
+    /// Close connections and leave them closed until `Connect` or `Reconnect`. Fails with [`CallError::CloseCode`] if the
+    /// code is not one that may be sent.
     Disconnect {
         /// Which.
         which: Which,
-        /// The close code to send.
+        /// The close code to send: 1000, or 3000 to 4999 (RFC 6455, section 7.4).
         code: u16,
         /// The reason to send; cut to 123 bytes.
         reason: String,
     },
-    /// Drop connections, if any, and dial at once.
+    /// Drop connections, if any, and dial at once. Lifts a quarantine.
     Reconnect {
         /// Which.
         which: Which,
         /// How.
         options: ReconnectOptions,
     },
-    /// The device has a new network: waiting dials are made now, spread over the jitter.
+    /// The device has a new network: waiting dials are made now, spread over the jitter. A quarantine goes on.
     NetworkChanged,
     /// Start a subscription. Replies with [`Reply::Subscribed`].
     Subscribe(Subscribe),
@@ -100,8 +102,17 @@ pub enum Call {
         /// Which.
         url: RelayUrl,
     },
+    /// What a relay's information document (NIP-11) says, in place of what an earlier one said. It is a hint: what waits
+    /// for a relay that takes no message as long is [`Rejection::TooLarge`](crate::Rejection::TooLarge), and that is all
+    /// that is used of it now. A `max_message_length` below 1,024 bytes is ignored: no relay that takes events means it.
+    RelayInfo {
+        /// Whose.
+        url: RelayUrl,
+        /// The document.
+        info: Box<RelayInfo>,
+    },
     /// Forget all that was learned, for another account say: subscriptions and publishes end, seen and held events are
-    /// dropped, connections are closed (and dialled again when needed). Relays and their options stay.
+    /// dropped, quarantines end, connections are closed (and dialled again when needed). Relays and their options stay.
     StartClean,
     /// End everything: subscriptions end, sockets are closed, and later calls fail with [`CallError::Closed`].
     Shutdown,
@@ -130,7 +141,8 @@ pub enum Which {
 /// Relays that a subscription or publish goes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Target {
-    /// Every relay added for reading (or for writing), also one that is added later, while the subscription lives.
+    /// Every relay added for reading (or for writing). A subscription takes in one that is added later, too; the relays
+    /// of a publish are those of the moment of the call, or its quorum would move.
     #[default]
     All,
     /// These. One that is not in the pool is taken in for as long as it is used.
@@ -160,6 +172,13 @@ pub struct RelayOptions {
     /// It may know one connection by several keys, at most 8, and so link the accounts behind them. Default `false`: a
     /// second key needs a new connection.
     pub link_identities: bool,
+    /// Take a NOTICE for a failure: the connection is closed (1000, `notice`) and dialled again after the back-off.
+    /// Default `false`: a NOTICE is told to the application and changes nothing.
+    pub reconnect_on_notice: bool,
+    /// Leave the relay alone for a while when it sends forged events (see `quarantine_min_forged` and its neighbours in
+    /// [`Config`](crate::Config)). Default `true`; `false` is for relays that the user vouches for. Turned off, it does
+    /// not end a quarantine that has begun: [`Call::Reconnect`] does.
+    pub quarantine: bool,
 }
 
 impl Default for RelayOptions {
@@ -174,6 +193,8 @@ impl Default for RelayOptions {
             identity: None,
             auth_at_once: false,
             link_identities: false,
+            reconnect_on_notice: false,
+            quarantine: true,
         }
     }
 }
@@ -200,6 +221,19 @@ pub struct Subscribe {
     pub eose_deadline: Option<Duration>,
     /// Items waiting to be taken; `None`: the configured default, which is also the most.
     pub queue_items: Option<usize>,
+    /// Which versions of replaceable and addressable events.
+    pub versions: Versions,
+}
+
+/// Which versions of a replaceable or addressable event (NIP-01) a subscription gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// The newest that the pool knows: as from one relay that holds only that. One that comes after a newer one, from
+    /// whichever relay and for whichever subscription, is not delivered, unless a filter that it matches names `ids`.
+    #[default]
+    Latest,
+    /// Every one, in the order in which they come.
+    All,
 }
 
 /// How long a subscription lives.
@@ -223,6 +257,10 @@ pub struct Publish {
     pub quorum: Quorum,
     /// Time for the verdict; `None`: the configured default.
     pub deadline: Option<Duration>,
+    /// The earlier publish that this one takes the place of, as the same event with proof of work does. Both reports name
+    /// each other, and the subscriptions that saw the earlier one pending learn that it is superseded. What relays make of
+    /// the earlier one goes on. Each publish has one successor at most.
+    pub link: Option<PublishId>,
 }
 
 /// A publish of an event that the user's signer has yet to sign.
@@ -236,6 +274,8 @@ pub struct PublishUnsigned {
     pub quorum: Quorum,
     /// Time for the verdict, signing included; `None`: the configured default.
     pub deadline: Option<Duration>,
+    /// See [`Publish::link`].
+    pub link: Option<PublishId>,
 }
 
 /// When a publish counts as published.
@@ -257,6 +297,9 @@ pub enum Quorum {
 }
 
 /// A call that cannot be carried out: the caller's mistake or the caller's limit, never a relay's fault.
+///
+/// Errors about an event hand it back. Those about the other arguments of a publish do not: a clone of an event copies a
+/// pointer, so keep one where you would publish it elsewhere instead.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallError {
     /// The relay is not in the pool.
@@ -284,6 +327,16 @@ pub enum CallError {
     PublishQueueFull(Event),
     /// The same for an event yet to be signed.
     UnsignedQueueFull(UnsignedEvent),
+    /// The event is larger than `max_event_bytes`. It comes back.
+    EventTooLarge(Event),
+    /// The same for an event yet to be signed: it would be.
+    UnsignedTooLarge(UnsignedEvent),
+    /// The event has expired (NIP-40): relays would drop it. It comes back.
+    Expired(Event),
+    /// The same for an event yet to be signed.
+    UnsignedExpired(UnsignedEvent),
+    /// The publish to link to has a successor already, this one: link to that.
+    HasSuccessor(PublishId),
     /// The quorum can never be reached: it asks for more relays, or others, than the publish goes to.
     ImpossibleQuorum {
         /// Relays that would have to accept.
@@ -308,6 +361,8 @@ pub enum CallError {
         /// The other key.
         identity: PublicKey,
     },
+    /// A close code that no endpoint may send by its own will: 1000 and 3000 to 4999 are (RFC 6455, section 7.4).
+    CloseCode(u16),
     /// The pool was shut down.
     Closed,
 }
@@ -326,6 +381,11 @@ impl fmt::Display for CallError {
             Self::PublishQueueFull(_) | Self::UnsignedQueueFull(_) => {
                 f.write_str("too many unfinished publishes: wait for one to finish")
             }
+            Self::EventTooLarge(_) | Self::UnsignedTooLarge(_) => {
+                f.write_str("the event is larger than the pool sends")
+            }
+            Self::Expired(_) | Self::UnsignedExpired(_) => f.write_str("the event has expired: relays would drop it"),
+            Self::HasSuccessor(id) => write!(f, "another publish is linked to it already: link to publish {id}"),
             Self::ImpossibleQuorum { needed, relays } => {
                 write!(f, "the quorum asks for {needed} relays to accept, but only {relays} can")
             }
@@ -334,6 +394,7 @@ impl fmt::Display for CallError {
                 write!(f, "relay {relay} knows this connection by the key {seen}: reconnect to be another")
             }
             Self::AuthUnderWay { relay, identity } => write!(f, "relay {relay} is being told of the key {identity}"),
+            Self::CloseCode(code) => write!(f, "close code {code} may not be sent: 1000 may, and 3000 to 4999"),
             Self::Closed => f.write_str("the pool was shut down"),
         }
     }

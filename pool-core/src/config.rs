@@ -21,6 +21,8 @@ pub struct Config {
     pub max_publishes: usize,
     /// Bytes of events held by those publishes. Default 16 MiB.
     pub max_publish_bytes: usize,
+    /// The largest event that is published, in bytes of its JSON. Default 1 MiB, which is what this library reads, too.
+    pub max_event_bytes: usize,
 
     /// First wait after a connection was lost or a dial failed. Doubles with each failure in a row. Default 1 s.
     pub backoff_base: Duration,
@@ -38,6 +40,34 @@ pub struct Config {
     pub keepalive: Duration,
     /// A connection that nobody needs is closed after this. Default 60 s.
     pub idle_close: Duration,
+    /// How long a connection that serves only fetches and publishes may stay open while other relays wait for a socket;
+    /// then it makes room, and waits again behind them if it is still needed. Default 10 s.
+    pub one_shot_turn: Duration,
+
+    /// How long a relay is left alone after it sent too many forged events. Doubles with each time in a row. Default 600 s.
+    pub quarantine_base: Duration,
+    /// Longest quarantine. Default 21,600 s (six hours).
+    pub quarantine_max: Duration,
+    /// The next quarantine is the first in a row again when the last one has been over for this long. Default 86,400 s
+    /// (a day).
+    pub quarantine_clean: Duration,
+    /// Distinct forged events within `quarantine_window` that a quarantine takes at least; 0 counts as 1. Default 10.
+    pub quarantine_min_forged: usize,
+    /// Of the distinct events that the relay sent within the window, forged ones must be more than this many percent.
+    /// Default 1.
+    pub quarantine_percent: u8,
+    /// How long a forged event counts. Counted in tenths, so that the last one may be cut short. Default 600 s.
+    pub quarantine_window: Duration,
+
+    /// The distance between two messages to a relay that said `rate-limited`: see `pace_max`. Default 1 s.
+    pub pace_base: Duration,
+    /// The longest such distance. It doubles with every refusal that comes after the relay had taken something at the
+    /// present pace, and shrinks by a sixteenth with every message that is taken, down to an eighth of `pace_base`.
+    /// Default 30 s.
+    pub pace_max: Duration,
+    /// For this long after a refusal, a distance that was doubled does not shrink, and none is lifted altogether, as it is
+    /// after that once it falls below an eighth of `pace_base`. Default 600 s.
+    pub pace_memory: Duration,
 
     /// Frames given to a socket that its sink has not taken yet. Default 64.
     pub send_credits: usize,
@@ -59,12 +89,28 @@ pub struct Config {
     /// Bytes of those. Default 16 MiB.
     pub queue_bytes: usize,
 
-    /// Event ids remembered as seen, shared out among the relays. Default 100,000.
+    /// Event ids remembered as seen, shared out among the relays. Default 100,000; each takes about 350 bytes.
     pub max_seen: usize,
     /// Deliveries (an event to a subscription) remembered, in all; the oldest seen ids make room. Default 400,000.
     pub max_delivered: usize,
     /// Verified events kept at hand for a subscription that still needs them, in bytes. Default 4 MiB.
     pub held_bytes: usize,
+    /// Replaceable and addressable events of which the newest version is remembered, shared out among the relays. Default
+    /// 50,000; each takes about 150 bytes. Of one that is forgotten, an older version is delivered if it comes.
+    pub max_latest: usize,
+    /// Versions of one such event that wait until they are due; of more, the one furthest ahead is forgotten. Default 4.
+    pub max_future_versions: usize,
+    /// An event created more than this ahead of the wall clock is delivered flagged, and replaces no earlier version
+    /// before it is due. Whole seconds count. Default 900 s.
+    pub future_window: Duration,
+    /// Whether events that have expired (NIP-40) are delivered all the same. Default `false`: they are dropped when they
+    /// come, and counted.
+    pub deliver_expired: bool,
+    /// Events that are being fetched again by id, because too many copies came at once and those that were kept turned
+    /// out forged. Beyond that it is told as a gap. 0: always. Default 16.
+    pub max_repairs: usize,
+    /// How many of those one relay is asked for at once, so that no relay has them all. Default 4.
+    pub max_repairs_per_relay: usize,
     /// Events whose signature is being checked, in all. Default 4,096.
     pub max_in_flight: usize,
     /// The same, per relay; a relay that reaches half of it is not read from until it falls to a quarter. Default 1,024.
@@ -80,6 +126,9 @@ pub struct Config {
     pub max_sends: u32,
     /// The same where the relay's reason for refusing is unknown or empty. Default 3.
     pub max_sends_unknown: u32,
+    /// A connection that ends within this time of an EVENT being sent, without a word in between, ended right after it:
+    /// see [`Rejection::Suspect`](crate::Rejection::Suspect). Default 2 s.
+    pub suspect_window: Duration,
     /// Without a verdict by then, a publish is `Indeterminate`. Default 30 s.
     pub publish_deadline: Duration,
     /// How long delivery goes on after the publish was called, verdict or not. Default 600 s.
@@ -117,6 +166,7 @@ impl Default for Config {
             max_filters: 10,
             max_publishes: 1_000,
             max_publish_bytes: 16 << 20,
+            max_event_bytes: nostr_proto::limits::MAX_EVENT_BYTES,
             backoff_base: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             backoff_jitter: Duration::from_secs(1),
@@ -125,6 +175,16 @@ impl Default for Config {
             close_deadline: Duration::from_secs(2),
             keepalive: Duration::from_secs(30),
             idle_close: Duration::from_secs(60),
+            one_shot_turn: Duration::from_secs(10),
+            quarantine_base: Duration::from_secs(600),
+            quarantine_max: Duration::from_secs(21_600),
+            quarantine_clean: Duration::from_secs(86_400),
+            quarantine_min_forged: 10,
+            quarantine_percent: 1,
+            quarantine_window: Duration::from_secs(600),
+            pace_base: Duration::from_secs(1),
+            pace_max: Duration::from_secs(30),
+            pace_memory: Duration::from_secs(600),
             send_credits: 64,
             send_bytes: 2 << 20,
             eose_deadline: Duration::from_secs(10),
@@ -137,6 +197,12 @@ impl Default for Config {
             max_seen: 100_000,
             max_delivered: 400_000,
             held_bytes: 4 << 20,
+            max_latest: 50_000,
+            max_future_versions: 4,
+            future_window: Duration::from_secs(900),
+            deliver_expired: false,
+            max_repairs: 16,
+            max_repairs_per_relay: 4,
             max_in_flight: 4_096,
             max_in_flight_per_relay: 1_024,
             max_parked: 8,
@@ -144,6 +210,7 @@ impl Default for Config {
             retry_base: Duration::from_secs(1),
             max_sends: 5,
             max_sends_unknown: 3,
+            suspect_window: Duration::from_secs(2),
             publish_deadline: Duration::from_secs(30),
             publish_lifetime: Duration::from_secs(600),
             auth: AuthPolicy::Never,

@@ -63,8 +63,11 @@ pub enum Item {
     Resolved {
         /// Which.
         event: EventId,
-        /// Its fate.
+        /// Its fate, or news of it.
         outcome: PendingOutcome,
+        /// Of a replaceable or addressable event that no relay has: the version that counts again, as far as the pool
+        /// holds one. Roll back to it.
+        back_to: Option<VerifiedEvent>,
     },
     /// Every relay has sent what it had stored, or was given up. Once per generation.
     Eose(Coverage),
@@ -90,7 +93,8 @@ impl Item {
                 Self::Event(e) => e.event.heap_bytes(),
                 Self::Pending(p) => p.event.heap_bytes(),
                 Self::Eose(coverage) => coverage.legs.len() * FIXED,
-                Self::Resolved { .. } | Self::Leg { .. } | Self::Gap(_) | Self::End(_) => 0,
+                Self::Resolved { back_to, .. } => back_to.as_ref().map_or(0, |event| event.heap_bytes()),
+                Self::Leg { .. } | Self::Gap(_) | Self::End(_) => 0,
             }
     }
 }
@@ -104,6 +108,9 @@ pub struct EventItem {
     pub mark: Mark,
     /// The relays known to have it when it was delivered, the first one first.
     pub relays: Vec<RelayUrl>,
+    /// Whether it was created more than [`Config::future_window`](crate::Config::future_window) ahead of the wall clock.
+    /// Such an event replaces no earlier version before it is due.
+    pub future_dated: bool,
     /// Its place among the subscription's events, from 0 and without holes.
     pub seq: u64,
 }
@@ -129,12 +136,44 @@ pub struct PendingItem {
 }
 
 /// What became of a pending event.
+///
+/// Every pending event is told one final fate, and nothing after it. Before it, and only if the quorum was not reached,
+/// comes the verdict:
+///
+/// | told | final | when |
+/// |---|---|---|
+/// | `Published(Reached)` | yes | the quorum was reached |
+/// | `Published(Failed)`, `Published(Indeterminate)` | no | the verdict was another; one of the next two follows, at once or later |
+/// | `AcceptedLate` | yes | after such a verdict: a relay has it |
+/// | `NeverAccepted` | yes | after such a verdict: delivery is over, and no relay is known to have it |
+/// | `NotSigned` | yes | the signer refused; there is no verdict before it |
+/// | `Superseded` | yes | a publish was linked to this one |
+///
+/// An OK that comes after `NeverAccepted` changes the relay's status in the report and nothing here; the event comes as
+/// an [`Item::Event`] if a relay sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PendingOutcome {
     /// The publish came to this verdict.
     Published(Verdict),
+    /// The quorum was not reached, or not in time, but a relay has the event: it accepted it before or after the
+    /// verdict, or sent it to us.
+    AcceptedLate,
+    /// Delivery is over, and no relay is known to have the event.
+    NeverAccepted,
     /// The signer refused, in its words.
     NotSigned(String),
+    /// A publish that was linked to its own took its place, with proof of work for example.
+    Superseded {
+        /// Which.
+        by: PublishId,
+    },
+}
+
+impl PendingOutcome {
+    /// Whether nothing more will be told of this pending event.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Published(Verdict::Failed | Verdict::Indeterminate))
+    }
 }
 
 /// What each relay answered to one generation of a subscription.
@@ -292,8 +331,8 @@ pub enum PublishStatus {
         /// It had it before (`duplicate:`).
         duplicate: bool,
     },
-    /// The relay refused it for good.
-    Rejected(Reason),
+    /// The relay does not take it, and will not be asked again.
+    Rejected(Rejection),
     /// Whether the relay has it can't be known.
     Unknown(UnknownCause),
 }
@@ -303,6 +342,38 @@ impl PublishStatus {
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::Queued | Self::InFlight)
     }
+
+    /// The proof of work (NIP-13) that the relay asked for, in leading zero bits, if it refused for the lack of it and
+    /// said how much.
+    ///
+    /// Relays tell it in words: it is the largest whole number from 1 to 255 in the text that stands alone, which "30"
+    /// does in "difficulty 26 is less than 30" and "28" in "28 bits needed", but "13" does not in "see NIP-13", nor "5"
+    /// in "1.5".
+    pub fn pow_asked(&self) -> Option<u8> {
+        match self {
+            Self::Rejected(Rejection::Refused(reason)) => crate::publish::pow::asked(reason),
+            _ => None,
+        }
+    }
+}
+
+/// Why a relay does not take an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// It said so, with a reason that another try would not change: every prefix but `duplicate`, `rate-limited` and
+    /// `error`. `auth-required` is among them for now.
+    Refused(Reason),
+    /// The EVENT message is longer than the relay takes. It is not sent, if that was known before.
+    TooLarge {
+        /// The message's length in bytes.
+        bytes: usize,
+        /// The relay's `max_message_length` (NIP-11); `None` if it closed the connection with code 1009 instead, right
+        /// after the message.
+        max: Option<u64>,
+    },
+    /// Twice, the relay or the transport ended the connection right after this event was sent, the second time after
+    /// this event alone: it is taken to be the cause, and not sent again.
+    Suspect,
 }
 
 /// Why it can't be known whether a relay has an event.
@@ -318,6 +389,8 @@ pub enum UnknownCause {
     Refused(Reason),
     /// It was never signed.
     NotSigned(String),
+    /// It expired (NIP-40) before the relay had answered, and was not sent again.
+    Expired,
 }
 
 /// The outcome of a publish, as asked for by its quorum.
@@ -325,7 +398,7 @@ pub enum UnknownCause {
 pub enum Verdict {
     /// Enough relays accepted the event.
     Reached,
-    /// So many refused it that the quorum is out of reach.
+    /// So many rejected it, or the signer did, that the quorum is out of reach.
     Failed,
     /// Neither was certain by the deadline, or the publish was cancelled before.
     Indeterminate,
@@ -344,6 +417,10 @@ pub struct PublishReport {
     pub needed: usize,
     /// Every relay it goes to, in order of their URLs.
     pub relays: Vec<(RelayUrl, PublishStatus)>,
+    /// The earlier publish that this one was linked to, while that is remembered.
+    pub link: Option<PublishId>,
+    /// The later publish that was linked to this one, while that is remembered.
+    pub successor: Option<PublishId>,
 }
 
 impl PublishReport {

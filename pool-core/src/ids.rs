@@ -74,6 +74,19 @@ counter_id! {
     Ticket
 }
 
+impl SubId {
+    const HIDDEN: u64 = 1 << 63;
+
+    /// The nth subscription of the core's own, which no application sees or may name.
+    pub(crate) const fn hidden(n: u64) -> Self {
+        Self(n | Self::HIDDEN)
+    }
+
+    pub(crate) const fn is_hidden(self) -> bool {
+        self.0 & Self::HIDDEN != 0
+    }
+}
+
 /// The number of a relay inside the core. Never used again, so that a late answer can't be laid at another's door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RelayIx(pub(crate) u32);

@@ -21,6 +21,7 @@ mod connection;
 mod dedup;
 mod effects;
 mod event;
+mod health;
 mod ids;
 mod input;
 mod machine;
@@ -37,14 +38,16 @@ mod timers;
 pub use auth::{AuthFailure, AuthPolicy, AuthState};
 pub use call::{
     Call, CallError, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, Subscribe, Target,
-    Which,
+    Versions, Which,
 };
 pub use command::Command;
 pub use config::Config;
 pub use event::{
     Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
-    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, RelayUpdate, UnknownCause, Verdict, Why,
+    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, Rejection, RelayUpdate, UnknownCause,
+    Verdict, Why,
 };
+pub use health::{Health, Latency};
 pub use ids::{PublishId, SocketId, SubId, Ticket};
 pub use input::{CloseReason, Input};
 pub use machine::{Core, Unfinished};

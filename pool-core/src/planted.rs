@@ -51,12 +51,40 @@ pub enum PlantedBug {
     SilentRelayKept,
     /// *The verdict comes by its deadline.* Planted: it comes when the relays allow one.
     VerdictNeverDue,
+    /// *Only forgery brings quarantine.* Planted: unmatched events and garbage count as forged.
+    HonestQuarantined,
+    /// *A new network does not end a quarantine.* Planted: it does.
+    QuarantineLiftedByNetworkChange,
+    /// *After `rate-limited`, messages go out one by one.* Planted: all at once, as soon as the pause is over.
+    PaceIgnored,
+    /// *A connection that serves only fetches and publishes makes room when it had its turn.* Planted: it stays.
+    OneShotHogs,
+    /// *A future-dated version wins nothing until it is due.* Planted: it wins at once.
+    FutureWinsLatest,
+    /// *A version that comes after a newer one is not delivered.* Planted: it is.
+    OlderVersionDelivered,
+    /// *An expired event is not delivered.* Planted: it is.
+    ExpiredDelivered,
+    /// *What forged copies crowded out is fetched again.* Planted: it is not, and nobody is told.
+    RepairForgotten,
+    /// *An event is suspect when the connection ended twice right after it.* Planted: once is enough.
+    SuspectAfterOne,
+    /// *Connections that we close ourselves speak against no event.* Planted: they do.
+    OwnCloseBlamed,
+    /// *An EVENT message longer than the relay takes is not sent.* Planted: it is.
+    OversizeSent,
+    /// *An expired event is not sent.* Planted: it is.
+    ExpiredSent,
+    /// *A pending version that no relay took gives way to the one before it.* Planted: it does not say to which.
+    PendingNotRolledBack,
+    /// *A pending event has one fate.* Planted: what comes after the first is told, too.
+    FateTwice,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 35] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -78,7 +106,25 @@ impl PlantedBug {
         Self::CreditsIgnored,
         Self::SilentRelayKept,
         Self::VerdictNeverDue,
+        Self::HonestQuarantined,
+        Self::QuarantineLiftedByNetworkChange,
+        Self::PaceIgnored,
+        Self::OneShotHogs,
+        Self::FutureWinsLatest,
+        Self::OlderVersionDelivered,
+        Self::ExpiredDelivered,
+        Self::RepairForgotten,
+        Self::SuspectAfterOne,
+        Self::OwnCloseBlamed,
+        Self::OversizeSent,
+        Self::ExpiredSent,
+        Self::PendingNotRolledBack,
+        Self::FateTwice,
     ];
+
+    /// Those that a script of their own shows, too.
+    pub const SCRIPTED: [Self; 4] =
+        [Self::HonestQuarantined, Self::QuarantineLiftedByNetworkChange, Self::PaceIgnored, Self::OneShotHogs];
 }
 
 /// Whether this bug is planted: in a [`Config`](crate::Config), or in a machine that keeps its `planted`.

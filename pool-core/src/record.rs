@@ -6,6 +6,7 @@ use nostr_proto::{RelayUrl, Timestamp};
 
 use crate::auth::AuthState;
 use crate::call::RelayOptions;
+use crate::health::Health;
 use crate::time::Instant;
 
 /// The state of a relay's connection.
@@ -24,6 +25,12 @@ pub enum ConnectionState {
     /// Lost or refused; to be dialled again at that time.
     Backoff {
         /// When, on the driver's monotonic clock.
+        until: Instant,
+    },
+    /// It sent too many forged events: not to be dialled until then, whatever happens, unless the application asks for
+    /// it.
+    Quarantined {
+        /// When it is over, on the driver's monotonic clock.
         until: Instant,
     },
     /// Not to be dialled until the application asks for it.
@@ -59,6 +66,8 @@ pub struct RelayRecord {
     pub last_error: Option<String>,
     /// What came from it.
     pub counters: RelayCounters,
+    /// How well it does.
+    pub health: Health,
 }
 
 /// What came from one relay, in frames unless the name says otherwise. Counters saturate.
@@ -71,7 +80,7 @@ pub struct RelayCounters {
     /// EVENT messages for a running request.
     pub events: u64,
     /// Of those, further copies of events that were known or in flight. Each of `events` that is neither the first good
-    /// copy nor unreadable counts in exactly one of `duplicates`, `forged`, `unmatched` and `dropped`.
+    /// copy nor unreadable counts in exactly one of `duplicates`, `forged`, `unmatched`, `dropped` and `expired`.
     pub duplicates: u64,
     /// Events whose id is not the hash of their content, or whose signature is wrong.
     pub forged: u64,
@@ -85,6 +94,10 @@ pub struct RelayCounters {
     pub unsolicited: u64,
     /// Events dropped unverified because too many were being verified, or too many copies of one.
     pub dropped: u64,
+    /// Events dropped unverified because they had expired (NIP-40).
+    pub expired: u64,
+    /// Events that were verified and of which a newer version was known: see [`Versions`](crate::Versions).
+    pub outdated: u64,
     /// NOTICE messages.
     pub notices: u64,
     /// AUTH challenges.
@@ -108,6 +121,12 @@ pub struct Stats {
     pub verified: u64,
     /// Forged events.
     pub forged: u64,
+    /// Events dropped unverified because they had expired.
+    pub expired: u64,
+    /// Events that were verified and of which a newer version was known.
+    pub outdated: u64,
+    /// Events fetched again by id, because copies of them had been crowded out by forged ones.
+    pub repairs: u64,
     /// Inputs whose monotonic time lay before an earlier one's.
     pub clock_backwards: u64,
 }

@@ -11,6 +11,9 @@ pub(crate) enum TimerKey {
     Connection(RelayIx),
     Auth(RelayIx),
     Lanes(RelayIx),
+    /// A connection has had its turn, and others wait for its slot.
+    Slots,
+    Trial(RelayIx),
     Subscription(SubId),
     Publish(PublishId),
 }
@@ -18,15 +21,15 @@ pub(crate) enum TimerKey {
 /// Why the core wants to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadlineKind {
-    /// A dial, a keepalive, a back-off, a closing handshake or an idle connection.
+    /// A dial, a keepalive, a back-off, a quarantine, a closing handshake, an idle connection or one that makes room.
     Connection,
     /// A challenge, a signature or an OK is due (NIP-42).
     Auth,
-    /// A relay's pause is over.
+    /// A relay's pause is over, or the next message is due at its pace.
     Pause,
     /// A relay's EOSE is due.
     Subscription,
-    /// An OK, another try or a verdict is due.
+    /// An OK, another try, the turn of an EVENT or a verdict is due.
     Publish,
 }
 
@@ -80,11 +83,11 @@ impl Timers {
     pub(crate) fn next(&self) -> Option<Deadline> {
         let &(at, key) = self.by_time.first()?;
         let why = match key {
-            TimerKey::Connection(_) => DeadlineKind::Connection,
             TimerKey::Auth(_) => DeadlineKind::Auth,
+            TimerKey::Connection(_) | TimerKey::Slots => DeadlineKind::Connection,
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) => DeadlineKind::Subscription,
-            TimerKey::Publish(_) => DeadlineKind::Publish,
+            TimerKey::Publish(_) | TimerKey::Trial(_) => DeadlineKind::Publish,
         };
         Some(Deadline { at, why })
     }

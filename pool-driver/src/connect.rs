@@ -160,7 +160,9 @@ fn outcome(before: &RelayRecord, now: Option<RelayRecord>, after: Duration) -> O
     };
     match now.state {
         ConnectionState::Open => Some(ConnectOutcome::Connected { after }),
-        ConnectionState::Backoff { .. } | ConnectionState::Disabled => Some(ConnectOutcome::Failed(why(&now))),
+        ConnectionState::Backoff { .. } | ConnectionState::Quarantined { .. } | ConnectionState::Disabled => {
+            Some(ConnectOutcome::Failed(why(&now)))
+        }
         _ if failed(&now) > failed(before) => Some(ConnectOutcome::Failed(why(&now))),
         _ => None,
     }
@@ -201,7 +203,7 @@ impl Drop for Watch {
 
 #[cfg(test)]
 mod tests {
-    use nostr_pool_core::{Instant, RelayCounters, RelayOptions};
+    use nostr_pool_core::{Health, Instant, RelayCounters, RelayOptions};
 
     use super::*;
 
@@ -220,6 +222,7 @@ mod tests {
             last_close: None,
             last_error: None,
             counters: RelayCounters::default(),
+            health: Health::default(),
         }
     }
 

@@ -113,6 +113,42 @@ impl fmt::Display for PublishUnsignedError {
 
 impl std::error::Error for PublishUnsignedError {}
 
+/// Why an event was not mined, or not published when it was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MineError {
+    /// No relay has refused it with `pow:` and said how much it wants.
+    NotAsked,
+    /// Every relay that refused it asks for more than the caller allows.
+    TooHard {
+        /// The least that one of them asks for, in bits.
+        asked: u8,
+    },
+    /// The pool was built without a signer.
+    NoSigner,
+    /// The pool's signer signs for another author.
+    NotOurs,
+    /// Every nonce was tried. With difficulties that anyone reaches, that does not happen.
+    Exhausted,
+    /// The pool does not take it.
+    Call(CallError),
+}
+
+impl fmt::Display for MineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAsked => f.write_str("no relay has asked for proof of work"),
+            Self::TooHard { asked } => write!(f, "the relays ask for {asked} bits of proof of work or more"),
+            Self::NoSigner => PublishUnsignedError::NoSigner.fmt(f),
+            Self::NotOurs => f.write_str("the pool's signer signs for another author"),
+            Self::Exhausted => f.write_str("no nonce gives that much proof of work"),
+            Self::Call(e) => e.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for MineError {}
+
 /// Why a fetch has no result.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -168,4 +204,4 @@ macro_rules! from_call_error {
     };
 }
 
-from_call_error!(PublishUnsignedError, FetchError, ConnectError);
+from_call_error!(PublishUnsignedError, MineError, FetchError, ConnectError);

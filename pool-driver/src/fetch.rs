@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use nostr_pool_core::{CallError, Coverage, EndReason, EventItem, Gap, Item, Mode, Target};
+use nostr_pool_core::{CallError, Coverage, EndReason, EventItem, Gap, Item, Mode, Target, Versions};
 use nostr_proto::{EventId, Filter, RelayUrl, Timestamp};
 
 use crate::error::FetchError;
@@ -27,11 +27,19 @@ pub struct FetchOptions {
     pub max_events: usize,
     /// The same in bytes. Default 256 MiB.
     pub max_bytes: usize,
+    /// Which versions of replaceable and addressable events; the newest by default.
+    pub versions: Versions,
 }
 
 impl Default for FetchOptions {
     fn default() -> Self {
-        Self { target: Target::All, timeout: None, max_events: 100_000, max_bytes: 256 << 20 }
+        Self {
+            target: Target::All,
+            timeout: None,
+            max_events: 100_000,
+            max_bytes: 256 << 20,
+            versions: Versions::Latest,
+        }
     }
 }
 
@@ -54,6 +62,13 @@ impl FetchOptions {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// With these versions of replaceable and addressable events.
+    #[must_use]
+    pub fn with_versions(mut self, versions: Versions) -> Self {
+        self.versions = versions;
         self
     }
 
@@ -99,8 +114,14 @@ impl Fetch {
             [only] => only.limit.and_then(|limit| usize::try_from(limit).ok()),
             _ => None,
         };
-        let FetchOptions { target, timeout, max_events, max_bytes } = options;
-        let options = SubscribeOptions { target, mode: Mode::UntilEose, eose_deadline: timeout, queue_items: None };
+        let FetchOptions { target, timeout, max_events, max_bytes, versions } = options;
+        let options = SubscribeOptions {
+            target,
+            mode: Mode::UntilEose,
+            eose_deadline: timeout,
+            versions,
+            ..SubscribeOptions::default()
+        };
         Self {
             started: Subscription::start(shared, filters, options).map_err(Some),
             found: Found { limit, max_events, max_bytes, ..Found::default() },

@@ -33,6 +33,7 @@ mod error;
 mod fetch;
 mod frame;
 mod mailbox;
+mod mining;
 mod outbox;
 mod pool;
 mod publishing;
@@ -51,9 +52,10 @@ mod verifier;
 
 pub use builder::{Given, PoolBuilder};
 pub use connect::{Connect, ConnectOutcome, ConnectReport, Connecting};
-pub use error::{AddRelayError, BuildError, ConnectError, FetchError, PublishUnsignedError};
+pub use error::{AddRelayError, BuildError, ConnectError, FetchError, MineError, PublishUnsignedError};
 pub use fetch::{Fetch, FetchOptions, Fetched};
 pub use frame::{Incoming, Outgoing, SocketError};
+pub use mining::Mining;
 pub use pool::{Pool, UnfinishedPublish};
 pub use publishing::{Progress, PublishOptions, Publishing, VerdictFuture};
 pub use runtime::{FrameLimits, Runtime, UpgradeRequest};
@@ -65,12 +67,13 @@ pub use transport::Transport;
 
 pub use nostr_pool_core::{
     AuthFailure, AuthPolicy, AuthState, CallError, CloseReason, Config, ConnectionState, Coverage, EndReason,
-    EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome,
-    PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions, RelayCounters, RelayOptions,
-    RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Which, Why,
+    EventItem, Gap, GapCause, Health, Item, Latency, LegOutcome, LegReport, LegState, Mark, Mode, PendingItem,
+    PendingOutcome, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions, Rejection,
+    RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict,
+    Versions, Which, Why,
 };
 pub use nostr_proto::{
-    self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayUrl, SecretKey, Timestamp,
-    UnsignedEvent, VerifiedEvent,
+    self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayInfo, RelayUrl, SecretKey,
+    Timestamp, UnsignedEvent, VerifiedEvent,
 };
 pub use rustls;

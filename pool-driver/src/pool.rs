@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Call, CallError, Config, PublishReport, ReconnectOptions, RelayOptions, RelayRecord, Stats, Unfinished, Which,
+    Call, CallError, Config, PublishId, PublishReport, ReconnectOptions, RelayOptions, RelayRecord, Stats, Unfinished,
+    Which,
 };
-use nostr_proto::{Event, EventId, EventTemplate, Filter, PublicKey, RelayUrl};
+use nostr_proto::{Event, EventId, EventTemplate, Filter, Kind, PublicKey, RelayInfo, RelayUrl, Timestamp};
 
 use crate::builder::{Given, PoolBuilder};
 use crate::connect::{Connect, Connecting};
-use crate::error::{AddRelayError, PublishUnsignedError};
+use crate::error::{AddRelayError, MineError, PublishUnsignedError};
 use crate::fetch::{Fetch, FetchOptions};
+use crate::mining::Mining;
 use crate::publishing::{PublishOptions, Publishing};
 use crate::shared::Shared;
 use crate::shutdown;
@@ -92,6 +94,13 @@ impl Pool {
         self.shared().look(|state| state.core.seen_on(event))
     }
 
+    /// The `created_at` for the next version of a replaceable or addressable event: now, or a second after the newest
+    /// version known; see [`Core::next_created_at`](nostr_pool_core::Core::next_created_at). `d` counts for addressable
+    /// kinds only.
+    pub fn next_created_at(&self, kind: Kind, author: PublicKey, d: &str) -> Timestamp {
+        self.shared().enter(|state, now| state.core.next_created_at(kind, author, d, now))
+    }
+
     /// Counters of the whole pool.
     pub fn stats(&self) -> Stats {
         self.shared().look(|state| state.core.stats())
@@ -111,10 +120,10 @@ impl Pool {
     }
 
     /// Closes connections and leaves them closed until [`connect`](Self::connect) or [`reconnect`](Self::reconnect).
-    /// The relays are sent `code` and `reason` (RFC 6455, section 7.4; cut to 123 bytes).
+    /// The relays are sent `code`, which is 1000 or 3000 to 4999, and `reason` (RFC 6455, section 7.4; cut to 123 bytes).
     ///
     /// # Errors
-    /// [`CallError::UnknownRelay`], [`CallError::Closed`].
+    /// [`CallError::CloseCode`], [`CallError::UnknownRelay`], [`CallError::Closed`].
     pub fn disconnect(&self, which: Which, code: u16, reason: impl Into<String>) -> Result<(), CallError> {
         self.call(Call::Disconnect { which, code, reason: reason.into() })
     }
@@ -168,16 +177,19 @@ impl Pool {
     /// it cancels nothing.
     ///
     /// # Errors
-    /// [`CallError::NoRelays`], [`CallError::ImpossibleQuorum`], [`CallError::PublishQueueFull`] (which hands the event
-    /// back), [`CallError::Closed`].
+    /// [`CallError::PublishQueueFull`], [`CallError::EventTooLarge`] and [`CallError::Expired`], which hand the event back;
+    /// [`CallError::NoRelays`], [`CallError::TooManyRelays`], [`CallError::ImpossibleQuorum`], [`CallError::Closed`], and
+    /// with a link [`CallError::UnknownPublish`] and [`CallError::HasSuccessor`], which do not: a clone of an event costs
+    /// next to nothing.
     pub fn publish(&self, event: impl Into<Event>, options: PublishOptions) -> Result<Publishing, CallError> {
-        let PublishOptions { target, quorum, deadline } = options;
+        let PublishOptions { target, quorum, deadline, link } = options;
         let event = event.into();
-        Publishing::start(self.shared(), Call::Publish(nostr_pool_core::Publish { event, target, quorum, deadline }))
+        let call = nostr_pool_core::Publish { event, target, quorum, deadline, link };
+        Publishing::start(self.shared(), Call::Publish(call))
     }
 
     /// Echoes an event to the subscriptions that it matches, at once and marked as pending, has the pool's signer sign
-    /// it, and publishes it. The subscriptions learn what became of it.
+    /// it, and publishes it. The subscriptions learn what became of it: see [`PendingOutcome`](crate::PendingOutcome).
     ///
     /// # Errors
     /// [`PublishUnsignedError::NoSigner`], and the errors of [`publish`](Self::publish).
@@ -188,16 +200,57 @@ impl Pool {
     ) -> Result<Publishing, PublishUnsignedError> {
         let signer = self.shared().signers.first().ok_or(PublishUnsignedError::NoSigner)?;
         let event = template.unsigned(signer.public_key());
-        let PublishOptions { target, quorum, deadline } = options;
-        let call = nostr_pool_core::PublishUnsigned { event, target, quorum, deadline };
+        let PublishOptions { target, quorum, deadline, link } = options;
+        let call = nostr_pool_core::PublishUnsigned { event, target, quorum, deadline, link };
         Ok(Publishing::start(self.shared(), Call::PublishUnsigned(call))?)
+    }
+
+    /// Mines the event of an earlier publish for the relays that refused it with `pow:`, has the pool's signer sign it,
+    /// and publishes it to them, linked to the earlier one: [`PublishReport::successor`] and [`PublishReport::link`] name
+    /// each other.
+    ///
+    /// The same event with another id: content, tags and `created_at` stay, a `nonce` tag (NIP-13) is added or replaced.
+    /// It is mined for the hardest of the relays, but for those that ask for more than `max_difficulty`, which are left
+    /// out; each bit doubles the work, and 20 bits take a million attempts on average. The verifier threads mine while
+    /// they have nothing to check. Nothing is mined once what this returns is dropped, or the pool has ended.
+    ///
+    /// The target and the link of `options` are not used; its deadline begins when the event is mined.
+    ///
+    /// ```no_run
+    /// # use nostr_pool_driver::*;
+    /// # async fn example(pool: Pool, template: EventTemplate) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = pool.publish_unsigned(template, PublishOptions::default())?.await;
+    /// if report.relays.iter().any(|(_, status)| status.pow_asked().is_some()) {
+    ///     let mined = pool.mine(report.publish, 22, PublishOptions::default())?.await?;
+    ///     println!("{:?}", mined.await.verdict);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MineError::NotAsked`], [`MineError::TooHard`], [`MineError::NoSigner`], [`MineError::NotOurs`], and
+    /// [`MineError::Call`] if the publish is not remembered or the pool was shut down. Awaiting it may give the errors of
+    /// [`publish_unsigned`](Self::publish_unsigned).
+    pub fn mine(&self, publish: PublishId, max_difficulty: u8, options: PublishOptions) -> Result<Mining, MineError> {
+        Mining::start(self.shared(), publish, max_difficulty, options)
+    }
+
+    /// What a relay's information document (NIP-11) says, in place of what an earlier one said. Events longer than its
+    /// `max_message_length` are not sent to it: [`Rejection::TooLarge`](crate::Rejection::TooLarge).
+    ///
+    /// # Errors
+    /// [`CallError::UnknownRelay`], [`CallError::Closed`].
+    pub fn set_relay_info(&self, url: &RelayUrl, info: RelayInfo) -> Result<(), CallError> {
+        self.call(Call::RelayInfo { url: url.clone(), info: Box::new(info) })
     }
 
     /// Publishes an event once more that the pool still remembers, at the relays that did not accept it: the same
     /// bytes, with a verdict within `deadline` (`None`: the configured default).
     ///
     /// # Errors
-    /// [`CallError::UnknownEvent`], [`CallError::Closed`].
+    /// [`CallError::UnknownEvent`], [`CallError::NoRelays`] if all of its relays were removed, [`CallError::Closed`], and
+    /// those of [`publish`](Self::publish) that hand the event back.
     pub fn retry(&self, event: EventId, deadline: Option<Duration>) -> Result<Publishing, CallError> {
         Publishing::start(self.shared(), Call::Retry { event, deadline })
     }

@@ -27,6 +27,9 @@ pub struct PublishOptions {
     pub quorum: Quorum,
     /// Time for the verdict; `None`: the configured default.
     pub deadline: Option<Duration>,
+    /// The earlier publish that this one takes the place of: both reports name each other, and whoever saw the earlier
+    /// one pending learns that it is superseded. See [`Pool::mine`](crate::Pool::mine).
+    pub link: Option<PublishId>,
 }
 
 impl PublishOptions {
@@ -48,6 +51,13 @@ impl PublishOptions {
     #[must_use]
     pub fn with_quorum(mut self, quorum: Quorum) -> Self {
         self.quorum = quorum;
+        self
+    }
+
+    /// In the place of an earlier publish.
+    #[must_use]
+    pub fn with_link(mut self, earlier: PublishId) -> Self {
+        self.link = Some(earlier);
         self
     }
 
@@ -246,6 +256,8 @@ impl PublishCell {
             verdict: Some(Verdict::Indeterminate),
             needed: 0,
             relays: Vec::new(),
+            link: None,
+            successor: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
-use nostr_pool_core::{Call, CallError, Item, Mode, SubId, Subscribe, Target};
+use nostr_pool_core::{Call, CallError, Item, Mode, SubId, Subscribe, Target, Versions};
 use nostr_proto::{Filter, RelayUrl};
 
 use crate::shared::{ItemQueue, Shared};
@@ -36,6 +36,8 @@ pub struct SubscribeOptions {
     /// Items that may wait to be taken; `None`: [`Config::queue_items`](crate::Config::queue_items), 4,096 by default,
     /// which is also the most. Full, the next events are skipped, counted and told as a gap.
     pub queue_items: Option<usize>,
+    /// Which versions of replaceable and addressable events; the newest by default.
+    pub versions: Versions,
 }
 
 impl SubscribeOptions {
@@ -73,6 +75,13 @@ impl SubscribeOptions {
         self.queue_items = Some(items);
         self
     }
+
+    /// With these versions of replaceable and addressable events.
+    #[must_use]
+    pub fn with_versions(mut self, versions: Versions) -> Self {
+        self.versions = versions;
+        self
+    }
 }
 
 /// A running subscription, and the stream of its items. Dropping it ends it: CLOSE goes to its relays.
@@ -97,8 +106,8 @@ impl Subscription {
         filters: Vec<Filter>,
         options: SubscribeOptions,
     ) -> Result<Self, CallError> {
-        let SubscribeOptions { target, mode, eose_deadline, queue_items } = options;
-        let call = Call::Subscribe(Subscribe { filters, target, mode, eose_deadline, queue_items });
+        let SubscribeOptions { target, mode, eose_deadline, queue_items, versions } = options;
+        let call = Call::Subscribe(Subscribe { filters, target, mode, eose_deadline, queue_items, versions });
         let (started, room, room_bytes) = shared.enter(|state, now| {
             let started = state.subscribe(call, now);
             let config = state.core.config();

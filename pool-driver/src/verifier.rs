@@ -1,4 +1,4 @@
-//! Checking signatures on threads of their own, in batches.
+//! Checking signatures on threads of their own, in batches; and mining, while there is nothing to check.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,6 +10,7 @@ use std::thread;
 use nostr_pool_core::{Input, Ticket};
 use nostr_proto::{BadSignature, HashedEvent, Proof, Verifier, verify};
 
+use crate::mining::Mine;
 use crate::shared::{Shared, UNPOISONED};
 
 /// Signatures that a thread takes at once. Handing over one at a time costs more than checking it.
@@ -57,6 +58,8 @@ pub(crate) struct Jobs {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: VecDeque<Job>,
+    /// Events to mine, in turns of a slice each. As many as the application asked for and still waits for.
+    mines: VecDeque<Mine>,
     /// Threads that wait for a job.
     idle: usize,
     stopped: bool,
@@ -78,28 +81,59 @@ impl Jobs {
         }
     }
 
+    /// Has an event mined. Once stopped, it is dropped.
+    pub(crate) fn mine(&self, mine: Mine) {
+        let mut inner = self.lock();
+        if inner.stopped {
+            drop(inner);
+            drop(mine);
+            return;
+        }
+        inner.mines.push_back(mine);
+        drop(inner);
+        self.ready.notify_one();
+    }
+
     /// Ends the threads. What waits is dropped: nobody waits for the answers.
     pub(crate) fn stop(&self) {
         let mut inner = self.lock();
         inner.stopped = true;
-        let dropped = std::mem::take(&mut inner.waiting);
+        let dropped = (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.mines));
         drop(inner);
         drop(dropped);
         self.ready.notify_all();
     }
 
-    /// Waits for jobs and takes a batch; `false` once stopped.
-    fn take(&self, batch: &mut Vec<Job>) -> bool {
+    /// Waits for something to do: signatures before proof of work.
+    fn take(&self, batch: &mut Vec<Job>) -> Turn {
         let mut inner = self.lock();
-        while inner.waiting.is_empty() && !inner.stopped {
+        while inner.waiting.is_empty() && inner.mines.is_empty() && !inner.stopped {
             inner.idle += 1;
             inner = self.ready.wait(inner).expect(UNPOISONED);
             inner.idle -= 1;
         }
+        if inner.stopped {
+            return Turn::Stop;
+        }
+        if inner.waiting.is_empty()
+            && let Some(mine) = inner.mines.pop_front()
+        {
+            return Turn::Mine(mine);
+        }
         let count = inner.waiting.len().min(BATCH);
         batch.extend(inner.waiting.drain(..count));
-        !inner.stopped
+        Turn::Verify
     }
+}
+
+/// What a thread does next.
+enum Turn {
+    /// Checks what it took.
+    Verify,
+    /// Mines for a moment.
+    Mine(Mine),
+    /// Ends.
+    Stop,
 }
 
 /// Threads to check signatures on, unless told otherwise: one fewer than there are cores, but two on two cores. One
@@ -121,7 +155,17 @@ pub(crate) fn start(threads: usize, jobs: &Arc<Jobs>, shared: &Weak<Shared>) -> 
 fn work(jobs: &Jobs, shared: &Weak<Shared>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut verifier = Verifier::new();
-    while jobs.take(&mut batch) {
+    loop {
+        match jobs.take(&mut batch) {
+            Turn::Verify => {}
+            Turn::Mine(mine) => {
+                // A panic in it ends this mining and no thread.
+                let left = catch_unwind(AssertUnwindSafe(|| mine.slice())).ok().flatten();
+                left.into_iter().for_each(|mine| jobs.mine(mine));
+                continue;
+            }
+            Turn::Stop => return,
+        }
         let answers: Vec<Answer> = batch.drain(..).map(|job| job.answer_by(|event| verifier.verify(event))).collect();
         let Some(shared) = shared.upgrade() else { return };
         shared.enter(|state, now| {

@@ -198,7 +198,7 @@ mod tests {
     fn deliver(board: &mut Board, event: Event) {
         let seq = board.items.len() as u64;
         let event = verify_event(event).unwrap();
-        board.deliver(EventItem { event, mark: Mark::Stored, relays: Vec::new(), seq });
+        board.deliver(EventItem { event, mark: Mark::Stored, relays: Vec::new(), future_dated: false, seq });
     }
 
     #[test]

@@ -42,6 +42,7 @@ fn connection(row: &Row) -> String {
         ConnectionState::Open => (GOOD, "● open".to_owned()),
         ConnectionState::Dialing => (WARN, format!("◌ dialling, try {}", row.dials)),
         ConnectionState::Backoff { .. } => (BAD, format!("○ down, {}", count(row.dials, "dial"))),
+        ConnectionState::Quarantined { .. } => (BAD, "○ in quarantine".to_owned()),
         ConnectionState::WaitingForSlot => (WARN, "○ waits for a slot".to_owned()),
         ConnectionState::Closing => (WARN, "◌ closing".to_owned()),
         ConnectionState::Idle => (FAINT, "○ not connected".to_owned()),

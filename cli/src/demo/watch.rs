@@ -41,6 +41,7 @@ pub(crate) async fn connections(mut news: StatusStream, board: SharedBoard, scre
         let text = match state {
             ConnectionState::Open if is_back => "connection open again",
             ConnectionState::Backoff { .. } => "not connected; it is dialled again after a while",
+            ConnectionState::Quarantined { .. } => "sent forged events; it is left alone for a while",
             _ => continue,
         };
         screen.tell(&format!("{name:<8} {text}"));

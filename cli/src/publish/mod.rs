@@ -163,6 +163,11 @@ impl<'a> Publisher<'a> {
                 Ok(None)
             }
             Err(CallError::PublishQueueFull(event)) if !self.under_way.is_empty() => Ok(Some(Job { line, event })),
+            Err(e @ (CallError::EventTooLarge(_) | CallError::Expired(_))) => {
+                let place = line.map(|line| format!("stdin, line {line}: ")).unwrap_or_default();
+                self.bad_input(&format!("{place}{e}"));
+                Ok(None)
+            }
             Err(e) => Err(Stop::failed(format!("cannot publish: {e}"))),
         }
     }

@@ -61,6 +61,9 @@ pub(crate) fn json(outcome: &Outcome) -> String {
             if let Some(reason) = reason {
                 relay.insert("reason".to_owned(), reason.into());
             }
+            if let Some(bits) = status.pow_asked() {
+                relay.insert("pow".to_owned(), bits.into());
+            }
             Value::Object(relay)
         })
         .collect();

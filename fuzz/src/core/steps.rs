@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use nostr_pool_core::{
     Call, CloseReason, Command, Config, Core, Input, Instant, Mode, Now, Publish, PublishId, PublishUnsigned, Quorum,
-    ReconnectOptions, RelayOptions, Reply, SocketId, SubId, Subscribe, Target, Ticket, Which,
+    ReconnectOptions, RelayOptions, Reply, SocketId, SubId, Subscribe, Target, Ticket, Versions, Which,
 };
-use nostr_proto::{BadSignature, EventId, Proof, RelayUrl, Timestamp};
+use nostr_proto::{BadSignature, EventId, Proof, RelayInfo, RelayUrl, Timestamp};
 
 use super::bytes::Bytes;
 use super::fixtures::{EPOCH, Fixtures, Sample, fixtures};
@@ -132,17 +132,25 @@ impl Harness {
                 let filters = bytes.pick(filters).cloned().into_iter().collect();
                 let mode = if bytes.once_in(2) { Mode::Live } else { Mode::UntilEose };
                 let target = target(bytes, relay);
-                Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None })
+                let versions = if bytes.once_in(4) { Versions::All } else { Versions::Latest };
+                Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions })
             }
             20..=27 => {
                 let quorum = [Quorum::First, Quorum::All, Quorum::AtLeast(2), Quorum::Majority];
                 let quorum = bytes.pick(&quorum).cloned().unwrap_or_default();
                 let target = target(bytes, relay);
-                Call::Publish(Publish { event: sample.event.clone(), target, quorum, deadline })
+                let link = if bytes.once_in(8) { self.publishes.last().copied() } else { None };
+                Call::Publish(Publish { event: sample.event.clone(), target, quorum, deadline, link })
             }
             28..=30 => {
                 let event = sample.unsigned.clone();
-                Call::PublishUnsigned(PublishUnsigned { event, target: Target::All, quorum: Quorum::First, deadline })
+                Call::PublishUnsigned(PublishUnsigned {
+                    event,
+                    target: Target::All,
+                    quorum: Quorum::First,
+                    deadline,
+                    link: None,
+                })
             }
             31 | 32 => Call::Retry { event: sample.event.id(), deadline },
             33..=37 => return self.on_sub_or_publish(bytes),
@@ -155,7 +163,15 @@ impl Harness {
     }
 
     fn on_sub_or_publish(&mut self, bytes: &mut Bytes<'_>) {
-        let what = bytes.next() % 4;
+        let what = bytes.next() % 5;
+        if what == 4 {
+            if let Some(url) = bytes.pick(&fixtures().relays).cloned() {
+                let max = u64::from(bytes.next()) * 16;
+                let info = RelayInfo::from_json(&format!("{{\"limitation\":{{\"max_message_length\":{max}}}}}"));
+                self.make(Call::RelayInfo { url, info: Box::new(info.expect("it is a document")) });
+            }
+            return;
+        }
         if what == 3 {
             if let Some(publish) = bytes.pick(&self.publishes).copied() {
                 self.make(Call::Cancel { publish });

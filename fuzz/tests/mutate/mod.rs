@@ -1,6 +1,6 @@
 //! Mutations of seeds: seeded, so that a failure is found again.
 
-use nostr_pool_tests::corpus::Rng;
+use nostr_pool_corpus::Rng;
 
 /// Pieces that matter to parsers of this protocol.
 const TOKENS: [&str; 40] = [

@@ -5,6 +5,7 @@ use crate::connection::ConnId;
 use crate::relay::Output;
 use futures::{FutureExt, SinkExt, StreamExt};
 use nostr_proto::Timestamp;
+use std::future::pending;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -81,8 +82,14 @@ impl Session {
                 return;
             }
             let signals = Arc::clone(&self.signals);
+            let wake = self.shared.with(|relay| relay.next_wake());
+            let stalled = self.shared.with(|relay| relay.is_stalled(self.conn));
             let flow = tokio::select! {
-                message = self.socket.next() => self.read(message).await,
+                message = self.socket.next(), if !stalled => self.read(message).await,
+                () = until(wake) => {
+                    self.shared.with(|relay| relay.wake(unix_now()));
+                    ControlFlow::Continue(())
+                }
                 () = signals.output.notified() => ControlFlow::Continue(()),
             };
             if flow.is_break() {
@@ -196,7 +203,20 @@ impl Session {
     }
 }
 
+/// Ends once the clock shows that second; never without one. The clock may step: it is looked at again every second.
+async fn until(second: Option<Timestamp>) {
+    let Some(second) = second else { return pending().await };
+    while unix_now() < second {
+        let left = Duration::from_secs(second.as_secs()).saturating_sub(since_epoch());
+        sleep(left.clamp(Duration::from_millis(1), Duration::from_secs(1))).await;
+    }
+}
+
 fn unix_now() -> Timestamp {
+    Timestamp::new(since_epoch().as_secs())
+}
+
+fn since_epoch() -> Duration {
     // A clock before 1970 is a clock at 1970.
-    Timestamp::new(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

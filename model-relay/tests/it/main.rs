@@ -4,6 +4,7 @@
 
 mod corpus;
 mod faults;
+mod more_faults;
 mod oracle;
 mod protocol;
 #[cfg(feature = "server")]

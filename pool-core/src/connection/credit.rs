@@ -23,6 +23,11 @@ impl Credit {
         self.outstanding.len() < config.send_credits.max(1) + PINGS
     }
 
+    /// Frames that the sink has not taken yet, pings included.
+    pub(crate) fn untaken(&self) -> usize {
+        self.outstanding.len()
+    }
+
     pub(crate) fn spend(&mut self, bytes: usize) {
         self.outstanding.push_back(bytes);
         self.bytes += bytes;

@@ -1,31 +1,141 @@
 //! The connection machine: one per canonical relay URL.
 //!
-//! | state \ input | wanted | opened | open failed | closed | timeout | disconnect | reconnect | network changed |
-//! |---|---|---|---|---|---|---|---|---|
-//! | `Idle` | dial¹ | – | – | – | – | `Disabled` | dial¹ | – |
-//! | `WaitingForSlot` | dial¹ | – | – | – | – | `Disabled` | dial¹ | dial¹ |
-//! | `Dialing` | – | `Open` | `Backoff`² | `Backoff`² | `Closing`→`Backoff` | `Closing`→`Disabled` | `Closing`→dial | – |
-//! | `Open` | – | – | – | `Backoff`²³ | ping; two silent ones or idle: `Closing` | `Closing`→`Disabled` | `Closing`→dial | ping |
-//! | `Closing` | –⁴ | close again | then | then | then | then:=`Disabled` | then:=dial | then:=dial, if it was `Backoff` |
-//! | `Backoff` | – | – | – | – | dial¹ | `Disabled` | dial¹ | dial¹, jittered |
-//! | `Disabled` | – | – | – | – | – | – | dial¹ | – |
+//! Every state and every input, as the tests walk them. Unless a row says otherwise, the relay is needed, a slot is free,
+//! the relay's options are the default ones, a socket that is named is the current one, and *time* is that of the next
+//! deadline. A cell names the next state if it is another, or the same with another deadline; `+` dials, `×` closes,
+//! `ping` pings; ▲ tells requests and publishes that the connection is there, ▼ that it is gone or going, ◇ that there is
+//! none and will be none for a while; *stale* inputs change nothing and are counted; – is nothing at all.
 //!
-//! ¹ `WaitingForSlot` if the pool has as many sockets as it may. ² `Disabled` if the relay's options say not to dial
-//! again. ³ `Idle` if nobody needs the relay any more. ⁴ What is needed when it has closed is dialled. An input that names another socket than the current one is stale:
-//! it changes nothing and is counted.
+//! Without a socket:
+//!
+//! | input | `Idle` | `WaitingForSlot` | `WaitingForSlot`, promised | `Backoff` | `Quarantined` | `Disabled` |
+//! |---|---|---|---|---|---|---|
+//! | wanted | `Dialing` + | `Dialing` + | `Dialing` + | – | – | – |
+//! | wanted, no slot | `WaitingForSlot` ◇ | ◇ | `WaitingForSlot` ◇ | – | – | – |
+//! | wanted, slot coming | `WaitingForSlot`, promised | `WaitingForSlot`, promised | – | – | – | – |
+//! | unwanted | – | `Idle` ◇ | `Idle` ◇ | – | – | – |
+//! | make room | – | – | – | – | – | – |
+//! | opened | stale | stale | stale | stale | stale | stale |
+//! | opened, unneeded | stale | stale | stale | stale | stale | stale |
+//! | open failed | stale | stale | stale | stale | stale | stale |
+//! | open failed, switch off | stale | stale | stale | stale | stale | stale |
+//! | closed | stale | stale | stale | stale | stale | stale |
+//! | closed, unneeded | stale | stale | stale | stale | stale | stale |
+//! | closed, no slot | stale | stale | stale | stale | stale | stale |
+//! | closed, switch off | stale | stale | stale | stale | stale | stale |
+//! | another socket opened | stale | stale | stale | stale | stale | stale |
+//! | another socket failed | stale | stale | stale | stale | stale | stale |
+//! | another socket closed | stale | stale | stale | stale | stale | stale |
+//! | frame, pong | stale | stale | stale | stale | stale | stale |
+//! | sent | stale | stale | stale | stale | stale | stale |
+//! | NOTICE | – | – | – | – | – | – |
+//! | NOTICE, switch on | – | – | – | – | – | – |
+//! | forged | `Quarantined` ◇ | `Quarantined` ◇ | `Quarantined` ◇ | `Quarantined` ◇ | – | – |
+//! | forged, switch off | – | – | – | – | – | – |
+//! | time, too early | – | – | – | – | – | – |
+//! | time | – | – | – | `Dialing` + | `Dialing` + | – |
+//! | time, unneeded | – | – | – | `Idle` | `Idle` | – |
+//! | disconnect | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | `Disabled` ◇ | – |
+//! | release | – | `Idle` | `Idle` | `Idle` | `Idle` | – |
+//! | reconnect | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
+//! | reconnect, no slot | `WaitingForSlot` ◇ | ◇ | `WaitingForSlot` ◇ | `WaitingForSlot` ◇ | `WaitingForSlot` ◇ | `WaitingForSlot` ◇ |
+//! | reconnect, keep open | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + | `Dialing` + |
+//! | network changed | – | `Dialing` + | `Dialing` + | `Backoff` | – | – |
+//!
+//! With one:
+//!
+//! | input | `Dialing` | `Open` | `Open`, unneeded | `Open`, silent |
+//! |---|---|---|---|---|
+//! | wanted | – | – | `Open` | – |
+//! | wanted, no slot | – | – | `Open` | – |
+//! | wanted, slot coming | – | – | `Open` | – |
+//! | unwanted | – | `Open`, unneeded | – | `Open`, unneeded |
+//! | make room | – | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ |
+//! | opened | `Open` ▲ | stale | stale | stale |
+//! | opened, unneeded | `Open`, unneeded ▲ | stale | stale | stale |
+//! | open failed | `Backoff` ▼ | stale | stale | stale |
+//! | open failed, switch off | `Disabled` ▼ | stale | stale | stale |
+//! | closed | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ |
+//! | closed, unneeded | `Backoff` ▼ | `Idle` ▼ | `Idle` ▼ | `Idle` ▼ |
+//! | closed, no slot | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ | `Backoff` ▼ |
+//! | closed, switch off | `Disabled` ▼ | `Disabled` ▼ | `Disabled` ▼ | `Disabled` ▼ |
+//! | another socket opened | stale | stale | stale | stale |
+//! | another socket failed | stale | stale | stale | stale |
+//! | another socket closed | stale | stale | stale | stale |
+//! | frame, pong | stale | – | – | `Open` |
+//! | sent | stale | – | – | – |
+//! | NOTICE | – | – | – | – |
+//! | NOTICE, switch on | – | `Closing`→`Backoff` × ▼ | `Closing`→`Backoff` × ▼ | `Closing`→`Backoff` × ▼ |
+//! | forged | `Closing`→`Quarantined` × ▼ | `Closing`→`Quarantined` × ▼ | `Closing`→`Quarantined` × ▼ | `Closing`→`Quarantined` × ▼ |
+//! | forged, switch off | – | – | – | – |
+//! | time, too early | – | – | – | – |
+//! | time | `Closing`→`Backoff` × ▼ | ping | `Closing`→`Idle` × ▼ | `Closing`→`Backoff` × ▼ |
+//! | time, unneeded | `Closing`→`Backoff` × ▼ | ping | `Closing`→`Idle` × ▼ | `Closing`→`Backoff` × ▼ |
+//! | disconnect | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ | `Closing`→`Disabled` × ▼ |
+//! | release | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ | `Closing`→`Idle` × ▼ |
+//! | reconnect | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ |
+//! | reconnect, no slot | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ | `Closing`→dial × ▼ |
+//! | reconnect, keep open | – | – | – | – |
+//! | network changed | – | ping | ping | – |
+//!
+//! With one that is going, and where it goes:
+//!
+//! | input | `Closing`→`Idle` | `Closing`→`Backoff` | `Closing`→dial | `Closing`→`Quarantined` | `Closing`→`Disabled` |
+//! |---|---|---|---|---|---|
+//! | wanted | – | – | – | – | – |
+//! | wanted, no slot | – | – | – | – | – |
+//! | wanted, slot coming | – | – | – | – | – |
+//! | unwanted | – | – | – | – | – |
+//! | make room | – | – | – | – | – |
+//! | opened | × | × | × | × | × |
+//! | opened, unneeded | × | × | × | × | × |
+//! | open failed | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | open failed, switch off | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed, unneeded | `Idle` | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed, no slot | `WaitingForSlot` ◇ | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | closed, switch off | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | another socket opened | stale | stale | stale | stale | stale |
+//! | another socket failed | stale | stale | stale | stale | stale |
+//! | another socket closed | stale | stale | stale | stale | stale |
+//! | frame, pong | stale | stale | stale | stale | stale |
+//! | sent | – | – | – | – | – |
+//! | NOTICE | – | – | – | – | – |
+//! | NOTICE, switch on | – | – | – | – | – |
+//! | forged | `Closing`→`Quarantined` ◇ | `Closing`→`Quarantined` ◇ | `Closing`→`Quarantined` ◇ | – | – |
+//! | forged, switch off | – | – | – | – | – |
+//! | time, too early | – | – | – | – | – |
+//! | time | `Dialing` + | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | time, unneeded | `Idle` | `Backoff` ◇ | `Dialing` + | `Quarantined` ◇ | `Disabled` ◇ |
+//! | disconnect | `Closing`→`Disabled` | `Closing`→`Disabled` | `Closing`→`Disabled` | `Closing`→`Disabled` | – |
+//! | release | – | `Closing`→`Idle` | `Closing`→`Idle` | `Closing`→`Idle` | – |
+//! | reconnect | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
+//! | reconnect, no slot | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
+//! | reconnect, keep open | `Closing`→dial | `Closing`→dial | – | `Closing`→dial | `Closing`→dial |
+//! | network changed | – | `Closing`→dial | – | – | – |
+//!
+//! Which is to say: a relay is left alone until it is needed; what fails is dialled again after a back-off, unless a switch
+//! says no; a socket that is going is waited for, and what it leads to may change meanwhile; one that makes room dials
+//! again only behind those that wait. `Quarantined` is entered by forgery alone, and left when its time is over, or when
+//! the application asks for the relay; a new network changes nothing about it, and neither does a need.
 //!
 //! Never reads a clock, never dials without a slot, never dials twice at once; the count of failures in a row starts
 //! over only after a connection stayed open for `stable_after`.
 
 mod backoff;
 mod credit;
+mod inputs;
 mod open;
+mod orders;
+mod quarantine;
 mod state;
 mod step;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use nostr_proto::{RelayUrl, Timestamp};
 
@@ -34,15 +144,15 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::RelayUpdate;
 use crate::ids::{RelayIx, SocketId};
-use crate::input::CloseReason;
 use crate::planted::planted;
 use crate::record::ConnectionState;
 use crate::rng::Rng;
 use crate::text::clip;
-use crate::time::{Instant, Now};
+use crate::time::Instant;
 
 use backoff::Backoff;
-use open::{Due, Open};
+use open::Open;
+use quarantine::Quarantine;
 use state::{State, Then};
 pub(crate) use step::{Change, Context};
 
@@ -53,6 +163,7 @@ pub(crate) struct Connection {
     url: RelayUrl,
     state: State,
     pub(crate) backoff: Backoff,
+    pub(crate) quarantine: Quarantine,
     generation: u32,
     silent: bool,
     pub(crate) dials: u64,
@@ -62,16 +173,15 @@ pub(crate) struct Connection {
     pub(crate) last_error: Option<String>,
 }
 
-/// What is kept of an error text for the relay's record.
-const ERROR_TEXT: usize = 256;
-
 impl Connection {
-    pub(crate) fn new(ix: RelayIx, url: RelayUrl, rng: Rng) -> Self {
+    /// `key` keys what it counts of the relay's events.
+    pub(crate) fn new(ix: RelayIx, url: RelayUrl, rng: Rng, key: [u8; 16]) -> Self {
         Self {
             ix,
             url,
             state: State::Idle,
             backoff: Backoff::new(rng),
+            quarantine: Quarantine::new(key),
             generation: 0,
             silent: false,
             dials: 0,
@@ -104,9 +214,13 @@ impl Connection {
     pub(crate) fn is_promising(&self) -> bool {
         match self.state {
             State::Dialing { .. } | State::Open(_) | State::WaitingForSlot { promised: true } => true,
-            // If it is needed when it has closed, it is dialled.
+            // If it is needed when it has closed, it is dialled, after those that wait for its slot.
             State::Closing { then, .. } => matches!(then, Then::Dial | Then::Idle),
-            State::Idle | State::WaitingForSlot { promised: false } | State::Backoff { .. } | State::Disabled => false,
+            State::Idle
+            | State::WaitingForSlot { promised: false }
+            | State::Backoff { .. }
+            | State::Quarantined { .. }
+            | State::Disabled => false,
         }
     }
 
@@ -115,40 +229,6 @@ impl Connection {
         match &self.state {
             State::Dialing { socket: s, .. } | State::Closing { socket: s, .. } => *s == socket,
             State::Open(open) => open.socket == socket,
-            _ => false,
-        }
-    }
-
-    /// A frame came. False: not from the socket that is open.
-    pub(crate) fn heard(&mut self, socket: SocketId, now: Now) -> bool {
-        match &mut self.state {
-            State::Open(open) if open.socket == socket => {
-                open.heard = now.mono;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// A pong came. Frames are processed in order, so everything the relay sent before it has been, too.
-    pub(crate) fn ponged(&mut self, socket: SocketId, now: Now) -> bool {
-        if !self.heard(socket, now) {
-            return false;
-        }
-        if let State::Open(open) = &mut self.state {
-            open.ponged();
-        }
-        true
-    }
-
-    /// The sink took a frame. False: stale.
-    pub(crate) fn sent(&mut self, socket: SocketId) -> bool {
-        match &mut self.state {
-            State::Open(open) if open.socket == socket => {
-                open.credit.give_back();
-                true
-            }
-            State::Closing { socket: s, .. } => *s == socket,
             _ => false,
         }
     }
@@ -162,10 +242,41 @@ impl Connection {
         }
     }
 
+    /// Frames and pings that the sink of its socket has not taken yet.
+    pub(crate) fn untaken(&self) -> usize {
+        if let State::Open(open) = &self.state { open.credit.untaken() } else { 0 }
+    }
+
     /// Since when nobody has needed it, if it is open.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         match &self.state {
             State::Open(open) => open.idle_since,
+            _ => None,
+        }
+    }
+
+    /// Since when it has been open, if it is.
+    pub(crate) fn open_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open(open) => Some(open.since),
+            _ => None,
+        }
+    }
+
+    /// Since when it has been dialled, if it is.
+    pub(crate) fn dialing_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Dialing { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Of a connection that was being dialled a step ago: whether the dial succeeded. `None`: neither, yet, or it was
+    /// called off.
+    pub(crate) fn dial_result(&self) -> Option<bool> {
+        match self.state {
+            State::Open(_) => Some(true),
+            State::Backoff { .. } | State::Disabled | State::Closing { then: Then::Backoff, .. } => Some(false),
             _ => None,
         }
     }
@@ -206,207 +317,12 @@ impl Connection {
         }
     }
 
-    /// Someone needs the relay, or a slot became free.
-    pub(crate) fn want(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Idle | State::WaitingForSlot { .. } => self.dial(cx, fx),
-            State::Open(open) => {
-                open.idle_since = None;
-                Change::None
-            }
-            _ => Change::None,
-        }
-    }
-
-    /// Nobody needs the relay any more. An open connection stays for a while.
-    pub(crate) fn unwant(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Open(open) if open.idle_since.is_none() => {
-                open.idle_since = Some(cx.now.mono);
-                Change::None
-            }
-            State::WaitingForSlot { .. } => self.enter(State::Idle, Change::Unavailable, fx),
-            _ => Change::None,
-        }
-    }
-
-    /// An open connection that nobody needs makes room for another.
-    pub(crate) fn yield_slot(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &self.state {
-            State::Open(open) if open.idle_since.is_some() => self.close(Then::Idle, 1000, "", cx, fx),
-            _ => Change::None,
-        }
-    }
-
-    /// A dial succeeded. `None`: stale.
-    pub(crate) fn opened(&mut self, socket: SocketId, cx: &Context<'_>, fx: &mut Effects) -> Option<Change> {
-        match &self.state {
-            State::Dialing { socket: s, .. } if *s == socket => {}
-            State::Closing { socket: s, .. } if *s == socket => {
-                // The dial came through after it was given up.
-                fx.close(socket, 1000, String::new());
-                return Some(Change::None);
-            }
-            _ => return None,
-        }
-        self.opened += 1;
-        if planted!(cx.config, BackoffResetOnOpen) {
-            self.backoff.reset();
-        }
-        self.last_connected = Some(cx.now.unix);
-        let open = Open::new(socket, cx.wanted, cx.now);
-        Some(self.enter(State::Open(open), Change::Up, fx))
-    }
-
-    /// A dial failed. `None`: stale.
-    pub(crate) fn open_failed(
-        &mut self,
-        socket: SocketId,
-        error: &str,
-        cx: &Context<'_>,
-        fx: &mut Effects,
-    ) -> Option<Change> {
-        match &self.state {
-            State::Dialing { socket: s, .. } if *s == socket => {
-                self.last_error = Some(clip(error, ERROR_TEXT));
-                Some(self.failed(cx.options.reconnect_on_error, cx, fx))
-            }
-            State::Closing { socket: s, then, .. } if *s == socket => Some(self.finish(*then, cx, fx)),
-            _ => None,
-        }
-    }
-
-    /// The socket is gone. `None`: stale.
-    pub(crate) fn closed(
-        &mut self,
-        socket: SocketId,
-        reason: &CloseReason,
-        cx: &Context<'_>,
-        fx: &mut Effects,
-    ) -> Option<Change> {
-        let taken_for_it = planted!(cx.config, StaleSocketAccepted) && self.has_socket();
-        if !self.is_current(socket) && !taken_for_it {
-            return None;
-        }
-        let again = match reason {
-            CloseReason::Remote { code, reason } => {
-                self.last_close = Some((*code, clip(reason, 123)));
-                cx.options.reconnect_on_close
-            }
-            CloseReason::Local => cx.options.reconnect_on_close,
-            CloseReason::Error(error) => {
-                self.last_error = Some(clip(error, ERROR_TEXT));
-                cx.options.reconnect_on_error
-            }
-            CloseReason::TooLarge => {
-                self.last_error = Some("the relay sent a message larger than the limit".to_string());
-                cx.options.reconnect_on_error
-            }
-        };
-        Some(match &self.state {
-            State::Closing { then, .. } => self.finish(*then, cx, fx),
-            _ => self.failed(again, cx, fx),
-        })
-    }
-
-    /// Its timer fired; early firings change nothing.
-    pub(crate) fn timeout(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        if self.deadline(cx.config).is_none_or(|at| at > cx.now.mono) {
-            return Change::None;
-        }
-        match &self.state {
-            State::Dialing { .. } => {
-                self.last_error = Some("the dial took too long".to_string());
-                self.close(Then::Backoff, 1000, "", cx, fx)
-            }
-            State::Closing { then, .. } => self.finish(*then, cx, fx),
-            State::Backoff { .. } if cx.wanted => self.dial(cx, fx),
-            State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
-            State::Open(_) => self.open_timeout(cx, fx),
-            State::Idle | State::WaitingForSlot { .. } | State::Disabled => Change::None,
-        }
-    }
-
-    fn open_timeout(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        let State::Open(open) = &mut self.state else { return Change::None };
-        match open.timeout(cx.config, cx.now, fx) {
-            Due::Nothing => Change::None,
-            Due::Idle => self.close(Then::Idle, 1000, "idle", cx, fx),
-            Due::Silent => {
-                self.last_error = Some("the relay fell silent".to_string());
-                self.close(Then::Backoff, 1001, "no answer to pings", cx, fx)
-            }
-        }
-    }
-
-    /// The application wants it closed and left so.
-    pub(crate) fn disconnect(&mut self, code: u16, reason: &str, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Disabled => Change::None,
-            State::Closing { then, .. } => {
-                *then = Then::Disabled;
-                Change::None
-            }
-            State::Dialing { .. } | State::Open(_) => self.close(Then::Disabled, code, reason, cx, fx),
-            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } => {
-                self.enter(State::Disabled, Change::Unavailable, fx)
-            }
-        }
-    }
-
-    /// The application wants it closed, for now: it is dialled again when it is needed.
-    pub(crate) fn release(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Idle | State::Disabled | State::Closing { then: Then::Disabled, .. } => Change::None,
-            State::Closing { then, .. } => {
-                *then = Then::Idle;
-                Change::None
-            }
-            State::Dialing { .. } | State::Open(_) => self.close(Then::Idle, 1000, "", cx, fx),
-            State::WaitingForSlot { .. } | State::Backoff { .. } => self.enter(State::Idle, Change::None, fx),
-        }
-    }
-
-    /// The application wants a fresh connection now (`keep_open`: or the one that there is).
-    pub(crate) fn reconnect(&mut self, keep_open: bool, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Dialing { .. } | State::Open(_) if keep_open => Change::None,
-            State::Dialing { .. } | State::Open(_) => self.close(Then::Dial, 1000, "reconnect", cx, fx),
-            State::Closing { then, .. } => {
-                *then = Then::Dial;
-                Change::None
-            }
-            State::Idle | State::WaitingForSlot { .. } | State::Backoff { .. } | State::Disabled => self.dial(cx, fx),
-        }
-    }
-
-    /// The device has a new network: old sockets may be dead without knowing, waiting dials may work now.
-    pub(crate) fn network_changed(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        match &mut self.state {
-            State::Backoff { until } => {
-                let soon = cx.now.mono + self.backoff.jitter(cx.config);
-                let until = soon.min(*until);
-                self.enter(State::Backoff { until }, Change::None, fx)
-            }
-            State::WaitingForSlot { .. } => self.dial(cx, fx),
-            State::Closing { then: then @ Then::Backoff, .. } => {
-                *then = Then::Dial;
-                Change::None
-            }
-            State::Open(open) => {
-                open.probe(cx.config, cx.now, fx);
-                Change::None
-            }
-            _ => Change::None,
-        }
-    }
-
     /// When [`Connection::timeout`] wants to be called. Frames do not move it, so they need not touch the timer queue.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         match &self.state {
             State::Idle | State::WaitingForSlot { .. } | State::Disabled => None,
             State::Dialing { deadline, .. } | State::Closing { deadline, .. } => Some(*deadline),
-            State::Backoff { until } => Some(*until),
+            State::Backoff { until } | State::Quarantined { until } => Some(*until),
             State::Open(open) => Some(open.deadline(config)),
         }
     }
@@ -423,7 +339,8 @@ impl Connection {
         self.dials += 1;
         let socket = SocketId::new(self.ix.0, self.generation);
         fx.command(Command::Open { socket, url: self.url.clone() });
-        self.enter(State::Dialing { socket, deadline: cx.now.mono + cx.config.dial_deadline }, Change::None, fx)
+        let since = cx.now.mono;
+        self.enter(State::Dialing { socket, since, deadline: since + cx.config.dial_deadline }, Change::None, fx)
     }
 
     /// Starts closing: for requests and publishes the connection is gone from here on.
@@ -440,18 +357,14 @@ impl Connection {
     /// A closing socket is gone. The requests learned that it would be when the closing began.
     fn finish(&mut self, then: Then, cx: &Context<'_>, fx: &mut Effects) -> Change {
         match then {
-            Then::Idle if cx.wanted => self.dial_from_closed(cx, fx),
+            Then::Idle if cx.wanted => self.dial(cx, fx),
             Then::Idle => self.enter(State::Idle, Change::None, fx),
-            Then::Dial => self.dial_from_closed(cx, fx),
+            // The application asked for it: the slot of the socket that just went is this relay's to use.
+            Then::Dial => self.dial(&Context { slot_free: true, ..*cx }, fx),
+            Then::Quarantined { until } => self.enter(State::Quarantined { until }, Change::Unavailable, fx),
             Then::Disabled => self.enter(State::Disabled, Change::Unavailable, fx),
             Then::Backoff => self.back_off(cx, fx),
         }
-    }
-
-    /// The slot of the socket that just went is this relay's to use.
-    fn dial_from_closed(&mut self, cx: &Context<'_>, fx: &mut Effects) -> Change {
-        let cx = Context { slot_free: true, ..*cx };
-        self.dial(&cx, fx)
     }
 
     /// The connection, or the dial, failed by itself.

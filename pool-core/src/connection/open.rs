@@ -95,6 +95,12 @@ impl Open {
         Due::Nothing
     }
 
+    /// Whether the next ping that is due finds the relay gone.
+    #[cfg(test)]
+    pub(super) fn is_silent(&self) -> bool {
+        self.heard <= self.last_ping && self.unanswered.is_some_and(|unanswered| unanswered.silent)
+    }
+
     /// When [`Open::timeout`] wants to be called.
     pub(super) fn deadline(&self, config: &Config) -> Instant {
         let ping = self.last_ping + config.keepalive;

@@ -10,10 +10,11 @@ use super::open::Open;
 pub(super) enum State {
     Idle,
     WaitingForSlot { promised: bool },
-    Dialing { socket: SocketId, deadline: Instant },
+    Dialing { socket: SocketId, since: Instant, deadline: Instant },
     Open(Open),
     Closing { socket: SocketId, deadline: Instant, then: Then },
     Backoff { until: Instant },
+    Quarantined { until: Instant },
     Disabled,
 }
 
@@ -23,6 +24,7 @@ pub(super) enum Then {
     Idle,
     Backoff,
     Dial,
+    Quarantined { until: Instant },
     Disabled,
 }
 
@@ -36,6 +38,7 @@ impl State {
             Self::Open(_) => ConnectionState::Open,
             Self::Closing { .. } => ConnectionState::Closing,
             Self::Backoff { until } => ConnectionState::Backoff { until: *until },
+            Self::Quarantined { until } => ConnectionState::Quarantined { until: *until },
             Self::Disabled => ConnectionState::Disabled,
         }
     }

@@ -22,9 +22,10 @@ pub(crate) enum Change {
 pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) options: RelayOptions,
-    /// Whether another socket may be opened.
+    /// Whether this relay may open a socket: more of them are free than relays wait before it. A socket of its own that
+    /// is going counts as free.
     pub(crate) slot_free: bool,
-    /// Whether one will be soon: an idle socket can go, or one is going that nobody waits for yet.
+    /// Whether it may before long: some socket is going, or can go when it had its turn.
     pub(crate) slot_coming: bool,
     /// Whether a request, a publish or the user needs this relay.
     pub(crate) wanted: bool,

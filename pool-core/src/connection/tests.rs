@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::call::RelayOptions;
 use crate::event::PoolEvent;
+use crate::input::CloseReason;
 use crate::rng::Rng;
+use crate::time::Now;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,44 +20,68 @@ fn at(seconds: u64) -> Now {
 }
 
 fn machine() -> Connection {
-    Connection::new(RelayIx(3), RelayUrl::parse("wss://relay.example.com").unwrap(), Rng::new([1; 16]))
+    Connection::new(RelayIx(3), RelayUrl::parse("wss://relay.example.com").unwrap(), Rng::new([1; 16]), [2; 16])
 }
 
-struct Bench {
-    conn: Connection,
-    config: Config,
-    options: RelayOptions,
-    fx: Effects,
-    now: Now,
-    wanted: bool,
-    slot_free: bool,
+/// A machine, what it is told, and what it wants.
+pub(super) struct Bench {
+    pub(super) conn: Connection,
+    pub(super) config: Config,
+    pub(super) options: RelayOptions,
+    pub(super) fx: Effects,
+    pub(super) now: Now,
+    pub(super) wanted: bool,
+    pub(super) slot_free: bool,
+    pub(super) slot_coming: bool,
 }
 
 impl Bench {
-    fn new() -> Self {
-        let (config, options) = (Config::default(), RelayOptions::default());
-        Self { conn: machine(), config, options, fx: Effects::default(), now: at(0), wanted: true, slot_free: true }
+    pub(super) fn new() -> Self {
+        let (config, options, fx) = (Config::default(), RelayOptions::default(), Effects::default());
+        Self { conn: machine(), config, options, fx, now: at(0), wanted: true, slot_free: true, slot_coming: true }
     }
 
-    fn step<R>(&mut self, f: impl FnOnce(&mut Connection, &Context<'_>, &mut Effects) -> R) -> R {
+    pub(super) fn step<R>(&mut self, f: impl FnOnce(&mut Connection, &Context<'_>, &mut Effects) -> R) -> R {
         let cx = Context {
             config: &self.config,
             options: self.options,
             slot_free: self.slot_free,
-            slot_coming: self.slot_free,
+            slot_coming: self.slot_coming,
             wanted: self.wanted,
             now: self.now,
         };
         f(&mut self.conn, &cx, &mut self.fx)
     }
 
-    fn commands(&mut self) -> Vec<Command> {
+    pub(super) fn without_slot(
+        &mut self,
+        coming: bool,
+        f: impl FnOnce(&mut Connection, &Context<'_>, &mut Effects) -> Change,
+    ) -> Option<Change> {
+        (self.slot_free, self.slot_coming) = (false, coming);
+        Some(self.step(f))
+    }
+
+    pub(super) fn unneeded(
+        &mut self,
+        f: impl FnOnce(&mut Connection, &Context<'_>, &mut Effects) -> Change,
+    ) -> Option<Change> {
+        self.wanted = false;
+        Some(self.step(f))
+    }
+
+    pub(super) fn commands(&mut self) -> Vec<Command> {
         self.fx.commands.drain(..).collect()
     }
 
-    fn opened(&mut self) -> SocketId {
+    pub(super) fn dialled(&mut self) -> SocketId {
         assert_eq!(self.step(Connection::want), Change::None);
         let Some(Command::Open { socket, .. }) = self.commands().pop() else { panic!("a wanted relay is dialled") };
+        socket
+    }
+
+    pub(super) fn opened(&mut self) -> SocketId {
+        let socket = self.dialled();
         assert_eq!(self.step(|c, cx, fx| c.opened(socket, cx, fx)), Some(Change::Up));
         socket
     }
@@ -157,6 +183,8 @@ enum Op {
     Release,
     Reconnect(bool),
     NetworkChanged,
+    Notice(bool),
+    Forged(bool),
     Slot(bool),
     Advance(u64),
     Timeout,
@@ -183,6 +211,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Release),
         1 => any::<bool>().prop_map(Op::Reconnect),
         1 => Just(Op::NetworkChanged),
+        1 => any::<bool>().prop_map(Op::Notice),
+        1 => any::<bool>().prop_map(Op::Forged),
         1 => any::<bool>().prop_map(Op::Slot),
         4 => prop_oneof![0..2_000_u64, 0..100_000_u64].prop_map(Op::Advance),
         4 => Just(Op::Timeout),
@@ -228,8 +258,19 @@ proptest! {
                 Op::Disconnect => { let _ = b.step(|c, cx, fx| c.disconnect(1000, "x", cx, fx)); None }
                 Op::Release => { asked = true; let _ = b.step(Connection::release); None }
                 Op::Reconnect(keep) => { asked = true; let _ = b.step(|c, cx, fx| c.reconnect(keep, cx, fx)); None }
-                Op::NetworkChanged => { asked = true; let _ = b.step(Connection::network_changed); None }
-                Op::Slot(free) => { b.slot_free = free; None }
+                Op::NetworkChanged => {
+                    asked = !matches!(before, ConnectionState::Quarantined { .. });
+                    let _ = b.step(Connection::network_changed);
+                    None
+                }
+                Op::Notice(on) => { b.options.reconnect_on_notice = on; let _ = b.step(Connection::noticed); None }
+                Op::Forged(on) => {
+                    b.options.quarantine = on;
+                    let change = b.step(Connection::forged);
+                    prop_assert!(on || change == Change::None, "the relay is exempt");
+                    None
+                }
+                Op::Slot(free) => { (b.slot_free, b.slot_coming) = (free, free); None }
                 Op::Advance(ms) => { b.now.mono = b.now.mono + Duration::from_millis(ms); None }
                 Op::Timeout => {
                     let _ = b.step(Connection::timeout);
@@ -247,6 +288,9 @@ proptest! {
             if asked { not_before = Instant::ZERO; }
             if let ConnectionState::Backoff { until } = b.conn.state() {
                 prop_assert!(until.saturating_since(b.now.mono) <= b.config.backoff_max);
+                not_before = until;
+            }
+            if let ConnectionState::Quarantined { until } = b.conn.state() {
                 not_before = until;
             }
             for command in b.commands() {

@@ -27,8 +27,8 @@ pub(crate) struct Flight {
     pub(crate) relays: Vec<RelayIx>,
     /// Other signatures for the same content, at most one per relay, for the case that this one is forged.
     pub(crate) parked: VecDeque<(RelayIx, Signature)>,
-    /// Whether another signature came that there was no room for.
-    pub(crate) crowded_out: bool,
+    /// Who brought other signatures that there was no room for, each relay once.
+    pub(crate) crowded_out: Vec<RelayIx>,
     /// Whom the decision concerns; at most one entry per leg.
     pub(crate) waiters: Vec<Waiter>,
 }
@@ -55,6 +55,12 @@ pub(crate) struct Flights {
 impl Flights {
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// How many copies of an event in flight are parked.
+    #[cfg(test)]
+    pub(crate) fn parked(&self, id: &EventId) -> Option<usize> {
+        self.by_id.get(id).map(|flight| flight.parked.len())
     }
 
     pub(crate) fn of(&self, relay: RelayIx) -> usize {

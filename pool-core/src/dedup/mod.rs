@@ -1,28 +1,57 @@
 //! The dedup machine: which events are known, and which are being verified.
 //!
-//! An id's life:
+//! An id is *unknown*, *in flight* while a signature of it is checked, *held* once one was good, and *forgotten* when the
+//! event has made room for others and only its id is left. Each cell is the next state, and what happens besides; a test
+//! reads this table and walks every cell.
 //!
-//! | state \ input | copy, same signature | copy, another signature | verified | forged |
+//! | input \ state | unknown | in flight | held | forgotten |
 //! |---|---|---|---|---|
-//! | unknown | in flight¹ | in flight¹ | – | – |
-//! | in flight | note the relay | park relay and signature² | seen | next parked copy, or unknown |
-//! | seen | note the relay | note the relay | – | – |
+//! | a copy | in flight, check | in flight, duplicate | held, duplicate, delivered | held, duplicate, delivered |
+//! | the same for a subscription that has it | in flight, check | in flight, duplicate | held, duplicate | forgotten, duplicate |
+//! | the same where a newer version is known | in flight, check | in flight, duplicate | held, duplicate | forgotten, duplicate |
+//! | a copy with another signature | in flight, check | in flight, parked | held, duplicate, delivered | in flight, check |
+//! | one more of those, with no room | unknown, dropped | in flight, dropped | held, duplicate, delivered | forgotten, dropped |
+//! | a copy with other content | unknown, forged | in flight, parked | held, duplicate, delivered | forgotten, forged |
+//! | a copy that nobody asked for | unknown, unmatched | in flight, unmatched | held, duplicate | forgotten, unmatched |
+//! | a copy, and it has expired | unknown, expired | in flight, duplicate | held, duplicate | forgotten, expired |
+//! | the signature is good | unknown, stray | held, verified, delivered | held, stray | forgotten, stray |
+//! | the same where a newer version is known | unknown, stray | held, verified, outdated | held, stray | forgotten, stray |
+//! | the same, and it has expired | unknown, stray | held, verified | held, stray | forgotten, stray |
+//! | the signature is forged | unknown, stray | unknown, forged | held, stray | forgotten, stray |
+//! | the same with another parked | unknown, stray | in flight, forged, check | held, stray | forgotten, stray |
+//! | the same with others crowded out | unknown, stray | unknown, forged, repair | held, stray | forgotten, stray |
+//! | the event makes room | unknown | in flight | forgotten | forgotten |
+//! | the id makes room | unknown | in flight | unknown | unknown |
+//! | a clean start | unknown | unknown | unknown | unknown |
 //!
-//! ¹ Only if the content hashes to the id and there is room; otherwise the copy is dropped and counted. ² At most one
-//! per relay, and `max_parked` in all.
+//! An id enters flight only if the event's content hashes to it and there is room; so copies of one in flight can differ in
+//! the signature alone, and no more than that is looked at, or kept: one other signature per relay, `max_parked` in all. One
+//! that was forgotten and goes into flight with another signature is forgotten again if that is forged.
 //!
-//! An id is *seen* only once its signature was verified: a forged copy can delay the real one by a check, never suppress
-//! it. No id is ever remembered as bad. A seen id only ever drops a copy, or hands out the verified event itself.
+//! An id is *seen* (held or forgotten) only once its signature was verified: a forged copy can delay the real one by a
+//! check, never suppress it. No id is ever remembered as bad. A seen id only ever drops a copy, or hands out the verified
+//! event itself: a copy of a forgotten one is parsed and hashed again, and needs no second check if it carries the very
+//! signature that was found good.
+//!
+//! Of replaceable and addressable events, [`latest`] knows the newest version; an expired event (NIP-40) is never
+//! delivered, and its signature not paid for if it has expired when it comes.
 
+mod books;
 mod flight;
 mod held;
+mod latest;
 mod seen;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk;
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use nostr_proto::{BadSignature, EventId, HashedEvent, Proof, Signature, VerifiedEvent};
+use nostr_proto::{
+    BadSignature, Event, EventId, HashedEvent, Kind, Proof, PublicKey, Signature, Timestamp, VerifiedEvent,
+};
 
 use crate::config::Config;
 use crate::ids::{RelayIx, SubId};
@@ -31,6 +60,8 @@ use crate::planted::planted;
 pub(crate) use flight::Waiter;
 use flight::{Flight, Flights};
 use held::Held;
+use latest::{Latest, Version};
+pub(crate) use seen::Facts;
 use seen::Seen;
 
 /// What is known of an id when a copy of it comes for a subscription.
@@ -42,8 +73,8 @@ pub(crate) enum Known {
     Delivered,
     /// Verified and at hand: deliver this one, drop the copy.
     Held(VerifiedEvent),
-    /// Verified once, but no longer at hand: parse and verify the copy.
-    Forgotten,
+    /// Verified once, but no longer at hand: parse the copy; see [`Dedup::vouch`].
+    Forgotten(Facts),
     /// Being verified: look at the copy's signature.
     InFlight,
 }
@@ -74,12 +105,14 @@ pub(crate) enum Copy {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decision {
     /// The event is good: deliver it, and let the waiters go on. The copies that `spare` had parked are not needed.
-    Good { event: VerifiedEvent, waiters: Vec<Waiter>, spare: Vec<RelayIx> },
-    /// This copy was forged by `culprit`; another copy is to be verified, which `same` had parked, too.
-    TryNext { culprit: RelayIx, event: HashedEvent, same: Vec<RelayIx> },
-    /// Every copy that was checked was forged, the last one by `culprit`: let the waiters go on. `crowded_out`: others
-    /// had come that there was no room to park.
-    Bad { culprit: RelayIx, waiters: Vec<Waiter>, crowded_out: bool },
+    /// `outdated`: `source` brought it, and a newer version of it is known.
+    Good { event: VerifiedEvent, waiters: Vec<Waiter>, spare: Vec<RelayIx>, source: RelayIx, outdated: bool },
+    /// This copy was forged by `culprit`; another copy is to be verified, which `same` had parked, too. `answerable`:
+    /// every relay that brought the forged one, the culprit among them.
+    TryNext { culprit: RelayIx, answerable: Vec<RelayIx>, event: HashedEvent, same: Vec<RelayIx> },
+    /// Every copy that was checked was forged, the last one by `culprit`: let the waiters go on. `crowded_out`: who had
+    /// brought others that there was no room to park. `answerable`: every relay that brought the last one.
+    Bad { culprit: RelayIx, answerable: Vec<RelayIx>, waiters: Vec<Waiter>, crowded_out: Vec<RelayIx> },
     /// Nobody waits for it.
     Unknown,
 }
@@ -90,6 +123,7 @@ pub(crate) struct Dedup {
     seen: Seen,
     held: Held,
     flights: Flights,
+    latest: Latest,
     max_in_flight: usize,
     max_per_relay: usize,
     max_parked: usize,
@@ -106,6 +140,7 @@ impl Dedup {
             seen: Seen::new(config, key),
             held: Held::new(config.held_bytes, key),
             flights: Flights::default(),
+            latest: Latest::new(config, key),
             max_in_flight: config.max_in_flight.max(1),
             max_per_relay: config.max_in_flight_per_relay.max(1),
             max_parked: config.max_parked,
@@ -122,22 +157,37 @@ impl Dedup {
         if self.bad.contains(id) {
             return Known::Delivered;
         }
-        match self.seen.hit(id, relay, sub) {
-            Some(true) => return Known::Delivered,
-            Some(false) => {
-                if let Some(event) = self.held.get(id) {
-                    return Known::Held(event.clone());
-                }
-            }
-            None => {}
+        if let Some((facts, delivered)) = self.seen.hit(id, relay, sub) {
+            return match self.held.get(id) {
+                _ if delivered => Known::Delivered,
+                Some(event) => Known::Held(event.clone()),
+                // Also while another signature of it is checked: the one that is known is as good as the event.
+                None => Known::Forgotten(facts),
+            };
         }
-        if self.flights.get_mut(id).is_some() {
-            if planted!(self, SeenBeforeVerified) { Known::Delivered } else { Known::InFlight }
-        } else if self.seen.contains(id) {
-            Known::Forgotten
-        } else {
-            Known::Unknown
+        match self.flights.get_mut(id) {
+            Some(_) if planted!(self, SeenBeforeVerified) => Known::Delivered,
+            Some(_) => Known::InFlight,
+            None => Known::Unknown,
         }
+    }
+
+    /// Takes a copy whose content hashed to its id, and which has the very signature that was verified before: the event
+    /// is at hand again. Any other copy comes back.
+    pub(crate) fn vouch(
+        &mut self,
+        event: HashedEvent,
+        relay: RelayIx,
+        now: Timestamp,
+    ) -> Result<VerifiedEvent, HashedEvent> {
+        let Some(facts) = self.seen.facts(&event.id()) else { return Err(event) };
+        if event.signature() != facts.proof.signature() {
+            return Err(event);
+        }
+        let event = VerifiedEvent::new(event.clone(), facts.proof).map_err(|_| event)?;
+        self.note_version(&facts, relay, now);
+        self.held.insert(event.clone());
+        Ok(event)
     }
 
     /// Takes a copy whose content hashed to its id. `waiter`'s leg is to be held if the answer is not `Full`.
@@ -156,7 +206,7 @@ impl Dedup {
             relays: alloc::vec![waiter.relay],
             parked: alloc::collections::VecDeque::new(),
             waiters: alloc::vec![waiter],
-            crowded_out: false,
+            crowded_out: Vec::new(),
         };
         self.flights.start(id, flight);
         (Admission::Verify(event), true)
@@ -177,28 +227,98 @@ impl Dedup {
     }
 
     /// The verifier answered for an event in flight.
-    pub(crate) fn decide(&mut self, id: &EventId, outcome: Result<Proof, BadSignature>) -> Decision {
+    pub(crate) fn decide(&mut self, id: &EventId, outcome: Result<Proof, BadSignature>, now: Timestamp) -> Decision {
         let Some(flight) = self.flights.get_mut(id) else { return Decision::Unknown };
-        let culprit = flight.source;
-        let verified = outcome.ok().and_then(|proof| VerifiedEvent::new(flight.event.clone(), proof).ok());
-        let Some(event) = verified else {
-            #[cfg(feature = "planted-bugs")]
-            if planted!(self, NegativeCache) {
-                self.bad.insert(*id);
-            }
-            if !planted!(self, ParkedCopyForgotten)
-                && let Some((event, same)) = self.flights.next_copy(id)
-            {
-                return Decision::TryNext { culprit, event, same };
-            }
-            let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
-            return Decision::Bad { culprit, waiters: flight.waiters, crowded_out: flight.crowded_out };
-        };
+        let source = flight.source;
+        let verified =
+            outcome.ok().and_then(|proof| Some((VerifiedEvent::new(flight.event.clone(), proof).ok()?, proof)));
+        let Some((event, proof)) = verified else { return self.refute(id, source) };
         let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
-        self.seen.insert(*id, flight.relays);
+        let facts = Facts { proof, created_at: event.created_at(), address: self.latest.address_of(&event) };
+        let outdated = self.is_outdated(&facts, now);
+        self.note_version(&facts, source, now);
+        self.seen.insert(facts, flight.relays);
         self.held.insert(event.clone());
         let spare = flight.parked.iter().map(|(relay, _)| *relay).collect();
-        Decision::Good { event, waiters: flight.waiters, spare }
+        Decision::Good { event, waiters: flight.waiters, spare, source, outdated }
+    }
+
+    /// The copy that was checked is forged.
+    fn refute(&mut self, id: &EventId, culprit: RelayIx) -> Decision {
+        let answerable = self.flights.get_mut(id).map(|flight| flight.relays.clone()).unwrap_or_default();
+        #[cfg(feature = "planted-bugs")]
+        if planted!(self, NegativeCache) {
+            self.bad.insert(*id);
+        }
+        if !planted!(self, ParkedCopyForgotten)
+            && let Some((event, same)) = self.flights.next_copy(id)
+        {
+            return Decision::TryNext { culprit, answerable, event, same };
+        }
+        let Some(flight) = self.flights.finish(id) else { return Decision::Unknown };
+        Decision::Bad { culprit, answerable, waiters: flight.waiters, crowded_out: flight.crowded_out }
+    }
+
+    fn note_version(&mut self, facts: &Facts, relay: RelayIx, now: Timestamp) {
+        if let Some(address) = facts.address {
+            self.latest.note(address, facts.version(), relay, now);
+        }
+    }
+
+    /// What is remembered of an id.
+    pub(crate) fn facts(&self, id: &EventId) -> Option<Facts> {
+        self.seen.facts(id)
+    }
+
+    /// Whether a newer version of a verified event is known, and due.
+    pub(crate) fn is_outdated(&self, facts: &Facts, now: Timestamp) -> bool {
+        facts.address.is_some_and(|address| self.latest.is_outdated(address, facts.version(), now))
+    }
+
+    /// The same of an event at hand.
+    pub(crate) fn is_event_outdated(&self, event: &Event, now: Timestamp) -> bool {
+        let version = Version::new(event.created_at(), event.id());
+        self.latest.address_of(event).is_some_and(|address| self.latest.is_outdated(address, version, now))
+    }
+
+    /// Whether an event of this date lies so far ahead that it wins nothing yet.
+    pub(crate) fn is_future(&self, created_at: Timestamp, now: Timestamp) -> bool {
+        self.latest.is_future(created_at, now)
+    }
+
+    /// When the newest version that is known, and due, was created.
+    pub(crate) fn newest(&self, kind: Kind, author: PublicKey, d: &str, now: Timestamp) -> Option<Timestamp> {
+        let address = self.latest.address(kind, author, d)?;
+        self.latest.newest(address, now).map(|version| version.created_at)
+    }
+
+    /// The state of the module's table.
+    #[cfg(test)]
+    pub(crate) fn state(&self, id: &EventId) -> &'static str {
+        match (self.flights.parked(id), self.seen.facts(id), self.held.get(id)) {
+            (Some(_), ..) => "in flight",
+            (None, Some(_), Some(_)) => "held",
+            (None, Some(_), None) => "forgotten",
+            (None, None, _) => "unknown",
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parked(&self, id: &EventId) -> usize {
+        self.flights.parked(id).unwrap_or(0)
+    }
+
+    /// The newest verified version, other than itself, of what this event replaces, if one is at hand. Looks at all that
+    /// are: for the application's own calls, not for what relays send.
+    pub(crate) fn held_version(&self, event: &Event) -> Option<VerifiedEvent> {
+        let address = event.address()?;
+        let same = |other: &&VerifiedEvent| {
+            other.kind() == event.kind()
+                && other.pubkey() == event.pubkey()
+                && other.id() != event.id()
+                && other.address().as_ref() == Some(&address)
+        };
+        self.held.iter().filter(same).min_by_key(|version| (Reverse(version.created_at()), version.id())).cloned()
     }
 
     /// Notes a delivery. False: this subscription got the event before.
@@ -239,7 +359,9 @@ fn note_copy(flight: &mut Flight, relay: RelayIx, signature: Signature, max_park
     } else if flight.parked.contains(&(relay, signature)) {
         Copy::Same
     } else {
-        flight.crowded_out = true;
+        if !flight.crowded_out.contains(&relay) {
+            flight.crowded_out.push(relay);
+        }
         Copy::CrowdedOut
     }
 }

@@ -1,20 +1,38 @@
 //! Ids whose signature was verified: who has them, and which subscriptions got them.
 
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use nostr_proto::EventId;
+use nostr_proto::{EventId, Proof, Timestamp};
 
 use crate::config::Config;
 use crate::ids::{RelayIx, SubId};
 use crate::map::Map;
-use crate::planted::planted;
+
+use super::books::Books;
+use super::latest::{AddressKey, Version};
 
 /// Relays remembered per event. More than a pool usually has; it bounds the entry.
-const MAX_RELAYS: usize = 32;
+pub(crate) const MAX_RELAYS: usize = 32;
+
+/// What is remembered of a verified event when nothing of it is at hand any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// That this very signature is good: another copy that carries it needs no second check.
+    pub(crate) proof: Proof,
+    pub(crate) created_at: Timestamp,
+    /// What it is a version of.
+    pub(crate) address: Option<AddressKey>,
+}
+
+impl Facts {
+    pub(crate) fn version(&self) -> Version {
+        Version::new(self.created_at, self.proof.id())
+    }
+}
 
 #[derive(Debug)]
 struct Entry {
+    facts: Facts,
     /// Who has it, the first one first: it counts against that one's share.
     relays: Vec<RelayIx>,
     /// Which subscriptions got it, in order.
@@ -26,50 +44,48 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Seen {
     entries: Map<EventId, Entry>,
-    by_owner: BTreeMap<RelayIx, VecDeque<EventId>>,
+    books: Books<EventId>,
     deliveries: usize,
     max_ids: usize,
     max_deliveries: usize,
-    #[cfg(feature = "planted-bugs")]
-    planted: Option<crate::PlantedBug>,
 }
 
 impl Seen {
     pub(crate) fn new(config: &Config, key: [u8; 16]) -> Self {
         Self {
             entries: Map::new(key),
-            by_owner: BTreeMap::new(),
+            books: Books::new(config),
             deliveries: 0,
             max_ids: config.max_seen.max(1),
             max_deliveries: config.max_delivered.max(1),
-            #[cfg(feature = "planted-bugs")]
-            planted: config.planted,
         }
     }
 
-    /// Remembers a verified id. Does nothing for one that is remembered.
-    pub(crate) fn insert(&mut self, id: EventId, mut relays: Vec<RelayIx>) {
-        let Some(&owner) = relays.first() else { return };
-        if self.entries.contains(&id) {
+    /// Remembers a verified id. Of one that is remembered, notes the relays and this proof.
+    pub(crate) fn insert(&mut self, facts: Facts, mut relays: Vec<RelayIx>) {
+        let (id, Some(&owner)) = (facts.proof.id(), relays.first()) else { return };
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.facts = facts;
+            relays.into_iter().for_each(|relay| entry.note(relay));
             return;
         }
         while self.entries.len() >= self.max_ids && self.evict(None) {}
         relays.truncate(MAX_RELAYS);
-        self.entries.insert(id, Entry { relays, delivered: Vec::new() });
-        self.by_owner.entry(owner).or_default().push_back(id);
+        self.books.enter(owner, id);
+        self.entries.insert(id, Entry { facts, relays, delivered: Vec::new() });
     }
 
-    pub(crate) fn contains(&self, id: &EventId) -> bool {
-        self.entries.contains(id)
+    /// What is remembered of an id.
+    pub(crate) fn facts(&self, id: &EventId) -> Option<Facts> {
+        self.entries.get(id).map(|entry| entry.facts)
     }
 
-    /// Notes that a relay has the event, and tells whether this subscription got it. `None`: the id is not remembered.
-    pub(crate) fn hit(&mut self, id: &EventId, relay: RelayIx, sub: SubId) -> Option<bool> {
+    /// Notes that a relay has the event, and tells what is remembered of it, and whether this subscription got it. `None`:
+    /// the id is not remembered.
+    pub(crate) fn hit(&mut self, id: &EventId, relay: RelayIx, sub: SubId) -> Option<(Facts, bool)> {
         let entry = self.entries.get_mut(id)?;
-        if entry.relays.len() < MAX_RELAYS && !entry.relays.contains(&relay) {
-            entry.relays.push(relay);
-        }
-        Some(entry.delivered.binary_search(&sub).is_ok())
+        entry.note(relay);
+        Some((entry.facts, entry.delivered.binary_search(&sub).is_ok()))
     }
 
     /// Notes a delivery. False: it was delivered before.
@@ -99,17 +115,16 @@ impl Seen {
 
     /// Forgets the oldest entry of the relay that holds the most, but never `keep`. False: there is no other.
     fn evict(&mut self, keep: Option<&EventId>) -> bool {
-        let others = self.by_owner.iter_mut().filter(|(_, ids)| ids.iter().take(2).any(|id| Some(id) != keep));
-        // Of equals, the one that has been in the pool for longer.
-        let share = |ids: usize| if planted!(self, EvictionByFlooder) { usize::MAX - ids } else { ids };
-        let largest = others.max_by_key(|(relay, ids)| (share(ids.len()), core::cmp::Reverse(**relay)));
-        let Some((&relay, ids)) = largest else { return false };
-        let oldest = ids.iter().take(2).position(|id| Some(id) != keep).and_then(|at| ids.remove(at));
-        if ids.is_empty() {
-            self.by_owner.remove(&relay);
-        }
-        let Some(entry) = oldest.and_then(|id| self.entries.remove(&id)) else { return false };
+        let Some(entry) = self.books.evict(keep).and_then(|id| self.entries.remove(&id)) else { return false };
         self.deliveries -= entry.delivered.len();
         true
+    }
+}
+
+impl Entry {
+    fn note(&mut self, relay: RelayIx) {
+        if self.relays.len() < MAX_RELAYS && !self.relays.contains(&relay) {
+            self.relays.push(relay);
+        }
     }
 }

@@ -32,6 +32,26 @@ fn waiter(relay: u32) -> Waiter {
     Waiter { sub: SubId(1), relay: RelayIx(relay), wire: WireId(u64::from(relay)), mark: Mark::Stored }
 }
 
+/// Later than every event here.
+const NOW: Timestamp = Timestamp::new(1_000);
+
+/// What is remembered of an event that was never made.
+fn facts(n: u8) -> Facts {
+    Facts { proof: proof(n), created_at: NOW, address: None }
+}
+
+fn proof(n: u8) -> Proof {
+    static PROOFS: LazyLock<Vec<Proof>> = LazyLock::new(|| {
+        let keys = Keys::from_entropy([7; 32]).unwrap();
+        let sign = |n: u64| {
+            let template = EventTemplate::text_note(std::format!("proof {n}"), Timestamp::new(n));
+            verify(&template.unsigned(keys.public_key()).sign(&keys, [0; 32]).check_id().unwrap()).unwrap()
+        };
+        (0..=255).map(sign).collect()
+    });
+    PROOFS[usize::from(n)]
+}
+
 fn dedup(config: &Config) -> Dedup {
     Dedup::new(config, [3; 16])
 }
@@ -44,9 +64,11 @@ fn a_forged_copy_delays_the_real_one_by_a_check_and_never_suppresses_it() {
     assert!(matches!(first, Admission::Verify(_)));
     assert_eq!(d.admit(copy(0, 0), waiter(2)), (Admission::Joined(Copy::Parked), true));
     let forged = verify(&copy(0, 1));
-    let Decision::TryNext { culprit, event, .. } = d.decide(&id, forged) else { panic!("the parked copy is next") };
+    let Decision::TryNext { culprit, event, .. } = d.decide(&id, forged, NOW) else {
+        panic!("the parked copy is next")
+    };
     assert_eq!((culprit, event.clone()), (RelayIx(1), copy(0, 0)));
-    let Decision::Good { waiters, .. } = d.decide(&id, verify(&event)) else { panic!("the real one is good") };
+    let Decision::Good { waiters, .. } = d.decide(&id, verify(&event), NOW) else { panic!("the real one is good") };
     assert_eq!(waiters.len(), 2);
     assert_eq!(d.relays(&id), [RelayIx(2)], "the forger does not have it");
     assert_eq!(
@@ -61,8 +83,8 @@ fn nothing_is_remembered_of_an_id_whose_copies_were_all_forged() {
     let id = EVENTS[0].id();
     let _ = d.admit(copy(0, 1), waiter(1));
     assert!(matches!(
-        d.decide(&id, verify(&copy(0, 1))),
-        Decision::Bad { culprit: RelayIx(1), crowded_out: false, .. }
+        d.decide(&id, verify(&copy(0, 1)), NOW),
+        Decision::Bad { culprit: RelayIx(1), ref crowded_out, .. } if crowded_out.is_empty()
     ));
     assert_eq!(d.look_up(&id, RelayIx(2), SubId(1)), Known::Unknown);
     assert!(matches!(d.admit(copy(0, 0), waiter(2)).0, Admission::Verify(_)));
@@ -72,14 +94,14 @@ fn nothing_is_remembered_of_an_id_whose_copies_were_all_forged() {
 fn one_relay_cannot_flush_what_the_others_brought() {
     let config = Config { max_seen: 10, ..Config::default() };
     let mut seen = Seen::new(&config, [0; 16]);
-    let id = |n: u8| EventId::from_bytes([n; 32]);
+    let id = |n: u8| proof(n).id();
     for n in 0..3 {
-        seen.insert(id(n), vec![RelayIx(1)]);
+        seen.insert(facts(n), vec![RelayIx(1)]);
     }
     for n in 10..200 {
-        seen.insert(id(n), vec![RelayIx(2)]);
+        seen.insert(facts(n), vec![RelayIx(2)]);
     }
-    assert!((0..3).all(|n| seen.contains(&id(n))), "the flooder evicts its own");
+    assert!((0..3).all(|n| seen.facts(&id(n)).is_some()), "the flooder evicts its own");
     assert_eq!(seen.len(), 10);
 }
 
@@ -87,16 +109,16 @@ fn one_relay_cannot_flush_what_the_others_brought() {
 fn remembered_deliveries_are_bounded() {
     let config = Config { max_delivered: 10, ..Config::default() };
     let mut seen = Seen::new(&config, [0; 16]);
-    let id = |n: u8| EventId::from_bytes([n; 32]);
+    let id = |n: u8| proof(n).id();
     for n in 0..4 {
-        seen.insert(id(n), vec![RelayIx(1)]);
+        seen.insert(facts(n), vec![RelayIx(1)]);
         for sub in 0..4 {
             assert!(seen.deliver(&id(n), SubId(sub)));
             assert!(!seen.deliver(&id(n), SubId(sub)), "delivered before");
         }
     }
-    assert!(!seen.contains(&id(0)) && !seen.contains(&id(1)), "the oldest make room");
-    assert!(seen.contains(&id(3)));
+    assert!(seen.facts(&id(0)).is_none() && seen.facts(&id(1)).is_none(), "the oldest make room");
+    assert!(seen.facts(&id(3)).is_some());
 }
 
 #[test]
@@ -159,7 +181,7 @@ proptest! {
                 Op::Decide { nth } if !checks.is_empty() => {
                     let event = checks.remove(nth % checks.len());
                     let id = event.id();
-                    match d.decide(&id, verify(&event)) {
+                    match d.decide(&id, verify(&event), NOW) {
                         Decision::Good { event, waiters, .. } => {
                             prop_assert!(verify(&event.into_event().check_id().unwrap()).is_ok());
                             prop_assert!(good.insert(id), "decided once");

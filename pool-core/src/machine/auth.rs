@@ -13,7 +13,7 @@ use crate::call::CallError;
 use crate::command::Command;
 use crate::effects::Effects;
 use crate::event::Why;
-use crate::ids::{PublishId, RelayIx, SubId, Ticket};
+use crate::ids::{PublishId, RelayIx, SocketId, SubId, Ticket};
 use crate::timers::TimerKey;
 
 use super::relays::Relay;
@@ -173,10 +173,25 @@ impl Core {
         self.drive_auth(ix, |auth, cx, fx| ((), auth.signed(id, outcome, cx, fx)));
     }
 
-    /// Sends the answer to a challenge, if one is ready.
-    pub(super) fn take_auth_frame(&mut self, ix: RelayIx) -> Option<alloc::sync::Arc<str>> {
-        self.relays.get(&ix).filter(|relay| relay.auth.is_ready())?;
-        self.drive_auth(ix, |auth, cx, fx| (auth.send(cx, fx), Change::None)).flatten()
+    /// Sends the answer to a challenge, which is ready.
+    pub(super) fn send_auth(&mut self, ix: RelayIx, socket: SocketId) {
+        let frame = self.drive_auth(ix, |auth, cx, fx| (auth.send(cx, fx), Change::None)).flatten();
+        if let Some(frame) = frame {
+            self.send_frame(ix, socket, frame);
+        }
+    }
+
+    /// Whether a refused publish waits for an authentication, or is sent again because of one.
+    pub(super) fn publish_lacks_auth(&mut self, ix: RelayIx, id: PublishId, reason: &Reason) -> bool {
+        let under = self.publishes.get(&id).and_then(|p| p.in_flight_under(ix));
+        let refusal = under.and_then(|under| self.lacks_auth(ix, reason, under));
+        let Some(refusal) = refusal.filter(|refusal| *refusal != Refusal::Final) else { return false };
+        self.on_publish(id, |p, config, now, fx| p.lacks_auth(ix, reason, config, now, fx));
+        if refusal == Refusal::Again {
+            self.on_publish(id, |p, _, _, fx| p.authenticated(ix, fx));
+            self.enqueue_event(ix, id);
+        }
+        true
     }
 
     /// Whether an OK was the answer to an AUTH, and so none to a publish.
@@ -218,16 +233,17 @@ impl Core {
         for sub in legs {
             if let Some(s) = self.subs.get_mut(&sub) {
                 s.not_authenticated(ix, &mut self.fx);
+                self.note_need(ix, sub);
                 self.sync_sub(sub);
             }
         }
         for publish in publishes {
-            self.on_publish(publish, |p, _, _, fx| p.not_authenticated(ix, fx));
+            self.on_publish(publish, |p, _, now, fx| p.not_authenticated(ix, now, fx));
         }
         self.review(ix);
     }
 
-    /// Takes the next request that does not have to wait for an authentication.
+    /// The next request that does not have to wait for an authentication.
     pub(super) fn next_ask(&mut self, ix: RelayIx) -> Option<SubId> {
         loop {
             let relay = self.relays.get(&ix)?;
@@ -237,8 +253,7 @@ impl Core {
                 self.note_private(ix);
             }
             let relay = self.relays.get(&ix)?;
-            if !self.is_held_for_auth(relay, sub) {
-                self.relays.get_mut(&ix)?.lanes.asks.remove(&sub);
+            if relay.lanes.asks.contains(&sub) && !self.is_held_for_auth(relay, sub) {
                 return Some(sub);
             }
         }
@@ -285,6 +300,7 @@ impl Core {
         if let Some(wire) = running {
             self.close_wire(ix, wire);
         }
+        self.note_need(ix, sub);
         self.engage_leg(sub, ix);
     }
 

@@ -6,6 +6,7 @@ use crate::call::{Call, CallError, RelayOptions, Reply};
 use crate::connection::Connection;
 use crate::dedup::Dedup;
 use crate::event::EndReason;
+use crate::health::Vitals;
 use crate::ids::{PublishId, RelayIx, SubId};
 use crate::map::Map;
 use crate::record::{RelayCounters, Stats};
@@ -27,6 +28,9 @@ impl Core {
             Call::RemoveRelay { url } => self.remove_relay(&url)?,
             Call::Connect { which } => self.connect(&self.resolve(&which)?),
             Call::Disconnect { which, code, reason } => {
+                if !matches!(code, 1000 | 3000..=4999) {
+                    return Err(CallError::CloseCode(code));
+                }
                 for ix in self.resolve(&which)? {
                     self.disconnect(ix, code, &reason);
                 }
@@ -55,6 +59,7 @@ impl Core {
             Call::Cancel { publish } => self.cancel(publish)?,
             Call::Authenticate { url, identity } => self.authenticate(&url, identity)?,
             Call::DenyAuth { url } => self.deny_auth(&url)?,
+            Call::RelayInfo { url, info } => self.relay_info(&url, &info)?,
             Call::StartClean => self.start_clean(),
             Call::Shutdown => self.shut_down(),
         }
@@ -92,8 +97,10 @@ impl Core {
             if let Some(relay) = self.relays.get_mut(&ix) {
                 relay.keep = false;
                 relay.counters = RelayCounters::default();
+                relay.vitals = Vitals::default();
                 relay.conn.backoff.reset();
                 relay.auth.forget();
+                relay.conn.quarantine.reset();
             }
             self.drive(ix, Connection::release);
         }
@@ -120,9 +127,9 @@ impl Core {
 
     /// Forgets the publishes before this one, which have all ended.
     pub(super) fn forget_publishes(&mut self, before: PublishId) {
-        let old: Vec<_> = self.publishes.range(..before).map(|(&id, p)| (id, p.event_id())).collect();
-        for (id, event) in old {
-            self.forget_publish(id, &event);
+        let old: Vec<PublishId> = self.publishes.range(..before).map(|(&id, _)| id).collect();
+        for id in old {
+            self.forget_publish(id);
         }
     }
 

@@ -2,14 +2,16 @@
 
 use alloc::vec::Vec;
 
-use nostr_proto::{BadSignature, Proof, VerifiedEvent};
+use nostr_proto::{BadSignature, EventId, Proof, VerifiedEvent};
 
 use crate::command::Command;
+use crate::connection::Connection;
 use crate::dedup::{Decision, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SubId, Ticket};
 use crate::planted::planted;
 
+use super::versions::Standing;
 use super::{Core, Job};
 
 impl Core {
@@ -18,8 +20,8 @@ impl Core {
             None | Some(Job::Sign(_) | Job::SignAuth(..)) => self.stats.unknown_tickets += 1,
             Some(Job::Copy(_) | Job::CheckSigned(..) | Job::CheckAuth(..)) => match self.jobs.remove(&ticket) {
                 Some(Job::Copy(id)) => {
-                    let decision = self.dedup.decide(&id, outcome);
-                    self.on_decision(decision);
+                    let decision = self.dedup.decide(&id, outcome, self.now.unix);
+                    self.on_decision(id, decision);
                 }
                 Some(Job::CheckSigned(publish, event)) => self.on_signature_checked(publish, event, outcome),
                 Some(Job::CheckAuth(ix, event)) => self.on_auth_checked(ix, event, outcome),
@@ -28,37 +30,55 @@ impl Core {
         }
     }
 
-    fn on_decision(&mut self, decision: Decision) {
+    fn on_decision(&mut self, id: EventId, decision: Decision) {
+        let mut forgers = Vec::new();
         match decision {
-            Decision::Good { event, waiters, spare } => {
+            Decision::Good { event, waiters, spare, source, outdated } => {
                 self.stats.verified += 1;
+                if outdated {
+                    self.note_outdated(source);
+                }
                 spare.into_iter().for_each(|relay| self.note_duplicate(relay));
                 self.deliver(&event, &waiters);
                 self.release(waiters);
+                self.review_repair(&id);
             }
-            Decision::TryNext { culprit, event, same } => {
+            Decision::TryNext { culprit, answerable, event, same } => {
                 self.note_forged(culprit);
+                forgers = answerable;
                 same.into_iter().for_each(|relay| self.note_duplicate(relay));
                 let ticket = self.ticket(Job::Copy(event.id()));
                 self.fx.command(Command::Verify { ticket, event });
             }
-            Decision::Bad { culprit, waiters, crowded_out } => {
+            Decision::Bad { culprit, answerable, waiters, crowded_out } => {
                 self.note_forged(culprit);
-                if crowded_out {
-                    self.tell_crowded_out(&waiters);
+                forgers = answerable;
+                if crowded_out.is_empty() {
+                    self.release(waiters);
+                } else {
+                    self.repair(id, crowded_out, waiters);
                 }
-                self.release(waiters);
             }
             Decision::Unknown => self.stats.unknown_tickets += 1,
         }
         self.relieve();
+        forgers.into_iter().for_each(|relay| self.on_forgery(relay, &id));
+    }
+
+    /// A relay brought an event that is forged: it is left alone for a while if that happens too often.
+    pub(super) fn on_forgery(&mut self, ix: RelayIx, id: &EventId) {
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
+        relay.vitals.broke_a_rule();
+        if relay.options.quarantine && relay.conn.quarantine.forged(id, &self.config, self.now.mono) {
+            self.drive(ix, Connection::forged);
+        }
     }
 
     /// Hands a verified event to every subscription that it matches and that asks one of its relays.
-    fn deliver(&mut self, event: &VerifiedEvent, waiters: &[Waiter]) {
+    pub(super) fn deliver(&mut self, event: &VerifiedEvent, waiters: &[Waiter]) {
         let relays: Vec<RelayIx> = self.dedup.relays(&event.id()).to_vec();
         let mut takers: Vec<(SubId, Mark)> = Vec::new();
-        for sub in self.subs.values() {
+        for sub in self.subs.values().filter(|sub| !sub.id.is_hidden()) {
             let own = waiters.iter().find(|w| w.sub == sub.id).map(|w| w.mark);
             let mark = own.or_else(|| {
                 let legs = relays.iter().filter_map(|ix| sub.legs.get(ix));
@@ -74,20 +94,36 @@ impl Core {
         if planted!(self.config, OneTakerOnly) {
             takers.truncate(1);
         }
+        let standing = self.standing(event);
         for (sub, mark) in takers {
-            self.deliver_one(sub, mark, event);
+            self.deliver_one(sub, mark, event, standing);
         }
     }
 
-    /// Hands a verified event to one subscription, unless it has it.
-    pub(super) fn deliver_one(&mut self, id: SubId, mark: Mark, event: &VerifiedEvent) {
+    /// A copy of a verified event came for a subscription.
+    pub(super) fn hand_out(&mut self, id: SubId, ix: RelayIx, event: &VerifiedEvent) {
+        if id.is_hidden() {
+            // Those whose relay this is were waiting for it.
+            self.deliver(event, &[]);
+            self.review_repair(&event.id());
+        } else {
+            let (mark, standing) = (self.mark(id, ix), self.standing(event));
+            self.deliver_one(id, mark, event, standing);
+        }
+    }
+
+    /// Hands a verified event to one subscription, unless it has it, or it is not for it as it stands.
+    fn deliver_one(&mut self, id: SubId, mark: Mark, event: &VerifiedEvent, standing: Standing) {
         let event_id = event.id();
-        if self.dedup.was_delivered(&event_id, id) {
+        if standing.expired || self.dedup.was_delivered(&event_id, id) {
             return;
         }
         let relays = self.urls(self.dedup.relays(&event_id));
         let Some(sub) = self.subs.get_mut(&id).filter(|sub| sub.matches(event)) else { return };
-        if sub.deliver(event, mark, relays, &mut self.fx) {
+        if standing.outdated && !sub.takes_outdated(event) {
+            return;
+        }
+        if sub.deliver(event, mark, relays, standing.future, &mut self.fx) {
             self.dedup.deliver(&event_id, id);
             self.stats.delivered += 1;
         } else {
@@ -96,18 +132,18 @@ impl Core {
     }
 
     /// A copy that was never looked at may have been the real one: that is a gap.
-    fn tell_crowded_out(&mut self, waiters: &[Waiter]) {
+    pub(super) fn tell_crowded_out(&mut self, waiters: Vec<Waiter>) {
         for Waiter { sub, relay, .. } in waiters {
-            let Some(sub) = self.subs.get_mut(sub) else { continue };
-            if let Some(leg) = sub.leg(*relay) {
+            let Some(sub) = self.subs.get_mut(&sub) else { continue };
+            if let Some(leg) = sub.leg(relay) {
                 leg.flooded += 1;
             }
-            sub.tell_flooded(*relay, &mut self.fx);
+            sub.tell_flooded(relay, &mut self.fx);
         }
     }
 
     /// Requests whose EOSE or CLOSED waited for this decision may go on.
-    fn release(&mut self, waiters: Vec<Waiter>) {
+    pub(super) fn release(&mut self, waiters: Vec<Waiter>) {
         for Waiter { sub, relay, wire, .. } in waiters {
             let now = self.now.mono;
             let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(relay)) else { continue };

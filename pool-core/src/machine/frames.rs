@@ -1,13 +1,14 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
-//! parse, filter match, hash, room, signature, delivery.
+//! parse, filter match, hash, expiry, room, signature, delivery.
 
 use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, scan_head, scan_signature};
 
 use crate::command::Command;
-use crate::dedup::{Admission, Copy, Known, Waiter};
+use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::planted::planted;
+use crate::subscription::Subscription;
 use crate::subscription::leg::Ending;
 
 use super::{Core, Job};
@@ -26,11 +27,13 @@ impl Core {
             Some(Head::Event { subscription, id }) => self.on_copy(ix, subscription, id, frame),
             _ => self.on_message(ix, frame),
         }
+        self.note_heard(ix);
     }
 
     /// An EVENT message whose id is known without parsing it.
     fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
         let Some((wire, sub)) = self.request(ix, subscription) else { return };
+        self.note_event(ix, &id);
         match self.dedup.look_up(&id, ix, sub) {
             Known::Delivered => {
                 self.note_received(ix, sub);
@@ -39,15 +42,25 @@ impl Core {
             Known::Held(event) => {
                 self.note_received(ix, sub);
                 self.note_duplicate(ix);
-                let mark = self.mark(sub, ix);
-                self.deliver_one(sub, mark, &event);
+                self.hand_out(sub, ix, &event);
+            }
+            Known::Forgotten(facts) if self.subs.get(&sub).is_some_and(|sub| self.is_not_for(sub, &facts)) => {
+                self.note_received(ix, sub);
+                self.note_duplicate(ix);
             }
             Known::InFlight => match scan_signature(frame) {
                 Some(signature) => self.on_copy_in_flight(ix, wire, sub, &id, signature),
                 None => self.on_new_copy(ix, wire, sub, frame),
             },
-            Known::Unknown | Known::Forgotten => self.on_new_copy(ix, wire, sub, frame),
+            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, wire, sub, frame),
         }
+    }
+
+    /// Whether an event that is not at hand would not be delivered if it were, because a newer version is known.
+    pub(super) fn is_not_for(&self, sub: &Subscription, facts: &Facts) -> bool {
+        !sub.may_take_outdated(&facts.proof.id())
+            && !planted!(self.config, OlderVersionDelivered)
+            && self.dedup.is_outdated(facts, self.now.unix)
     }
 
     fn on_new_copy(&mut self, ix: RelayIx, wire: WireId, sub: SubId, frame: &str) {
@@ -88,6 +101,7 @@ impl Core {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { subscription, event }) => {
                 if let Some((wire, sub)) = self.request(ix, &subscription) {
+                    self.note_event(ix, &event.id());
                     self.on_event(ix, wire, sub, event);
                 }
             }
@@ -113,9 +127,11 @@ impl Core {
     fn on_event(&mut self, ix: RelayIx, wire: WireId, id: SubId, event: Event) {
         if !self.subs.get(&id).is_some_and(|sub| sub.matches(&event)) {
             self.count(ix, |c| &mut c.unmatched);
+            if planted!(self.config, HonestQuarantined) {
+                self.on_forgery(ix, &event.id());
+            }
             return;
         }
-        #[cfg(feature = "planted-bugs")]
         let claimed = event.id();
         let Ok(hashed) = event.check_id() else {
             #[cfg(feature = "planted-bugs")]
@@ -123,9 +139,23 @@ impl Core {
                 self.dedup.bad.insert(claimed);
             }
             self.note_forged(ix);
+            self.on_forgery(ix, &claimed);
             return;
         };
         self.note_received(ix, id);
+        if self.is_expired(&hashed) {
+            self.stats.expired += 1;
+            self.count(ix, |c| &mut c.expired);
+            return;
+        }
+        let hashed = match self.dedup.vouch(hashed, ix, self.now.unix) {
+            Ok(event) => {
+                self.note_duplicate(ix);
+                self.hand_out(id, ix, &event);
+                return;
+            }
+            Err(hashed) => hashed,
+        };
         let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
         let (admission, new) = self.dedup.admit(hashed, waiter);
         if new
@@ -158,6 +188,12 @@ impl Core {
             return;
         };
         let now = self.now.mono;
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            match end {
+                Ending::Eose(_) => relay.vitals.eose(wire, now),
+                Ending::Closed(_) | Ending::Lost => relay.vitals.forget_request(wire),
+            }
+        }
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
         let Some(leg) = s.leg(ix) else { return };
@@ -211,8 +247,32 @@ impl Core {
         self.count(ix, |c| &mut c.forged);
     }
 
+    pub(super) fn note_outdated(&mut self, ix: RelayIx) {
+        self.stats.outdated += 1;
+        self.count(ix, |c| &mut c.outdated);
+    }
+
     fn note_garbage(&mut self, ix: RelayIx) {
         self.count(ix, |c| &mut c.garbage);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.vitals.broke_a_rule();
+        }
+        #[cfg(feature = "planted-bugs")]
+        if planted!(self.config, HonestQuarantined) {
+            let n = self.relays.get(&ix).map_or(0, |relay| relay.counters.garbage);
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_le_bytes());
+            self.on_forgery(ix, &EventId::from_bytes(id));
+        }
+    }
+
+    /// An event came for a running request, a copy of a known one perhaps.
+    fn note_event(&mut self, ix: RelayIx, id: &EventId) {
+        if let Some(relay) = self.relays.get_mut(&ix)
+            && relay.options.quarantine
+        {
+            relay.conn.quarantine.event(id, &self.config, self.now.mono);
+        }
     }
 
     fn count(&mut self, ix: RelayIx, counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64) {

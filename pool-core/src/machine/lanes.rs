@@ -7,23 +7,31 @@ use crate::config::Config;
 use crate::ids::{PublishId, SubId, WireId};
 use crate::time::Instant;
 
+use super::pace::Pace;
+
+/// What goes out next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Event(PublishId),
+    Ask(SubId),
+}
+
 /// Intentions, not frames: they are encoded when the socket has room, so that what was overtaken is never sent. Each
 /// subscription and each publish stands here once at most. All of it is void when the connection is lost.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
-    /// Requests to close. Never held up by a pause. At most one per request that was sent, and one stray a second.
+    /// Requests to close. Never held up by a pause or a pace. At most one per request that was sent, and one stray a second.
     pub(crate) closes: VecDeque<WireId>,
     pub(crate) events: BTreeSet<PublishId>,
     pub(crate) asks: BTreeSet<SubId>,
-    /// Until when the relay asked for peace.
-    pub(crate) held_until: Option<Instant>,
-    /// Pauses in a row.
-    pauses: u32,
+    pace: Pace,
+    /// Whether it is the requests' turn, where messages go one by one.
+    asks_next: bool,
     last_stray: Option<Instant>,
 }
 
 impl Lanes {
-    /// Forgets what waits. The pause stays: a new connection does not make the relay less busy.
+    /// Forgets what waits. The pace stays: a new connection does not make the relay less busy.
     pub(crate) fn clear(&mut self) {
         self.closes.clear();
         self.events.clear();
@@ -31,24 +39,46 @@ impl Lanes {
         self.last_stray = None;
     }
 
-    /// The relay said `rate-limited`: REQs and EVENTs wait, twice as long as the last time. During a pause, more of the
-    /// same changes nothing: it answers what was sent before.
-    pub(crate) fn pause(&mut self, config: &Config, now: Instant) {
-        if self.is_held(now) {
-            return;
-        }
-        let wait = config.retry_base.saturating_mul(1_u32.checked_shl(self.pauses).unwrap_or(u32::MAX));
-        self.pauses = self.pauses.saturating_add(1);
-        self.held_until = Some(now + wait.min(config.backoff_max));
+    /// The relay said `rate-limited`: REQs and EVENTs wait, and then go out one by one.
+    pub(crate) fn refused(&mut self, config: &Config, now: Instant) {
+        self.pace.refused(config, now);
     }
 
-    /// The relay took something: the next pause is short again.
-    pub(crate) fn went_well(&mut self) {
-        self.pauses = 0;
+    /// The relay took something.
+    pub(crate) fn went_well(&mut self, config: &Config, now: Instant) {
+        self.pace.taken(config, now);
+    }
+
+    /// A REQ or an EVENT went out.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.pace.sent(now);
     }
 
     pub(crate) fn is_held(&self, now: Instant) -> bool {
-        self.held_until.is_some_and(|at| at > now)
+        self.pace.held_until(now).is_some()
+    }
+
+    /// When something that waits may go, if it is held up.
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
+        let waits = !self.events.is_empty() || !self.asks.is_empty();
+        self.pace.held_until(now).filter(|_| waits)
+    }
+
+    /// The next EVENT or REQ, where `ask` is the next that may be sent of those. EVENTs go first; where they go one by one, they take turns with the REQs.
+    pub(crate) fn next(&self, ask: Option<SubId>) -> Option<Turn> {
+        let asks_first = self.pace.is_slow() && self.asks_next;
+        let ask = ask.map(Turn::Ask);
+        let event = self.events.first().copied().map(Turn::Event);
+        if asks_first { ask.or(event) } else { event.or(ask) }
+    }
+
+    /// It goes out now.
+    pub(crate) fn take(&mut self, turn: Turn) {
+        match turn {
+            Turn::Event(publish) => drop(self.events.remove(&publish)),
+            Turn::Ask(sub) => drop(self.asks.remove(&sub)),
+        }
+        self.asks_next = matches!(turn, Turn::Event(_));
     }
 
     /// An event came for a request that was closed: CLOSE is said once more, but not for every straggler.

@@ -3,12 +3,18 @@
 mod auth;
 mod calls;
 mod decisions;
+mod echoes;
 mod frames;
 mod lanes;
+mod pace;
 mod publishes;
 mod relays;
+mod repair;
 mod sending;
+mod signing;
+mod slots;
 mod subscriptions;
+mod versions;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -26,13 +32,17 @@ use crate::ids::{PublishId, RelayIx, SubId, Ticket, WireId};
 use crate::input::Input;
 use crate::map::Map;
 use crate::planted::planted;
+use crate::publish::books::Books;
 use crate::publish::{Body, Publication};
 use crate::record::{RelayRecord, Stats};
 use crate::subscription::Subscription;
 use crate::time::{Instant, Now};
 use crate::timers::{Deadline, TimerKey, Timers};
 
+use echoes::Echo;
 use relays::Relay;
+use repair::Repair;
+use slots::Slots;
 
 /// A relay pool without I/O: inputs and calls go in, commands and events come out.
 ///
@@ -71,21 +81,21 @@ pub struct Core {
     timers: Timers,
     relays: BTreeMap<RelayIx, Relay>,
     by_url: BTreeMap<RelayUrl, RelayIx>,
-    /// Sockets being dialled, open or closing.
-    sockets: usize,
-    /// Relays that wait for a socket, the longest first.
-    waiting: BTreeMap<u64, RelayIx>,
-    next_place: u64,
+    slots: Slots,
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
     /// The running requests.
     wires: Map<(RelayIx, WireId), SubId>,
     dedup: Dedup,
+    /// Events that are being fetched again, by the subscription that does it.
+    repairs: BTreeMap<SubId, Repair>,
     publishes: BTreeMap<PublishId, Publication>,
     by_event: BTreeMap<EventId, Vec<PublishId>>,
-    /// Which subscriptions saw which unsigned event.
-    echoes: BTreeMap<PublishId, Vec<SubId>>,
+    /// How many publishes there are, and their bytes.
+    books: Books,
+    /// Pending events whose fate is to be told.
+    echoes: BTreeMap<PublishId, Echo>,
     jobs: Map<Ticket, Job>,
     /// Questions to the user's signer that are open.
     signing: BTreeMap<PublishId, Ticket>,
@@ -95,6 +105,7 @@ pub struct Core {
     seed: [u8; 32],
     next_relay: u32,
     next_sub: u64,
+    next_repair: u64,
     next_publish: u64,
     next_ticket: u64,
     next_wire: u64,
@@ -130,13 +141,13 @@ impl Core {
             timers: Timers::default(),
             relays: BTreeMap::new(),
             by_url: BTreeMap::new(),
-            sockets: 0,
-            waiting: BTreeMap::new(),
-            next_place: 0,
+            slots: Slots::default(),
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
+            repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
+            books: Books::default(),
             echoes: BTreeMap::new(),
             signing: BTreeMap::new(),
             forget_before: None,
@@ -144,6 +155,7 @@ impl Core {
             seed,
             next_relay: 0,
             next_sub: 0,
+            next_repair: 0,
             next_publish: 0,
             next_ticket: 0,
             next_wire: 0,
@@ -166,6 +178,8 @@ impl Core {
             Input::Verified { ticket, outcome } => self.on_verified(ticket, outcome),
             Input::Signed { ticket, outcome } => self.on_signed(ticket, outcome),
         }
+        #[cfg(any(test, feature = "planted-bugs"))]
+        self.audit();
     }
 
     /// The application wants something.
@@ -174,7 +188,10 @@ impl Core {
     /// The call cannot be carried out, and has changed nothing: see [`CallError`].
     pub fn handle_call(&mut self, call: Call, now: Now) -> Result<Reply, CallError> {
         self.advance(now);
-        self.on_call(call)
+        let reply = self.on_call(call);
+        #[cfg(any(test, feature = "planted-bugs"))]
+        self.audit();
+        reply
     }
 
     /// Time has passed. Afterwards [`Core::poll_timeout`] is `None` or later than `now`. Calling it early is harmless.
@@ -185,6 +202,8 @@ impl Core {
                 TimerKey::Connection(ix) => self.on_connection_timer(ix),
                 TimerKey::Auth(ix) => self.on_auth_timer(ix),
                 TimerKey::Lanes(ix) => self.on_pause_over(ix),
+                TimerKey::Slots => self.fill_slots(),
+                TimerKey::Trial(ix) => self.pump(ix),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
             }
@@ -192,6 +211,8 @@ impl Core {
                 break;
             }
         }
+        #[cfg(any(test, feature = "planted-bugs"))]
+        self.audit();
     }
 
     /// The next thing for the driver to do.
@@ -230,17 +251,15 @@ impl Core {
         self.publishes.get(&publish).map(Publication::report)
     }
 
+    /// The event of a publish that is remembered.
+    pub fn publish_event(&self, publish: PublishId) -> Option<Unfinished> {
+        self.publishes.get(&publish).map(event_of)
+    }
+
     /// Publishes that some relay has not settled yet, oldest first.
     pub fn unfinished(&self) -> Vec<(PublishReport, Unfinished)> {
         let open = self.publishes.values().filter(|p| !p.is_done());
-        open.map(|p| {
-            let event = match &p.body {
-                Body::Unsigned(event) => Unfinished::Unsigned(event.clone()),
-                Body::Signed { event, .. } => Unfinished::Signed(event.clone()),
-            };
-            (p.report(), event)
-        })
-        .collect()
+        open.map(|p| (p.report(), event_of(p))).collect()
     }
 
     /// The relays known to have a verified event, the first one first; empty if the event is not remembered.
@@ -284,7 +303,14 @@ impl Core {
     }
 }
 
-/// The event of an unfinished publish.
+fn event_of(publication: &Publication) -> Unfinished {
+    match &publication.body {
+        Body::Unsigned(event) => Unfinished::Unsigned(event.clone()),
+        Body::Signed { event, .. } => Unfinished::Signed(event.clone()),
+    }
+}
+
+/// The event of a publish.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unfinished {
     /// Signed: it can be published again as it is.

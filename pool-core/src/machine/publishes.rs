@@ -1,70 +1,75 @@
-//! Publishes: starting them, and what their relays and the signer say.
+//! Publishes: starting them, and what their relays say.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{BadSignature, Event, EventId, HashedEvent, Proof, Reason, RelayUrl, UnsignedEvent, VerifiedEvent};
+use nostr_proto::{Event, EventId, EventTemplate, Reason, RelayInfo, RelayUrl, UnsignedEvent};
 
-use crate::auth::Refusal;
 use crate::call::{CallError, Publish, PublishUnsigned, Quorum, Reply, Target};
-use crate::command::Command;
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::event::{Item, PendingItem, PendingOutcome};
-use crate::ids::{PublishId, RelayIx, SubId, Ticket};
+use crate::event::PendingOutcome;
+use crate::ids::{PublishId, RelayIx};
 #[cfg(feature = "planted-bugs")]
 use crate::planted::planted;
 use crate::publish::quorum::Rule;
-use crate::publish::{Body, Next, Publication, refusal};
+use crate::publish::{Body, Next, Publication, Terms};
 use crate::time::Now;
 use crate::timers::TimerKey;
 
-use super::{Core, Job};
+use super::Core;
+
+/// A relay that says it takes no message as long as this, in bytes, does not mean it: an event without content has 350.
+const LEAST_MESSAGE_LENGTH: u64 = 1_024;
 
 impl Core {
     pub(super) fn publish(&mut self, request: Publish) -> Result<Reply, CallError> {
-        let Publish { event, target, quorum, deadline } = request;
+        let Publish { event, target, quorum, deadline, link } = request;
+        if event.size() > self.config.max_event_bytes {
+            return Err(CallError::EventTooLarge(event));
+        }
+        if event.is_expired_at(self.now.unix) {
+            return Err(CallError::Expired(event));
+        }
         let size = 2 * event.size();
-        if !self.has_publish_room(size) {
+        if !self.books.has_room(size, &self.config) {
             return Err(CallError::PublishQueueFull(event));
         }
-        let relays = self.publish_target(&target)?;
-        let rule = self.rule(quorum, &relays)?;
-        #[cfg(feature = "planted-bugs")]
-        let rule = self.with_aliases(rule, &relays, &target);
+        self.check_link(link)?;
+        let (relays, terms) = self.terms(&target, quorum, deadline, link)?;
         self.make_publish_room(size);
-        let reply = self.start_publish(Body::signed(event), relays, rule, deadline);
-        if let Reply::Publishing(id, _) = reply {
-            self.deliver_publish(id);
-        }
+        let (id, reply) = self.start_publish(Body::signed(event), relays, terms);
+        self.supersede(link, id);
+        self.deliver_publish(id);
         Ok(reply)
     }
 
     pub(super) fn publish_unsigned(&mut self, request: PublishUnsigned) -> Result<Reply, CallError> {
-        let PublishUnsigned { event, target, quorum, deadline } = request;
+        let PublishUnsigned { event, target, quorum, deadline, link } = request;
+        if event.as_event().size() > self.config.max_event_bytes {
+            return Err(CallError::UnsignedTooLarge(event));
+        }
+        if event.tags().is_expired_at(self.now.unix) {
+            return Err(CallError::UnsignedExpired(event));
+        }
+        let before = self.held_version_of(&event);
         // Signed, it holds its message beside itself.
-        let size = 3 * event.heap_bytes();
-        if !self.has_publish_room(size) {
+        let size = 3 * event.heap_bytes() + before.as_ref().map_or(0, |before| before.heap_bytes());
+        if !self.books.has_room(size, &self.config) {
             return Err(CallError::UnsignedQueueFull(event));
         }
-        let relays = self.publish_target(&target)?;
-        let rule = self.rule(quorum, &relays)?;
+        self.check_link(link)?;
+        let (relays, terms) = self.terms(&target, quorum, deadline, link)?;
         self.make_publish_room(size);
-        let reply = self.start_publish(Body::Unsigned(event.clone()), relays, rule, deadline);
-        if let Reply::Publishing(id, _) = reply {
-            self.echo(id);
-            self.sign(id, event);
-            self.deliver_publish(id);
-        }
+        let (id, reply) = self.start_publish(Body::Unsigned(event.clone()), relays, terms);
+        self.echo(id, &event, before);
+        self.supersede(link, id);
+        self.limit_publish(id);
+        self.sign(id, event);
+        self.deliver_publish(id);
         Ok(reply)
-    }
-
-    fn sign(&mut self, id: PublishId, event: UnsignedEvent) {
-        let ticket = self.ticket(Job::Sign(id));
-        self.signing.insert(id, ticket);
-        self.fx.command(Command::Sign { ticket, event });
     }
 
     /// Publishes a remembered event once more, where it was not accepted.
@@ -73,31 +78,53 @@ impl Core {
         let Some(earlier) = earlier else { return Err(CallError::UnknownEvent(*event)) };
         let (old, body, quorum) = (earlier.id, earlier.body.clone(), earlier.quorum().clone());
         let (urls, size) = (earlier.remaining_urls(), earlier.bytes());
-        if !self.has_publish_room(size) {
+        let shows = earlier.echoed && !earlier.is_out() && !self.echoes.contains_key(&old);
+        let unsigned = match &body {
+            Body::Unsigned(event) => event.clone(),
+            Body::Signed { event, .. } => unsigned(event),
+        };
+        let before = if shows { self.held_version_of(&unsigned) } else { None };
+        let size = size + before.as_ref().map_or(0, |before| before.heap_bytes());
+        let (expired, room) = (unsigned.tags().is_expired_at(self.now.unix), self.books.has_room(size, &self.config));
+        if expired || !room {
             return Err(match body {
+                Body::Signed { event, .. } if expired => CallError::Expired(event),
+                Body::Unsigned(event) if expired => CallError::UnsignedExpired(event),
                 Body::Signed { event, .. } => CallError::PublishQueueFull(event),
                 Body::Unsigned(event) => CallError::UnsignedQueueFull(event),
             });
         }
         let relays = self.target(&Target::Relays(urls), |_| true)?;
-        let rule = self.rule(quorum, &relays)?;
-        let unsigned = match &body {
-            Body::Unsigned(event) => Some(event.clone()),
-            Body::Signed { .. } => None,
-        };
-        let reply = self.start_publish(body, relays, rule, deadline);
-        if let Reply::Publishing(id, _) = reply {
-            if let Some(earlier) = self.publishes.remove(&old) {
-                self.on_publish(id, |p, _, _, fx| p.carry_over(&earlier, fx));
-                self.publishes.insert(old, earlier);
-            }
-            if let Some(event) = unsigned {
-                self.sign(id, event);
-            }
-            self.deliver_publish(id);
+        let terms = self.terms_for(&relays, quorum, deadline, None)?;
+        let is_signed = matches!(body, Body::Signed { .. });
+        let (id, reply) = self.start_publish(body, relays, terms);
+        if shows {
+            self.echo(id, &unsigned, before);
         }
+        if let Some(earlier) = self.publishes.remove(&old) {
+            self.on_publish(id, |p, _, _, fx| p.carry_over(&earlier, fx));
+            self.publishes.insert(old, earlier);
+        }
+        if !is_signed {
+            self.limit_publish(id);
+            self.sign(id, unsigned);
+        }
+        self.deliver_publish(id);
         self.make_publish_room(0);
         Ok(reply)
+    }
+
+    /// A relay's information document came.
+    pub(super) fn relay_info(&mut self, url: &RelayUrl, info: &RelayInfo) -> Result<(), CallError> {
+        let ix = *self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
+        let Some(relay) = self.relays.get_mut(&ix) else { return Ok(()) };
+        relay.max_message = info.limitation.max_message_length.filter(|max| *max >= LEAST_MESSAGE_LENGTH);
+        let Some(max) = relay.max_message else { return Ok(()) };
+        let open: Vec<PublishId> = relay.publishes.iter().copied().collect();
+        for id in open {
+            self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
+        }
+        Ok(())
     }
 
     pub(super) fn cancel(&mut self, id: PublishId) -> Result<(), CallError> {
@@ -116,13 +143,9 @@ impl Core {
     ) -> Option<R> {
         let publication = self.publishes.get_mut(&id)?;
         let result = step(publication, &self.config, self.now, &mut self.fx);
-        let deadline = publication.deadline();
+        let deadline = publication.deadline(self.now);
         let relays: Vec<(RelayIx, bool)> = publication.relays().map(|(ix, _)| (ix, publication.is_open(ix))).collect();
-        let fate = publication.verdict().map(|verdict| match refusal(publication) {
-            Some(why) => PendingOutcome::NotSigned(why),
-            None => PendingOutcome::Published(verdict.clone()),
-        });
-        let (event, done) = (publication.event_id(), publication.is_done());
+        let done = publication.is_done();
         self.arm(TimerKey::Publish(id), deadline);
         if done && let Some(ticket) = self.signing.remove(&id) {
             // The signer's answer would come too late.
@@ -134,12 +157,12 @@ impl Core {
                 relay.publishes.insert(id);
             } else if relay.publishes.remove(&id) {
                 relay.lanes.events.remove(&id);
+                relay.vitals.forget_publish(id);
                 self.review(ix);
             }
         }
-        if let Some(outcome) = fate {
-            self.resolve_echo(id, event, &outcome);
-        }
+        self.settle_echo(id);
+        self.note_publish(id);
         Some(result)
     }
 
@@ -158,6 +181,9 @@ impl Core {
         let ids = event.and_then(|id| self.by_event.get(&id)).cloned().unwrap_or_default();
         let mut answered = false;
         for id in ids {
+            if let Some(relay) = self.relays.get_mut(&ix) {
+                relay.vitals.answered(id, self.now.mono);
+            }
             if !accepted && self.publish_lacks_auth(ix, id, reason) {
                 answered = true;
                 continue;
@@ -175,102 +201,83 @@ impl Core {
         if !answered {
             relay.counters.unsolicited += 1;
         } else if accepted {
-            relay.lanes.went_well();
+            relay.lanes.went_well(&self.config, self.now.mono);
         }
     }
 
-    /// Whether a refused publish waits for an authentication, or is sent again because of one.
-    fn publish_lacks_auth(&mut self, ix: RelayIx, id: PublishId, reason: &Reason) -> bool {
-        let under = self.publishes.get(&id).and_then(|p| p.in_flight_under(ix));
-        let refusal = under.and_then(|under| self.lacks_auth(ix, reason, under));
-        let Some(refusal) = refusal.filter(|refusal| *refusal != Refusal::Final) else { return false };
-        self.on_publish(id, |p, config, _, fx| p.lacks_auth(ix, reason, config, fx));
-        if refusal == Refusal::Again {
-            self.on_publish(id, |p, _, _, fx| p.authenticated(ix, fx));
-            self.enqueue_event(ix, id);
-        }
-        true
-    }
-
-    /// The user's signer answered.
-    pub(super) fn on_signed(&mut self, ticket: Ticket, outcome: Result<Event, String>) {
-        let id = match self.jobs.get(&ticket) {
-            Some(Job::Sign(id)) => *id,
-            Some(&Job::SignAuth(ix, event)) => {
-                self.jobs.remove(&ticket);
-                return self.on_auth_signed((ix, event), outcome);
-            }
-            _ => {
-                self.stats.unknown_tickets += 1;
-                return;
-            }
-        };
-        self.jobs.remove(&ticket);
-        self.signing.remove(&id);
-        let Some(publication) = self.publishes.get(&id) else { return };
-        let expected = publication.event_id();
-        let hashed = outcome.and_then(|event| {
-            event
-                .check_id()
-                .ok()
-                .filter(|event| event.id() == expected)
-                .ok_or_else(|| String::from("the signer returned another event than it was given"))
-        });
-        match hashed {
-            Ok(event) => {
-                let ticket = self.ticket(Job::CheckSigned(id, event.clone()));
-                self.fx.command(Command::Verify { ticket, event });
-            }
-            Err(why) => self.not_signed(id, &why),
-        }
-    }
-
-    /// The verifier answered about what the user's signer made.
-    pub(super) fn on_signature_checked(
-        &mut self,
-        id: PublishId,
-        event: HashedEvent,
-        outcome: Result<Proof, BadSignature>,
-    ) {
-        let verified = outcome.ok().and_then(|proof| VerifiedEvent::new(event, proof).ok());
-        let Some(event) = verified else {
-            self.not_signed(id, "the signer returned a wrong signature");
-            return;
-        };
-        self.on_publish(id, |p, _, _, _| p.signed(event.into_event()));
-        for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
-            self.enqueue_event(ix, id);
-        }
-    }
-
-    fn not_signed(&mut self, id: PublishId, why: &str) {
-        self.on_publish(id, |p, _, _, fx| p.not_signed(why, fx));
-    }
-
-    fn start_publish(
-        &mut self,
-        body: Body,
-        relays: Vec<(RelayIx, RelayUrl)>,
-        rule: (Quorum, Rule),
-        deadline: Option<Duration>,
-    ) -> Reply {
+    fn start_publish(&mut self, body: Body, relays: Vec<(RelayIx, RelayUrl)>, terms: Terms) -> (PublishId, Reply) {
         let id = PublishId(self.next_publish);
         self.next_publish += 1;
-        let patience = deadline.unwrap_or(self.config.publish_deadline);
-        let publication = Publication::new(id, body, relays, rule, patience, &self.config, self.now);
+        let publication = Publication::new(id, body, relays, terms, &self.config, self.now);
         let event = publication.event_id();
         self.publishes.insert(id, publication);
         self.by_event.entry(event).or_default().push(id);
         self.on_publish(id, |_, _, _, _| ());
-        Reply::Publishing(id, event)
+        (id, Reply::Publishing(id, event))
     }
 
-    /// Sees to it that the relays of a publish are connected, and that it is sent to those that are.
-    fn deliver_publish(&mut self, id: PublishId) {
+    /// Sees to it that the relays of a publish are connected, and that it is sent to those that are and take it.
+    pub(super) fn deliver_publish(&mut self, id: PublishId) {
+        self.limit_publish(id);
         for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
             self.review(ix);
             self.enqueue_event(ix, id);
         }
+    }
+
+    /// Rejects it for the relays that are known to take no message as long.
+    fn limit_publish(&mut self, id: PublishId) {
+        for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
+            if let Some(max) = self.relays.get(&ix).and_then(|relay| relay.max_message) {
+                self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
+            }
+        }
+    }
+
+    fn check_link(&self, link: Option<PublishId>) -> Result<(), CallError> {
+        let Some(id) = link else { return Ok(()) };
+        match self.publishes.get(&id).map(|p| p.successor) {
+            None => Err(CallError::UnknownPublish(id)),
+            Some(Some(successor)) => Err(CallError::HasSuccessor(successor)),
+            Some(None) => Ok(()),
+        }
+    }
+
+    /// A publish takes the place of the one that it is linked to. That may have been forgotten to make room for it.
+    fn supersede(&mut self, link: Option<PublishId>, by: PublishId) {
+        let Some(earlier) = link else { return };
+        if let Some(p) = self.publishes.get_mut(&earlier) {
+            p.successor = Some(by);
+        } else if let Some(p) = self.publishes.get_mut(&by) {
+            p.link = None;
+        }
+        self.end_echo(earlier, &PendingOutcome::Superseded { by });
+        self.note_publish(earlier);
+    }
+
+    fn terms(
+        &mut self,
+        target: &Target,
+        quorum: Quorum,
+        deadline: Option<Duration>,
+        link: Option<PublishId>,
+    ) -> Result<(Vec<(RelayIx, RelayUrl)>, Terms), CallError> {
+        let relays = self.publish_target(target)?;
+        let terms = self.terms_for(&relays, quorum, deadline, link)?;
+        #[cfg(feature = "planted-bugs")]
+        let terms = Terms { rule: self.with_aliases(terms.rule, &relays, target), ..terms };
+        Ok((relays, terms))
+    }
+
+    fn terms_for(
+        &mut self,
+        relays: &[(RelayIx, RelayUrl)],
+        quorum: Quorum,
+        deadline: Option<Duration>,
+        link: Option<PublishId>,
+    ) -> Result<Terms, CallError> {
+        let rule = self.rule(&quorum, relays)?;
+        Ok(Terms { quorum, rule, patience: deadline.unwrap_or(self.config.publish_deadline), link })
     }
 
     /// The relays of a publish: those named, and the pinned ones.
@@ -285,85 +292,60 @@ impl Core {
         Ok(relays.into_iter().collect())
     }
 
-    fn rule(&mut self, quorum: Quorum, relays: &[(RelayIx, RelayUrl)]) -> Result<(Quorum, Rule), CallError> {
+    fn rule(&mut self, quorum: &Quorum, relays: &[(RelayIx, RelayUrl)]) -> Result<Rule, CallError> {
         let find = |url: &RelayUrl| relays.iter().find(|(_, known)| known == url).map(|(ix, _)| *ix);
-        let rule = Rule::new(&quorum, relays.len(), find);
+        let rule = Rule::new(quorum, relays.len(), find);
         if rule.is_err() {
             // Relays that were taken in for this call only go again.
             for (ix, _) in relays {
                 self.review(*ix);
             }
         }
-        rule.map(|rule| (quorum, rule))
+        rule
     }
 
     /// Notes the relays that were named twice.
     #[cfg(feature = "planted-bugs")]
-    fn with_aliases(
-        &self,
-        (quorum, mut rule): (Quorum, Rule),
-        relays: &[(RelayIx, RelayUrl)],
-        target: &Target,
-    ) -> (Quorum, Rule) {
+    fn with_aliases(&self, mut rule: Rule, relays: &[(RelayIx, RelayUrl)], target: &Target) -> Rule {
         if planted!(self.config, TwoVotesForAlias)
             && let Target::Relays(urls) = target
         {
             let twice = |url: &RelayUrl| urls.iter().filter(|u| *u == url).count() > 1;
             rule.twice = relays.iter().filter(|(_, url)| twice(url)).map(|(ix, _)| *ix).collect();
         }
-        (quorum, rule)
+        rule
     }
 
-    fn has_publish_room(&self, bytes: usize) -> bool {
-        let open = self.publishes.values().filter(|p| !p.is_done());
-        let (count, held) = open.fold((0, 0), |(n, b), p| (n + 1, b + p.bytes()));
-        count < self.config.max_publishes && (count == 0 || held + bytes <= self.config.max_publish_bytes)
+    /// Brings the books up to date about a publish.
+    fn note_publish(&mut self, id: PublishId) {
+        if let Some(p) = self.publishes.get(&id) {
+            self.books.note(id, p.bytes() + self.echo_bytes(id), p.is_done());
+        }
     }
 
     /// Forgets finished publishes, oldest first, until another of this size fits.
     fn make_publish_room(&mut self, bytes: usize) {
-        let mut held: usize = self.publishes.values().map(Publication::bytes).sum();
-        while self.publishes.len() >= self.config.max_publishes || held + bytes > self.config.max_publish_bytes {
-            let Some(oldest) = self.publishes.values().find(|p| p.is_done()) else { break };
-            held -= oldest.bytes();
-            let (id, event) = (oldest.id, oldest.event_id());
-            self.forget_publish(id, &event);
+        while let Some(id) = self.books.to_forget(bytes, &self.config) {
+            self.forget_publish(id);
         }
     }
 
-    pub(super) fn forget_publish(&mut self, id: PublishId, event: &EventId) {
-        self.publishes.remove(&id);
+    pub(super) fn forget_publish(&mut self, id: PublishId) {
+        self.books.forget(id);
         self.echoes.remove(&id);
         self.timers.set(TimerKey::Publish(id), None);
-        if let Some(ids) = self.by_event.get_mut(event) {
+        let Some(gone) = self.publishes.remove(&id) else { return };
+        if let Some(earlier) = gone.link.and_then(|id| self.publishes.get_mut(&id)) {
+            earlier.successor = None;
+        }
+        if let Some(later) = gone.successor.and_then(|id| self.publishes.get_mut(&id)) {
+            later.link = None;
+        }
+        let event = gone.event_id();
+        if let Some(ids) = self.by_event.get_mut(&event) {
             ids.retain(|known| *known != id);
             if ids.is_empty() {
-                self.by_event.remove(event);
-            }
-        }
-    }
-
-    /// Shows an unsigned event to the local subscriptions that it matches.
-    fn echo(&mut self, id: PublishId) {
-        let Some(Body::Unsigned(event)) = self.publishes.get(&id).map(|p| &p.body) else { return };
-        let (event, as_event) = (event.clone(), event.as_event());
-        let mut shown: Vec<SubId> = Vec::new();
-        for sub in self.subs.values_mut() {
-            if sub.matches(&as_event) {
-                let item = |seq| Item::Pending(PendingItem { event: event.clone(), publish: id, seq });
-                if sub.tell_numbered(item, &mut self.fx) {
-                    shown.push(sub.id);
-                }
-            }
-        }
-        self.echoes.insert(id, shown);
-    }
-
-    /// Tells those subscriptions what became of it, once.
-    fn resolve_echo(&mut self, id: PublishId, event: EventId, outcome: &PendingOutcome) {
-        for sub in self.echoes.remove(&id).unwrap_or_default() {
-            if let Some(sub) = self.subs.get_mut(&sub) {
-                sub.tell(Item::Resolved { event, outcome: outcome.clone() }, &mut self.fx);
+                self.by_event.remove(&event);
             }
         }
     }
@@ -375,4 +357,11 @@ impl Core {
             self.on_publish(id, |p, _, _, fx| p.cancel(fx));
         }
     }
+}
+
+/// A signed event as it was before.
+fn unsigned(event: &Event) -> UnsignedEvent {
+    let tags = event.tags().map(|tag| tag.iter().map(ToString::to_string).collect()).collect();
+    let template = EventTemplate { tags, ..EventTemplate::new(event.kind(), event.content(), event.created_at()) };
+    template.unsigned(event.pubkey())
 }

@@ -10,9 +10,10 @@ use crate::call::{CallError, RelayOptions, Which};
 use crate::connection::{Change, Connection, Context};
 use crate::effects::Effects;
 use crate::event::RelayUpdate;
+use crate::health::Vitals;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId};
 use crate::input::CloseReason;
-use crate::planted::planted;
+use crate::publish::trial::Trial;
 use crate::record::{ConnectionState, RelayCounters, RelayRecord};
 use crate::rng::Rng;
 use crate::text::printable;
@@ -20,6 +21,7 @@ use crate::timers::TimerKey;
 
 use super::auth::AuthTicket;
 use super::lanes::Lanes;
+use super::slots::Needs;
 use super::{Core, derive};
 
 /// A relay of the pool.
@@ -33,18 +35,23 @@ pub(super) struct Relay {
     pub(super) keep: bool,
     /// It goes as soon as its socket is gone.
     pub(super) removed: bool,
-    /// Its place in the queue for a socket.
-    pub(super) place: Option<u64>,
     pub(super) conn: Connection,
     pub(super) lanes: Lanes,
     pub(super) auth: Auth,
     /// The open question to the signer, or about its answer.
     pub(super) auth_ticket: Option<AuthTicket>,
+    /// Which EVENT would be to blame if the connection ended now.
+    pub(super) trial: Trial,
+    /// The longest message that it takes (NIP-11), in bytes, as far as it says.
+    pub(super) max_message: Option<u64>,
     /// Subscriptions with a leg here.
     pub(super) legs: BTreeSet<SubId>,
+    /// Those of them that need it.
+    pub(super) needs: Needs,
     /// Publishes that this relay has not settled.
     pub(super) publishes: BTreeSet<PublishId>,
     pub(super) counters: RelayCounters,
+    pub(super) vitals: Vitals,
 }
 
 impl Core {
@@ -67,6 +74,7 @@ impl Core {
             last_close: relay.conn.last_close.clone(),
             last_error: relay.conn.last_error.clone(),
             counters: relay.counters,
+            health: relay.vitals.health(),
         }
     }
 
@@ -87,14 +95,17 @@ impl Core {
             added: false,
             keep: false,
             removed: false,
-            place: None,
-            conn: Connection::new(ix, url.clone(), rng),
+            conn: Connection::new(ix, url.clone(), rng, derive(&self.seed, b"quarantine", ix.0)),
             lanes: Lanes::default(),
             auth: Auth::new(url.clone()),
             auth_ticket: None,
+            trial: Trial::default(),
+            max_message: None,
             legs: BTreeSet::new(),
+            needs: Needs::default(),
             publishes: BTreeSet::new(),
             counters: RelayCounters::default(),
+            vitals: Vitals::default(),
         };
         self.relays.insert(ix, relay);
         self.by_url.insert(url.clone(), ix);
@@ -113,13 +124,8 @@ impl Core {
 
     /// Whether someone needs this relay.
     pub(super) fn is_wanted(&self, ix: RelayIx) -> bool {
-        self.relays.get(&ix).is_some_and(|relay| {
-            let needs = |sub: &SubId| {
-                let leg = self.subs.get(sub).and_then(|s| s.legs.get(&ix));
-                leg.is_some_and(|(_, leg)| leg.needs_connection())
-            };
-            !relay.removed && (relay.keep || !relay.publishes.is_empty() || relay.legs.iter().any(needs))
-        })
+        let needs = |r: &Relay| r.keep || !r.publishes.is_empty() || !r.needs.is_empty();
+        self.relays.get(&ix).is_some_and(|relay| !relay.removed && needs(relay))
     }
 
     /// Whether a request to this relay can be sent now or, as things go, in a moment.
@@ -137,36 +143,20 @@ impl Core {
         R: Into<Option<Change>> + Copy,
     {
         let wanted = self.is_wanted(ix);
-        let mut sockets = self.sockets;
-        if planted!(self.config, CapIgnoresDialing) {
-            sockets -= self.relays.values().filter(|r| r.conn.state() == ConnectionState::Dialing).count();
-        }
-        let slot_free = sockets < self.config.max_connections;
-        let slot_coming = slot_free || self.slots_coming() > self.waiting.len();
+        let (slot_free, slot_coming) = self.slots_for(ix);
         let relay = self.relays.get_mut(&ix)?;
         let cx =
             Context { config: &self.config, options: relay.options, slot_free, slot_coming, wanted, now: self.now };
-        let (had, proven) = (relay.conn.has_socket(), relay.conn.proven());
+        let (dialing, proven) = (relay.conn.dialing_since(), relay.conn.proven());
         let result = step(&mut relay.conn, &cx, &mut self.fx);
-        match (had, relay.conn.has_socket()) {
-            (false, true) => self.sockets += 1,
-            (true, false) => self.sockets -= 1,
-            _ => {}
-        }
-        match (relay.conn.state() == ConnectionState::WaitingForSlot, relay.place) {
-            (true, None) => {
-                relay.place = Some(self.next_place);
-                self.waiting.insert(self.next_place, ix);
-                self.next_place += 1;
-            }
-            (false, Some(place)) => {
-                relay.place = None;
-                self.waiting.remove(&place);
-            }
-            _ => {}
+        if let Some(since) = dialing
+            && let Some(opened) = relay.conn.dial_result()
+        {
+            relay.vitals.dialled(opened.then(|| self.now.mono.saturating_since(since)));
         }
         let deadline = relay.conn.deadline(&self.config);
         self.arm(TimerKey::Connection(ix), deadline);
+        self.seat(ix);
         match result.into() {
             Some(Change::Up) => self.on_up(ix),
             Some(Change::Down) => self.on_down(ix, proven),
@@ -187,34 +177,6 @@ impl Core {
         }
     }
 
-    /// Gives free sockets to the relays that wait for one; where there is none, an idle connection makes room.
-    fn fill_slots(&mut self) {
-        while self.sockets < self.config.max_connections {
-            let Some((_, &ix)) = self.waiting.first_key_value() else { return };
-            if self.is_wanted(ix) {
-                self.drive(ix, Connection::want);
-            } else {
-                self.drive(ix, Connection::unwant);
-            }
-        }
-        let leaving = self.relays.values().filter(|r| r.conn.is_leaving()).count();
-        if leaving >= self.waiting.len() {
-            return;
-        }
-        let idle = self.relays.iter().filter_map(|(&ix, r)| Some((r.conn.idle_since()?, ix)));
-        if let Some((_, ix)) = idle.filter(|(_, ix)| !self.is_wanted(*ix)).min() {
-            self.drive(ix, Connection::yield_slot);
-        }
-    }
-
-    /// Sockets that are going, or can go because nobody needs them.
-    fn slots_coming(&self) -> usize {
-        let can_go = |(ix, r): &(&RelayIx, &Relay)| {
-            r.conn.is_leaving() || (r.conn.idle_since().is_some() && !self.is_wanted(**ix))
-        };
-        self.relays.iter().filter(can_go).count()
-    }
-
     /// Drops a relay that is to go, or that nobody added and nobody needs, once it has no socket.
     fn prune(&mut self, ix: RelayIx) {
         let Some(relay) = self.relays.get(&ix) else { return };
@@ -231,8 +193,11 @@ impl Core {
         self.timers.set(TimerKey::Connection(ix), None);
         self.timers.set(TimerKey::Lanes(ix), None);
         self.timers.set(TimerKey::Auth(ix), None);
+        self.timers.set(TimerKey::Trial(ix), None);
         self.paused.remove(&ix);
-        if let Some(relay) = self.relays.remove(&ix)
+        let relay = self.relays.remove(&ix);
+        self.seat(ix);
+        if let Some(relay) = relay
             && !relay.removed
         {
             self.by_url.remove(&relay.url);
@@ -291,6 +256,13 @@ impl Core {
     }
 
     pub(super) fn on_closed(&mut self, socket: SocketId, reason: &CloseReason) {
+        self.note_end(socket, reason);
+        if let Some(relay) = self.relays.get_mut(&RelayIx(socket.slot))
+            && *reason == CloseReason::TooLarge
+            && relay.conn.open_socket() == Some(socket)
+        {
+            relay.vitals.broke_a_rule();
+        }
         let step = self.drive(RelayIx(socket.slot), |conn, cx, fx| conn.closed(socket, reason, cx, fx));
         self.count_stale(step);
     }
@@ -308,6 +280,9 @@ impl Core {
     pub(super) fn on_pong(&mut self, socket: SocketId) {
         let now = self.now;
         let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.ponged(socket, now));
+        if known {
+            self.note_heard(RelayIx(socket.slot));
+        }
         self.stats.stale_sockets += u64::from(!known);
     }
 
@@ -319,7 +294,11 @@ impl Core {
 
     pub(super) fn on_sent(&mut self, socket: SocketId) {
         let ix = RelayIx(socket.slot);
-        if self.relays.get_mut(&ix).is_some_and(|r| r.conn.sent(socket)) {
+        let now = self.now.mono;
+        if let Some(relay) = self.relays.get_mut(&ix)
+            && relay.conn.sent(socket)
+        {
+            relay.trial.taken(now);
             self.pump(ix);
         } else {
             self.stats.stale_sockets += 1;
@@ -332,6 +311,7 @@ impl Core {
             Some(relay) if relay.conn.open_socket() == Some(socket) => {
                 relay.conn.heard(socket, now);
                 relay.counters.garbage += 1;
+                relay.vitals.broke_a_rule();
             }
             _ => self.stats.stale_sockets += 1,
         }
@@ -343,5 +323,6 @@ impl Core {
             let url = relay.url.clone();
             self.fx.relay(&url, RelayUpdate::Notice(printable(message)));
         }
+        self.drive(ix, Connection::noticed);
     }
 }

@@ -6,32 +6,87 @@ use alloc::vec::Vec;
 use nostr_proto::{Filter, Timestamp, encode};
 
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
+use crate::input::CloseReason;
+use crate::planted::planted;
 use crate::timers::TimerKey;
 
 use super::Core;
+use super::lanes::Turn;
 
 impl Core {
     /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs.
     pub(super) fn pump(&mut self, ix: RelayIx) {
         let now = self.now.mono;
-        while let Some(relay) = self.relays.get_mut(&ix) {
-            let Some(socket) = relay.conn.sendable(&self.config) else { return };
-            if let Some(frame) = self.take_auth_frame(ix) {
-                self.send_frame(ix, socket, frame);
+        while let Some(relay) = self.relays.get_mut(&ix)
+            && let Some(socket) = relay.conn.sendable(&self.config)
+        {
+            if relay.auth.is_ready() {
+                self.send_auth(ix, socket);
                 continue;
             }
-            let Some(relay) = self.relays.get_mut(&ix) else { return };
             if let Some(wire) = relay.lanes.closes.pop_front() {
                 self.send_frame(ix, socket, encode::close(&wire_text(wire)).into());
-            } else if relay.lanes.is_held(now) {
-                return;
-            } else if let Some(publish) = relay.lanes.events.pop_first() {
-                self.send_event(ix, socket, publish);
-            } else if let Some(sub) = self.next_ask(ix) {
-                self.send_request(ix, socket, sub);
-            } else {
-                return;
+                continue;
             }
+            if relay.lanes.is_held(now) {
+                break;
+            }
+            let sent = match self.next_turn(ix) {
+                Some(Turn::Event(publish)) => self.send_event(ix, socket, publish),
+                Some(Turn::Ask(sub)) => self.send_request(ix, socket, sub),
+                None => break,
+            };
+            if sent && let Some(relay) = self.relays.get_mut(&ix) {
+                relay.lanes.sent(now);
+            }
+        }
+        let wake = self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now));
+        self.arm(TimerKey::Lanes(ix), wake);
+    }
+
+    /// What goes out next, if its turn has come: an EVENT that the connection may end over is sent alone, and REQs do not
+    /// pass it, for it might wait for ever.
+    fn next_turn(&mut self, ix: RelayIx) -> Option<Turn> {
+        let askable = self.next_ask(ix);
+        let relay = self.relays.get_mut(&ix)?;
+        let turn = relay.lanes.next(askable)?;
+        let admitted = match turn {
+            Turn::Event(publish) => {
+                let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
+                relay.trial.admits_event(doubted, &self.config, self.now.mono)
+            }
+            Turn::Ask(_) => {
+                relay.trial.acquit(&self.config, self.now.mono);
+                relay.trial.admits_request()
+            }
+        };
+        if admitted {
+            relay.lanes.take(turn);
+            return Some(turn);
+        }
+        let over = relay.trial.over(&self.config);
+        self.arm(TimerKey::Trial(ix), over);
+        None
+    }
+
+    /// The relay said something: what waited for that may go.
+    pub(super) fn note_heard(&mut self, ix: RelayIx) {
+        if self.relays.get_mut(&ix).is_some_and(|relay| relay.trial.heard()) {
+            self.timers.set(TimerKey::Trial(ix), None);
+            self.pump(ix);
+        }
+    }
+
+    /// A socket is gone: if neither we nor our bounds ended it, an EVENT may be why.
+    pub(super) fn note_end(&mut self, socket: SocketId, reason: &CloseReason) {
+        let code = match reason {
+            CloseReason::Remote { code, .. } => Some(*code),
+            CloseReason::Error(_) => None,
+            CloseReason::Local | CloseReason::TooLarge => return,
+        };
+        let relay = self.relays.get_mut(&RelayIx(socket.slot()));
+        if let Some(relay) = relay.filter(|relay| relay.conn.open_socket() == Some(socket)) {
+            relay.trial.ended(code, &self.config, self.now.mono);
         }
     }
 
@@ -64,6 +119,7 @@ impl Core {
     pub(super) fn close_wire(&mut self, ix: RelayIx, wire: WireId) {
         self.wires.remove(&(ix, wire));
         let Some(relay) = self.relays.get_mut(&ix) else { return };
+        relay.vitals.forget_request(wire);
         if relay.conn.open_socket().is_some() {
             relay.lanes.closes.push_back(wire);
             self.pump(ix);
@@ -73,41 +129,55 @@ impl Core {
     /// The relay asked for a pause.
     pub(super) fn pause_lanes(&mut self, ix: RelayIx) {
         let now = self.now.mono;
-        let Some(relay) = self.relays.get_mut(&ix) else { return };
-        relay.lanes.pause(&self.config, now);
-        let until = relay.lanes.held_until;
-        self.arm(TimerKey::Lanes(ix), until);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.lanes.refused(&self.config, now);
+        }
+        self.pump(ix);
     }
 
     pub(super) fn on_pause_over(&mut self, ix: RelayIx) {
         self.pump(ix);
     }
 
-    fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) {
-        let mut frame = None;
-        let Some(under) = self.relays.get(&ix).map(|relay| relay.auth.epoch()) else { return };
-        self.on_publish(publish, |p, config, now, fx| {
-            frame = p.send(ix, config, now, fx);
-            p.sent_under(ix, under);
+    /// Whether anything was sent.
+    fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) -> bool {
+        let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
+        let Some(under) = self.relays.get(&ix).map(|relay| relay.auth.epoch()) else { return false };
+        let frame = self.on_publish(publish, |p, config, now, fx| {
+            p.send_under(ix, under);
+            p.send(ix, config, now, fx)
         });
-        if let Some(frame) = frame {
-            self.send_frame(ix, socket, frame);
+        let frame = frame.flatten();
+        let Some(frame) = frame else { return false };
+        let bytes = frame.len();
+        self.send_frame(ix, socket, frame);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.vitals.sent(publish, self.now.mono);
+            relay.trial.event(publish, bytes, doubted, relay.conn.untaken(), self.now.mono);
         }
+        true
     }
 
-    fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) {
+    /// Whether anything was sent.
+    fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) -> bool {
         let wire = WireId(self.next_wire);
-        let Some(auth) = self.relays.get(&ix).map(|relay| &relay.auth) else { return };
-        let Some(s) = self.subs.get_mut(&sub) else { return };
+        let Some(auth) = self.relays.get(&ix).map(|relay| &relay.auth) else { return false };
+        let Some(s) = self.subs.get_mut(&sub) else { return false };
         s.ask_under(ix, auth.epoch(), auth.known_as());
-        let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return };
+        let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return false };
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
-        self.send_frame(ix, socket, request(wire, &filters));
+        let frame = request(wire, &filters);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.vitals.asked(wire, self.now.mono);
+            relay.trial.asked(frame.len(), self.now.mono);
+        }
+        self.send_frame(ix, socket, frame);
         self.sync_sub(sub);
+        true
     }
 
-    fn send_frame(&mut self, ix: RelayIx, socket: SocketId, frame: Arc<str>) {
+    pub(super) fn send_frame(&mut self, ix: RelayIx, socket: SocketId, frame: Arc<str>) {
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.conn.spend(frame.len());
             self.fx.send(socket, frame);
@@ -120,15 +190,17 @@ impl Core {
         let may_authenticate = self.may_authenticate(ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.asks = relay.legs.clone();
-        for sub in &relay.legs {
-            if let Some(sub) = self.subs.get_mut(sub) {
+        let legs: Vec<SubId> = relay.legs.iter().copied().collect();
+        let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
+        for id in legs {
+            if let Some(sub) = self.subs.get_mut(&id) {
                 sub.reconnected(ix, &mut self.fx);
                 if may_authenticate {
                     sub.reopen_unknown(ix, &mut self.fx);
                 }
+                self.note_need(ix, id);
             }
         }
-        let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for publish in publishes {
             self.enqueue_event(ix, publish);
         }
@@ -149,6 +221,13 @@ impl Core {
         self.paused.remove(&ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.clear();
+        relay.vitals.disconnected();
+        if planted!(self.config, OwnCloseBlamed) {
+            relay.trial.ended(None, &self.config, self.now.mono);
+        }
+        let trial = core::mem::take(&mut relay.trial);
+        self.timers.set(TimerKey::Trial(ix), None);
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for sub in legs {
@@ -160,7 +239,8 @@ impl Core {
             self.sync_sub(sub);
         }
         for publish in publishes {
-            self.on_publish(publish, |p, config, _, fx| p.disconnected(ix, config, fx));
+            let loss = trial.loss(publish);
+            self.on_publish(publish, |p, config, now, fx| p.lost(ix, loss, config, now, fx));
         }
     }
 

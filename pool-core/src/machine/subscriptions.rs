@@ -20,7 +20,7 @@ use super::Core;
 impl Core {
     pub(super) fn subscribe(&mut self, request: Subscribe) -> Result<SubId, CallError> {
         self.check_filters(&request.filters)?;
-        if self.subs.len() >= self.config.max_subscriptions {
+        if self.subs.len() - self.repairs.len() >= self.config.max_subscriptions {
             return Err(CallError::TooManySubscriptions(self.config.max_subscriptions));
         }
         let relays = self.target(&request.target, |options| options.read)?;
@@ -35,13 +35,16 @@ impl Core {
     }
 
     pub(super) fn update(&mut self, id: SubId, filters: Vec<Filter>) -> Result<(), CallError> {
-        if !self.subs.contains_key(&id) {
+        if id.is_hidden() || !self.subs.contains_key(&id) {
             return Err(CallError::UnknownSubscription(id));
         }
         self.check_filters(&filters)?;
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
         let running = sub.replace(filters, self.now);
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
+        for &ix in &legs {
+            self.note_need(ix, id);
+        }
         for (ix, wire) in running {
             self.close_wire(ix, wire);
         }
@@ -53,7 +56,7 @@ impl Core {
     }
 
     pub(super) fn unsubscribe(&mut self, id: SubId) -> Result<(), CallError> {
-        if !self.subs.contains_key(&id) {
+        if id.is_hidden() || !self.subs.contains_key(&id) {
             return Err(CallError::UnknownSubscription(id));
         }
         self.end_sub(id, EndReason::Unsubscribed);
@@ -81,11 +84,12 @@ impl Core {
         if given == 0 || given > max { Err(CallError::FilterCount { given, max }) } else { Ok(()) }
     }
 
-    fn add_leg(&mut self, id: SubId, ix: RelayIx, url: RelayUrl) {
+    pub(super) fn add_leg(&mut self, id: SubId, ix: RelayIx, url: RelayUrl) {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.legs.insert(id);
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.add_leg(ix, url, self.now);
+        self.note_need(ix, id);
         self.engage_leg(id, ix);
     }
 
@@ -115,6 +119,7 @@ impl Core {
             relay.legs.remove(&id);
             relay.lanes.asks.remove(&id);
         }
+        self.note_need(ix, id);
         self.review(ix);
     }
 
@@ -132,6 +137,7 @@ impl Core {
             }
             self.leave_relay(id, ix);
         }
+        self.repair_over(id);
     }
 
     /// Tells the aggregate EOSE if it is due, and re-arms the subscription's timer.
@@ -168,7 +174,7 @@ impl Core {
         let next = match end {
             Ending::Eose(hints) => {
                 if let Some(relay) = self.relays.get_mut(&ix) {
-                    relay.lanes.went_well();
+                    relay.lanes.went_well(&self.config, self.now.mono);
                 }
                 sub.eose(ix, hints, &mut self.fx)
             }
@@ -181,6 +187,7 @@ impl Core {
                 Next::Nothing
             }
         };
+        self.note_need(ix, id);
         match next {
             Next::Nothing => {}
             Next::Pause => self.pause_lanes(ix),

@@ -6,14 +6,17 @@ use nostr_proto::Reason;
 use crate::auth::Epoch;
 use crate::config::Config;
 use crate::effects::Effects;
+use crate::event::Rejection;
 use crate::ids::RelayIx;
+use crate::time::Now;
 
-use super::{Publication, State};
+use super::Publication;
+use super::part::{Part, State};
 
 impl Publication {
-    /// It was sent when the relay knew us as of `epoch`.
-    pub(crate) fn sent_under(&mut self, relay: RelayIx, epoch: Epoch) {
-        if let Some(part) = self.parts.get_mut(&relay) {
+    /// It is about to be sent, and the relay knows us as of `epoch`.
+    pub(crate) fn send_under(&mut self, relay: RelayIx, epoch: Epoch) {
+        if let Some(part) = self.parts.get_mut(&relay).filter(|part| part.state == State::Queued) {
             part.under = epoch;
         }
     }
@@ -31,13 +34,9 @@ impl Publication {
 
     /// The relay refused it, and an authentication is under way: it waits for that, unless it was sent as often as it may
     /// be.
-    pub(crate) fn lacks_auth(&mut self, relay: RelayIx, reason: &Reason, config: &Config, fx: &mut Effects) {
-        let Some(part) = self.parts.get_mut(&relay) else { return };
-        if matches!(part.state, State::InFlight { .. }) {
-            let again = part.sends < config.max_sends;
-            part.state = if again { State::Lacking(reason.clone()) } else { State::Rejected(reason.clone()) };
-            self.tell(relay, fx);
-            self.judge(fx);
+    pub(crate) fn lacks_auth(&mut self, relay: RelayIx, reason: &Reason, config: &Config, now: Now, fx: &mut Effects) {
+        if self.parts.get_mut(&relay).is_some_and(|part| part.lacks_auth(reason, config)) {
+            self.settle(relay, now, fx);
         }
     }
 
@@ -51,12 +50,24 @@ impl Publication {
     }
 
     /// There will be no authentication: what the relay refused stays refused.
-    pub(crate) fn not_authenticated(&mut self, relay: RelayIx, fx: &mut Effects) {
+    pub(crate) fn not_authenticated(&mut self, relay: RelayIx, now: Now, fx: &mut Effects) {
         let Some(part) = self.parts.get_mut(&relay) else { return };
         if let State::Lacking(reason) = &part.state {
-            part.state = State::Rejected(reason.clone());
-            self.tell(relay, fx);
-            self.judge(fx);
+            part.state = State::Rejected(Rejection::Refused(reason.clone()));
+            self.settle(relay, now, fx);
         }
+    }
+}
+
+impl Part {
+    /// False: that changes nothing.
+    fn lacks_auth(&mut self, reason: &Reason, config: &Config) -> bool {
+        let State::InFlight { .. } = self.state else { return false };
+        // It lives to tell.
+        self.doubted = false;
+        let again = self.sends < config.max_sends;
+        let rejected = || State::Rejected(Rejection::Refused(reason.clone()));
+        self.state = if again { State::Lacking(reason.clone()) } else { rejected() };
+        true
     }
 }

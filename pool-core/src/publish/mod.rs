@@ -1,29 +1,50 @@
 //! The publish machine: one event, its relays, one verdict.
 //!
-//! A relay's part:
+//! A relay's part. The columns are its states; the last three of the first six are told apart because they end
+//! differently: *again* was sent before, *doubted* was sent before and the connection ended right after it (see
+//! [`trial`]), *last* was sent as often as it may be. A dash: nothing changes, and nothing is told.
 //!
-//! | state \ input | sent | OK true, `duplicate:` | OK false, later¹ | OK false, final² | deadline | connection lost |
-//! |---|---|---|---|---|---|---|
-//! | `Unsigned` | – | – | – | – | – | – |
-//! | `Queued` | `InFlight` | – | – | – | – | – |
-//! | `InFlight` | – | `Accepted` | `Retry` | `Rejected` | `Queued`³ | `Queued`³ |
-//! | `Retry` | – | `Accepted` | – | `Rejected` | `Queued` | – |
-//! | `Accepted` | – | – | – | – | – | – |
-//! | `Rejected` | – | `Accepted` | – | – | – | – |
-//! | `Unknown` | – | `Accepted` | – | `Rejected` | – | – |
+//! | input \ state | Unsigned | Queued | Queued again | InFlight | InFlight doubted | InFlight last | Retry | Lacking | Accepted | Rejected | Unknown |
+//! |---|---|---|---|---|---|---|---|---|---|---|---|
+//! | signed | Queued | – | – | – | – | – | – | – | – | – | – |
+//! | not signed | Unknown | – | – | – | – | – | – | – | – | – | – |
+//! | sent | – | InFlight | InFlight | – | – | – | – | – | – | – | – |
+//! | OK true | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
+//! | OK false, `duplicate:` | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
+//! | OK false, try again later¹ | – | – | – | Retry | Retry | Unknown | – | – | – | – | – |
+//! | OK false, for good² | – | – | Rejected | Rejected | Rejected | Rejected | Rejected | Rejected | – | – | Rejected |
+//! | OK false, `auth-required:`⁴ | – | – | – | Lacking | Lacking | Rejected | – | – | – | – | – |
+//! | authenticated | – | – | – | – | – | – | – | Queued | – | – | – |
+//! | not authenticated | – | – | – | – | – | – | – | Rejected | – | – | – |
+//! | due³ | – | – | – | Queued | Queued | Unknown | Queued | – | – | – | – |
+//! | connection lost | – | – | – | Queued | Queued | Unknown | – | Queued | – | – | – |
+//! | connection lost right after | – | – | – | Queued | Rejected | Unknown | – | Queued | – | – | – |
+//! | connection closed for its size | – | – | – | Rejected | Rejected | Rejected | – | Queued | – | – | – |
+//! | longer than the relay takes | Rejected | Rejected | Rejected | – | – | – | Rejected | Rejected | – | – | – |
+//! | expired | Unknown | Unknown | Unknown | – | – | – | Unknown | Unknown | – | – | – |
+//! | lifetime over | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
+//! | cancelled | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
+//! | relay removed | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
 //!
-//! ¹ `rate-limited`, `error`; and unknown or empty reasons, which are tried fewer times. ² Every other prefix. ³ `Unknown`
-//! once it was sent as often as it may be.
+//! ¹ `rate-limited`, `error`; and unknown or empty reasons, which are tried fewer times. ² Every other prefix; that is
+//! `auth-required`, too, where nobody authenticates. ³ The OK is overdue, or the wait is over.
+//! ⁴ Or `restricted:`, while an authentication is under way (see [`auth`](crate::auth)).
 //!
 //! The verdict comes exactly once: `Reached`, `Failed` as soon as the quorum is out of reach, `Indeterminate` at the
 //! deadline. Later OKs change the relays' statuses, never the verdict. Delivery goes on past the verdict until every
-//! relay is settled or the publish's lifetime is over. The same bytes go out at every try.
+//! relay is settled or the publish's lifetime is over. The same bytes go out at every try. The relays are those of the
+//! call: one that is dialled, connected or added to the pool later gets the event if it was named, or was there.
 
+pub(crate) mod books;
+mod known;
+mod part;
+pub(crate) mod pow;
 pub(crate) mod quorum;
 #[cfg(test)]
 mod tests;
-
-mod known;
+pub(crate) mod trial;
+#[cfg(test)]
+mod walk;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -31,18 +52,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{Event, EventId, Prefix, Reason, RelayUrl, UnsignedEvent, encode};
+use nostr_proto::{Event, EventId, Reason, RelayUrl, Timestamp, UnsignedEvent, encode};
 
-use crate::auth::Epoch;
 use crate::call::Quorum;
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::event::{PublishReport, PublishStatus, PublishUpdate, UnknownCause, Verdict};
+use crate::event::{PublishReport, PublishUpdate, UnknownCause, Verdict};
 use crate::ids::{PublishId, RelayIx};
 use crate::planted::planted;
 use crate::time::{Instant, Now};
 
-use quorum::{Rule, Vote};
+use part::{Answer, Part, State};
+use quorum::Rule;
+use trial::Loss;
 
 /// What is to be published.
 #[derive(Clone, Debug)]
@@ -66,42 +88,38 @@ impl Body {
         }
     }
 
+    fn expiration(&self) -> Option<Timestamp> {
+        match self {
+            Self::Unsigned(event) => event.tags().expiration(),
+            Self::Signed { event, .. } => event.expiration(),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Unsigned(event) => event.heap_bytes(),
             Self::Signed { event, frame } => event.heap_bytes() + frame.len(),
         }
     }
+
+    /// The length of the EVENT message, which a signature does not change.
+    fn message_bytes(&self) -> usize {
+        const AROUND: usize = r#"["EVENT",]"#.len();
+        match self {
+            Self::Unsigned(event) => event.as_event().size() + AROUND,
+            Self::Signed { frame, .. } => frame.len(),
+        }
+    }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum State {
-    Queued,
-    InFlight {
-        until: Instant,
-    },
-    Retry {
-        at: Instant,
-        said: Option<Reason>,
-    },
-    /// Refused for lack of authentication, which is under way.
-    Lacking(Reason),
-    Accepted {
-        duplicate: bool,
-    },
-    Rejected(Reason),
-    Unknown(UnknownCause),
-}
-
-#[derive(Clone, Debug)]
-struct Part {
-    url: RelayUrl,
-    state: State,
-    sends: u32,
-    /// Which knowledge of us it was last sent under.
-    under: Epoch,
-    /// The relay was taken out of the pool meanwhile.
-    removed: bool,
+/// What was asked for, and when.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) quorum: Quorum,
+    pub(crate) rule: Rule,
+    /// How long until the verdict.
+    pub(crate) patience: Duration,
+    pub(crate) link: Option<PublishId>,
 }
 
 /// See the module's table.
@@ -109,14 +127,22 @@ struct Part {
 pub(crate) struct Publication {
     pub(crate) id: PublishId,
     pub(crate) body: Body,
+    /// When the event expires (NIP-40).
+    expiration: Option<Timestamp>,
+    message_bytes: usize,
     parts: BTreeMap<RelayIx, Part>,
     quorum: Quorum,
     rule: Rule,
     deadline: Instant,
     /// When delivery is given up.
-    expires: Instant,
+    ends: Instant,
     verdict: Option<Verdict>,
     done_told: bool,
+    /// The publish that it was linked to, and the one that was linked to it.
+    pub(crate) link: Option<PublishId>,
+    pub(crate) successor: Option<PublishId>,
+    /// Local subscriptions saw it pending.
+    pub(crate) echoed: bool,
     #[cfg(feature = "planted-bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -138,28 +164,27 @@ impl Publication {
         id: PublishId,
         body: Body,
         relays: impl IntoIterator<Item = (RelayIx, RelayUrl)>,
-        (quorum, rule): (Quorum, Rule),
-        patience: Duration,
+        terms: Terms,
         config: &Config,
         now: Now,
     ) -> Self {
-        let parts = relays
-            .into_iter()
-            .map(|(ix, url)| {
-                (ix, Part { url, state: State::Queued, sends: 0, under: Epoch::default(), removed: false })
-            })
-            .collect();
+        let Terms { quorum, rule, patience, link } = terms;
         let deadline = now.mono + patience;
         Self {
             id,
+            expiration: body.expiration(),
+            message_bytes: body.message_bytes(),
             body,
-            parts,
+            parts: relays.into_iter().map(|(ix, url)| (ix, Part::new(url))).collect(),
             quorum,
             rule,
             deadline,
-            expires: (now.mono + config.publish_lifetime).max(deadline),
+            ends: (now.mono + config.publish_lifetime).max(deadline),
             verdict: None,
             done_told: false,
+            link,
+            successor: None,
+            echoed: false,
             #[cfg(feature = "planted-bugs")]
             planted: config.planted,
         }
@@ -180,41 +205,63 @@ impl Publication {
 
     /// Relays that it still has to reach.
     pub(crate) fn open_relays(&self) -> Vec<RelayIx> {
-        self.parts.iter().filter(|(_, p)| !p.state.is_final()).map(|(&ix, _)| ix).collect()
+        self.parts.iter().filter(|(_, p)| !p.is_final()).map(|(&ix, _)| ix).collect()
     }
 
     /// Whether it still has to reach this relay.
     pub(crate) fn is_open(&self, relay: RelayIx) -> bool {
-        self.parts.get(&relay).is_some_and(|p| !p.state.is_final())
+        self.parts.get(&relay).is_some_and(|p| !p.is_final())
     }
 
     /// Whether nothing will change any more but by a late OK.
     pub(crate) fn is_done(&self) -> bool {
-        self.verdict.is_some() && self.parts.values().all(|p| p.state.is_final())
+        self.verdict.is_some() && self.parts.values().all(Part::is_final)
     }
 
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.as_ref()
     }
 
+    /// Whether some relay said that it has the event.
+    pub(crate) fn is_out(&self) -> bool {
+        self.parts.values().any(Part::has_accepted)
+    }
+
+    /// Why the event was never signed.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.parts.values().find_map(|p| match &p.state {
+            State::Unknown(UnknownCause::NotSigned(why)) => Some(why.as_str()),
+            _ => None,
+        })
+    }
+
+    fn is_signed(&self) -> bool {
+        matches!(self.body, Body::Signed { .. })
+    }
+
     /// The EVENT message, if it is this relay's turn. The caller has sent it when this returns.
     pub(crate) fn send(&mut self, relay: RelayIx, config: &Config, now: Now, fx: &mut Effects) -> Option<Arc<str>> {
+        for relay in self.expire(now) {
+            self.tell(relay, fx);
+        }
+        self.tell_done(fx);
         let Body::Signed { frame, .. } = &self.body else { return None };
         let frame = frame.clone();
-        let part = self.parts.get_mut(&relay)?;
-        if part.state != State::Queued {
-            return None;
-        }
-        part.sends += 1;
+        let part = self.parts.get_mut(&relay).filter(|part| part.state == State::Queued)?;
+        part.sent(now.mono + config.ok_deadline);
         let again = part.sends > 1;
-        part.state = State::InFlight { until: now.mono + config.ok_deadline };
         self.tell(relay, fx);
         Some(if again && planted!(config, RetryWithOtherBytes) { frame.replacen(',', ", ", 1).into() } else { frame })
     }
 
-    /// Whether the next EVENT for this relay can be sent, and how large it is.
+    /// Whether the next EVENT for this relay can be sent.
     pub(crate) fn is_sendable(&self, relay: RelayIx) -> bool {
-        matches!(self.body, Body::Signed { .. }) && self.parts.get(&relay).is_some_and(|p| p.state == State::Queued)
+        self.is_signed() && self.parts.get(&relay).is_some_and(|p| p.state == State::Queued)
+    }
+
+    /// Whether the connection to this relay ended right after it once.
+    pub(crate) fn is_doubted(&self, relay: RelayIx) -> bool {
+        self.parts.get(&relay).is_some_and(|p| p.doubted)
     }
 
     /// The relay answered with OK.
@@ -228,43 +275,32 @@ impl Publication {
         fx: &mut Effects,
     ) -> Next {
         let Some(part) = self.parts.get_mut(&relay) else { return Next::Unsolicited };
-        if part.sends == 0 || matches!(part.state, State::Accepted { .. }) {
-            return Next::Unsolicited;
-        }
-        let duplicate = reason.prefix == Some(Prefix::Duplicate) && !planted!(config, DuplicateRejected);
-        let mut next = Next::Nothing;
-        part.state = if accepted || duplicate {
-            State::Accepted { duplicate }
-        } else {
-            match (tries(reason, config), &part.state) {
-                (_, State::Rejected(_)) => return Next::Unsolicited,
-                (Some(_), State::Queued | State::Retry { .. } | State::Lacking(_) | State::Unknown(_)) => {
-                    return Next::Nothing;
-                }
-                (Some(most), _) => {
-                    if reason.prefix == Some(Prefix::RateLimited) {
-                        next = Next::Pause;
-                    }
-                    if part.sends < most {
-                        let at = now.mono + wait(part.sends, config);
-                        State::Retry { at, said: Some(reason.clone()) }
-                    } else {
-                        State::Unknown(UnknownCause::Refused(reason.clone()))
-                    }
-                }
-                (None, _) => State::Rejected(reason.clone()),
+        match part.answered(accepted, reason, config, now.mono) {
+            Answer::Unsolicited => Next::Unsolicited,
+            Answer::Known => Next::Nothing,
+            Answer::Changed(next) => {
+                self.settle(relay, now, fx);
+                next
             }
-        };
-        self.tell(relay, fx);
-        self.judge(fx);
-        next
+        }
     }
 
     /// The connection to a relay is gone: what was in flight there has to be sent again.
-    pub(crate) fn disconnected(&mut self, relay: RelayIx, config: &Config, fx: &mut Effects) {
+    pub(crate) fn lost(&mut self, relay: RelayIx, loss: Loss, config: &Config, now: Now, fx: &mut Effects) {
+        let bytes = self.message_bytes;
         let Some(part) = self.parts.get_mut(&relay) else { return };
-        if let State::InFlight { .. } | State::Lacking(_) = part.state {
-            part.state = after_silence(part.sends, config);
+        if part.lost(loss, bytes, config) {
+            self.settle(relay, now, fx);
+        }
+    }
+
+    /// A relay takes no message longer than this.
+    pub(crate) fn limit(&mut self, relay: RelayIx, max: u64, fx: &mut Effects) {
+        let bytes = self.message_bytes;
+        if u64::try_from(bytes).is_ok_and(|bytes| bytes <= max) || planted!(self, OversizeSent) {
+            return;
+        }
+        if self.parts.get_mut(&relay).is_some_and(|part| part.too_large(bytes, max)) {
             self.tell(relay, fx);
             self.judge(fx);
         }
@@ -272,31 +308,17 @@ impl Publication {
 
     /// Settles what is overdue. Returns the relays whose turn it is again.
     pub(crate) fn timeout(&mut self, config: &Config, now: Now, fx: &mut Effects) -> Vec<RelayIx> {
-        let mut again = Vec::new();
-        let mut changed = Vec::new();
-        for (&relay, part) in &mut self.parts {
-            let next = match &part.state {
-                _ if part.state.is_final() => continue,
-                State::InFlight { .. } if self.expires <= now.mono => State::Unknown(UnknownCause::NoAnswer),
-                State::Retry { said: Some(reason), .. } | State::Lacking(reason) if self.expires <= now.mono => {
-                    State::Unknown(UnknownCause::Refused(reason.clone()))
-                }
-                _ if self.expires <= now.mono => State::Unknown(match &self.body {
-                    Body::Unsigned(_) => UnknownCause::NotSigned(String::from("the signer did not answer")),
-                    Body::Signed { .. } if part.sends > 0 => UnknownCause::NoAnswer,
-                    Body::Signed { .. } => UnknownCause::NoConnection,
-                }),
-                State::InFlight { until } if *until <= now.mono => after_silence(part.sends, config),
-                State::Retry { at, .. } if *at <= now.mono => State::Queued,
-                _ => continue,
-            };
-            if next == State::Queued {
-                again.push(relay);
-            }
-            part.state = next;
-            changed.push(relay);
-        }
-        for relay in changed {
+        let over = self.ends <= now.mono;
+        let idle = match &self.body {
+            Body::Unsigned(_) => UnknownCause::NotSigned(String::from("the signer did not answer")),
+            Body::Signed { .. } => UnknownCause::NoConnection,
+        };
+        let due = |p: &mut Part| {
+            if over { p.lifetime_over(|| idle.clone()) } else { p.due(config, now.mono) }
+        };
+        let changed: Vec<RelayIx> = self.parts.iter_mut().filter_map(|(&ix, p)| due(p).then_some(ix)).collect();
+        let expired = self.expire(now);
+        for &relay in changed.iter().chain(expired.iter().filter(|relay| !changed.contains(relay))) {
             self.tell(relay, fx);
         }
         self.judge(fx);
@@ -304,29 +326,34 @@ impl Publication {
             self.decide(Verdict::Indeterminate, fx);
         }
         self.tell_done(fx);
-        again
+        changed.into_iter().filter(|relay| self.is_sendable(*relay)).collect()
     }
 
     /// When [`Publication::timeout`] wants to be called.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self, now: Now) -> Option<Instant> {
         let due = self.verdict.is_none() && !planted!(self, VerdictNeverDue);
         let verdict = due.then_some(self.deadline);
-        let parts = self.parts.values().filter_map(|p| match &p.state {
-            State::InFlight { until } => Some((*until).min(self.expires)),
-            State::Retry { at, .. } => Some((*at).min(self.expires)),
-            State::Queued | State::Lacking(_) => Some(self.expires),
-            State::Accepted { .. } | State::Rejected(_) | State::Unknown(_) => None,
+        let expiry = self.expiration.filter(|_| !planted!(self, ExpiredSent)).map(|at| {
+            let left = at.as_secs().saturating_sub(now.unix.as_secs());
+            now.mono + Duration::from_secs(left)
         });
-        parts.chain(verdict).min()
+        let open = self.parts.values().any(|p| !p.is_final()).then_some(self.ends);
+        let parts = self.parts.values().filter_map(|p| p.deadline(expiry));
+        parts.chain(verdict).chain(open).min()
     }
 
     /// The signer delivered, and the signature is good.
     pub(crate) fn signed(&mut self, event: Event) {
-        self.body = Body::signed(event);
+        if !self.is_signed() {
+            self.body = Body::signed(event);
+        }
     }
 
     /// The signer refused: nothing was sent and nothing will be.
     pub(crate) fn not_signed(&mut self, why: &str, fx: &mut Effects) {
+        if self.is_signed() {
+            return;
+        }
         self.give_up(&UnknownCause::NotSigned(crate::text::clip(why, 256)), fx);
         if self.verdict.is_none() {
             self.decide(Verdict::Failed, fx);
@@ -347,7 +374,7 @@ impl Publication {
     pub(crate) fn relay_removed(&mut self, relay: RelayIx, fx: &mut Effects) {
         let Some(part) = self.parts.get_mut(&relay) else { return };
         part.removed = true;
-        if !part.state.is_final() {
+        if !part.is_final() {
             part.state = State::Unknown(UnknownCause::Cancelled);
             self.tell(relay, fx);
             self.tell_done(fx);
@@ -377,7 +404,7 @@ impl Publication {
     }
 
     pub(crate) fn report(&self) -> PublishReport {
-        let mut relays: Vec<_> = self.parts.values().map(|p| (p.url.clone(), p.state.status())).collect();
+        let mut relays: Vec<_> = self.parts.values().map(|p| (p.url.clone(), p.status())).collect();
         relays.sort_by(|a, b| a.0.cmp(&b.0));
         PublishReport {
             publish: self.id,
@@ -385,7 +412,27 @@ impl Publication {
             verdict: self.verdict.clone(),
             needed: self.rule.needed,
             relays,
+            link: self.link,
+            successor: self.successor,
         }
+    }
+
+    /// Tells what became of a relay's part, and of those that wait for nothing if the event has expired meanwhile.
+    fn settle(&mut self, relay: RelayIx, now: Now, fx: &mut Effects) {
+        let expired = self.expire(now);
+        self.tell(relay, fx);
+        for other in expired.into_iter().filter(|other| *other != relay) {
+            self.tell(other, fx);
+        }
+        self.judge(fx);
+    }
+
+    /// Gives up what waits to be sent, if the event has expired by the wall clock. It remains to tell of it.
+    fn expire(&mut self, now: Now) -> Vec<RelayIx> {
+        if self.expiration.is_none_or(|at| at > now.unix) || planted!(self, ExpiredSent) {
+            return Vec::new();
+        }
+        self.parts.iter_mut().filter_map(|(&ix, p)| p.expired().then_some(ix)).collect()
     }
 
     fn give_up(&mut self, cause: &UnknownCause, fx: &mut Effects) {
@@ -399,12 +446,12 @@ impl Publication {
 
     fn judge(&mut self, fx: &mut Effects) {
         if self.verdict.is_none() {
-            let votes = self.parts.iter().map(|(&relay, part)| (relay, part.state.vote()));
+            let votes = self.parts.iter().map(|(&relay, part)| (relay, part.vote()));
             if let Some(verdict) = self.rule.judge(votes) {
                 self.decide(verdict, fx);
             }
         } else if planted!(self, LateOkChangesVerdict) {
-            let votes = self.parts.iter().map(|(&relay, part)| (relay, part.state.vote()));
+            let votes = self.parts.iter().map(|(&relay, part)| (relay, part.vote()));
             let late = self.rule.judge(votes).filter(|verdict| self.verdict.as_ref() != Some(verdict));
             late.into_iter().for_each(|verdict| fx.publish(self.id, PublishUpdate::Verdict(verdict)));
         }
@@ -429,67 +476,9 @@ impl Publication {
             return;
         }
         let Some(part) = self.parts.get(&relay) else { return };
-        let accepted = self.parts.values().filter(|p| matches!(p.state, State::Accepted { .. })).count();
-        let update = PublishUpdate::Relay {
-            relay: part.url.clone(),
-            status: part.state.status(),
-            accepted,
-            needed: self.rule.needed,
-        };
+        let accepted = self.parts.values().filter(|p| p.has_accepted()).count();
+        let update =
+            PublishUpdate::Relay { relay: part.url.clone(), status: part.status(), accepted, needed: self.rule.needed };
         fx.publish(self.id, update);
     }
-}
-
-impl State {
-    fn is_final(&self) -> bool {
-        matches!(self, Self::Accepted { .. } | Self::Rejected(_) | Self::Unknown(_))
-    }
-
-    fn vote(&self) -> Vote {
-        match self {
-            Self::Accepted { .. } => Vote::Accepted,
-            Self::Rejected(_) => Vote::Rejected,
-            Self::Queued | Self::InFlight { .. } | Self::Retry { .. } | Self::Lacking(_) | Self::Unknown(_) => {
-                Vote::Open
-            }
-        }
-    }
-
-    fn status(&self) -> PublishStatus {
-        match self {
-            Self::Queued | Self::Retry { .. } | Self::Lacking(_) => PublishStatus::Queued,
-            Self::InFlight { .. } => PublishStatus::InFlight,
-            Self::Accepted { duplicate } => PublishStatus::Accepted { duplicate: *duplicate },
-            Self::Rejected(reason) => PublishStatus::Rejected(reason.clone()),
-            Self::Unknown(cause) => PublishStatus::Unknown(cause.clone()),
-        }
-    }
-}
-
-/// How often an event may be sent to a relay that refuses it with this reason; `None`: the refusal is final.
-fn tries(reason: &Reason, config: &Config) -> Option<u32> {
-    match reason.prefix {
-        Some(Prefix::RateLimited | Prefix::Error) => Some(config.max_sends),
-        // `closed` speaks of reconciliations (NIP-77): on an OK it tells nothing.
-        None | Some(Prefix::Closed) => Some(config.max_sends_unknown),
-        Some(_) => None,
-    }
-}
-
-fn after_silence(sends: u32, config: &Config) -> State {
-    if sends < config.max_sends { State::Queued } else { State::Unknown(UnknownCause::NoAnswer) }
-}
-
-/// The wait before the next try, after so many.
-fn wait(sends: u32, config: &Config) -> Duration {
-    let doubled = config.retry_base.saturating_mul(1_u32.checked_shl(sends.saturating_sub(1)).unwrap_or(u32::MAX));
-    doubled.min(config.backoff_max)
-}
-
-/// Says why an event was never signed, for the subscriptions that saw it pending.
-pub(crate) fn refusal(publication: &Publication) -> Option<String> {
-    publication.parts.values().find_map(|p| match &p.state {
-        State::Unknown(UnknownCause::NotSigned(why)) => Some(why.clone()),
-        _ => None,
-    })
 }

@@ -29,9 +29,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{EoseHints, Event, Filter, Prefix, Reason, RelayUrl, Timestamp, VerifiedEvent};
+use nostr_proto::{EoseHints, Event, EventId, Filter, Prefix, Reason, RelayUrl, Timestamp, VerifiedEvent};
 
-use crate::call::{Mode, Subscribe, Target};
+use crate::call::{Mode, Subscribe, Target, Versions};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, Why};
@@ -61,6 +61,7 @@ pub(crate) struct Subscription {
     pub(crate) filters: Arc<[Filter]>,
     pub(crate) target: Target,
     mode: Mode,
+    versions: Versions,
     generation: u32,
     /// When this generation began.
     started: Instant,
@@ -77,7 +78,7 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(id: SubId, request: Subscribe, config: &Config, now: Now) -> Self {
-        let Subscribe { filters, target, mode, eose_deadline, queue_items } = request;
+        let Subscribe { filters, target, mode, eose_deadline, queue_items, versions } = request;
         let patience = eose_deadline.unwrap_or(config.eose_deadline).min(config.eose_deadline_max);
         let room = queue_items.unwrap_or(config.queue_items).min(config.queue_items);
         Self {
@@ -85,6 +86,7 @@ impl Subscription {
             filters: filters.into(),
             target,
             mode,
+            versions,
             generation: 0,
             started: now.mono,
             patience,
@@ -102,12 +104,28 @@ impl Subscription {
         self.legs.get_mut(&relay).map(|(_, leg)| leg)
     }
 
+    /// Whether it lasts until it is ended.
+    pub(crate) fn is_standing(&self) -> bool {
+        self.mode == Mode::Live
+    }
+
     /// Whether the event is one that was asked for.
     pub(crate) fn matches(&self, event: &Event) -> bool {
         if planted!(self, FiltersNotChecked) {
             return true;
         }
         self.filters.iter().any(|f| f.matches(event))
+    }
+
+    /// Whether it takes an event of which a newer version is known: if it wants all versions, or asked for this id.
+    pub(crate) fn takes_outdated(&self, event: &Event) -> bool {
+        self.versions == Versions::All || self.filters.iter().any(|f| f.ids.is_some() && f.matches(event))
+    }
+
+    /// Whether it might, as far as the id tells.
+    pub(crate) fn may_take_outdated(&self, id: &EventId) -> bool {
+        let named = |f: &Filter| f.ids.as_ref().is_some_and(|ids| ids.contains(id));
+        self.versions == Versions::All || self.filters.iter().any(named)
     }
 
     /// Takes a relay in.
@@ -260,11 +278,17 @@ impl Subscription {
 
     /// The events of a request whose connection was lost are decided. If its EOSE had come, it counts.
     pub(crate) fn drained(&mut self, relay: RelayIx, fx: &mut Effects) {
-        let Some(leg) = self.leg(relay) else { return };
+        let Some((_, leg)) = self.legs.get_mut(&relay) else { return };
         let Some(request) = leg.draining.take() else { return };
         if let Some(hints) = request.eose {
-            leg.alive_until = leg.alive_until.max(Some(request.sent));
             leg.settled.get_or_insert(LegOutcome::Eose { complete: complete(hints) });
+            // In effect it was live when it was lost, and is asked for what it missed; unless it was asked for everything
+            // anew meanwhile.
+            if matches!(leg.state, State::Waiting(_)) && self.mode == Mode::Live {
+                leg.alive_until = leg.alive_until.max(Some(request.sent));
+                let since = leg.alive_until;
+                self.tell_lost(relay, since, fx);
+            }
         } else if matches!(leg.state, State::Waiting(Why::Connection)) {
             leg.settled.get_or_insert(LegOutcome::Disconnected);
         }
@@ -342,9 +366,11 @@ impl Subscription {
         event: &VerifiedEvent,
         mark: Mark,
         relays: Vec<RelayUrl>,
+        future_dated: bool,
         fx: &mut Effects,
     ) -> bool {
-        self.tell_numbered(|seq| Item::Event(EventItem { event: event.clone(), mark, relays, seq }), fx)
+        let item = |seq| Item::Event(EventItem { event: event.clone(), mark, relays, future_dated, seq });
+        self.tell_numbered(item, fx)
     }
 
     /// Puts an item with a sequence number into the stream, if there is room.
@@ -354,8 +380,11 @@ impl Subscription {
         went
     }
 
-    /// Puts an item into the stream, if there is room.
+    /// Puts an item into the stream, if there is room. A subscription of the core's own has no stream.
     pub(crate) fn tell(&mut self, item: Item, fx: &mut Effects) -> bool {
+        if self.id.is_hidden() {
+            return false;
+        }
         let fits = self.queue.admit(&item);
         if fits {
             fx.item(self.id, item);

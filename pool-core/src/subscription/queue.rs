@@ -9,7 +9,7 @@ enum Weight {
     Event,
     /// Told again by the next one of its kind: dropped when there is no room, up to [`HEADROOM`] more.
     News,
-    /// As often as the application itself calls: EOSE once per generation, end once, resolved once per publish.
+    /// As often as the application itself calls: EOSE once per generation, end once, resolved twice per publish.
     Always,
 }
 
@@ -105,6 +105,7 @@ mod tests {
         let resolved = Item::Resolved {
             event: EventId::from_bytes([0; 32]),
             outcome: PendingOutcome::Published(Verdict::Reached),
+            back_to: None,
         };
         assert!((0..1_000).all(|_| q.admit(&resolved)));
     }

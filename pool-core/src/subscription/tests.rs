@@ -26,6 +26,7 @@ fn subscription(relays: u32, mode: Mode, config: &Config, fx: &mut Effects) -> S
         mode,
         eose_deadline: None,
         queue_items: None,
+        versions: Versions::Latest,
     };
     let mut sub = Subscription::new(SubId(1), request, config, at(0));
     for n in 0..relays {

@@ -7,20 +7,52 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
+mod answers;
+mod app;
+mod bounds;
+mod choices;
+mod choose;
+mod clock;
 mod dials;
+mod driver;
+mod judge;
+mod latest;
+mod links;
+mod nemesis;
 mod net;
+mod odd;
 mod oracle;
+mod pace;
+mod persona;
+mod phases;
+mod plan;
+mod quarantine;
 mod quorum;
-mod script;
+mod records;
 mod shares;
 mod site;
+pub mod step;
+mod sub;
+mod swarm;
+mod totals;
+mod watch;
 mod wire;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use nostr_pool_core::{Config, SubId};
+use nostr_proto::EventId;
+
+pub use choices::{Bytes, Choices};
+pub use choose::Kinds;
 pub use oracle::Oracle;
-pub use world::{Totals, World};
+pub use plan::{Limits, Plan, Rates};
+pub use step::Step;
+pub use swarm::draw;
+pub use totals::Totals;
+pub use world::World;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +61,11 @@ pub struct Outcome {
     pub trace: u64,
     /// What happened in it.
     pub totals: Totals,
+    /// Of what honest, connected relays held in the end, what each live subscription got that told of no loss of its own.
+    pub delivered: BTreeMap<SubId, BTreeSet<EventId>>,
 }
 
-/// Runs one seed.
+/// Runs one seed of the swarm.
 ///
 /// # Panics
 /// When a rule is broken; the message names the seed, the virtual time and the rule.
@@ -43,23 +77,63 @@ pub fn run(seed: u64) -> Outcome {
 ///
 /// # Panics
 /// As [`run`].
-pub fn run_with(seed: u64, change: impl FnOnce(&mut nostr_pool_core::Config)) -> Outcome {
-    let mut world = World::new(seed, change);
-    script::safety(&mut world);
-    script::liveness(&mut world);
+pub fn run_with(seed: u64, change: impl FnOnce(&mut Config)) -> Outcome {
+    let (plan, steps) = draw(seed);
+    replay_with(&plan, &steps, change)
+}
+
+/// Runs a plan and its steps, heals everything and looks whether it converges.
+///
+/// # Panics
+/// As [`run`].
+pub fn replay(plan: &Plan, steps: &[Step]) -> Outcome {
+    replay_with(plan, steps, |_| ())
+}
+
+fn replay_with(plan: &Plan, steps: &[Step], change: impl FnOnce(&mut Config)) -> Outcome {
+    let mut world = World::new(plan, change);
+    world.begin();
+    for step in steps {
+        world.apply(step);
+    }
+    world.heal();
     world.finish()
 }
 
-/// A running digest. Not keyed, so that two runs can be compared.
-#[derive(Clone, Debug, Default)]
-struct Trace(DefaultHasher);
+/// Whether the relay of this draw, in [`Plan::relays`], sends forged events.
+pub fn forges(draw: u64) -> bool {
+    site::forges(draw)
+}
+
+/// A running digest. Not keyed, so that two runs can be compared. With `SIM_TRACE` set, everything is printed, too.
+#[derive(Clone, Debug)]
+struct Trace {
+    digest: DefaultHasher,
+    print: bool,
+}
 
 impl Trace {
-    fn note(&mut self, what: &impl std::fmt::Debug) {
-        format!("{what:?}").hash(&mut self.0);
+    fn new() -> Self {
+        Self { digest: DefaultHasher::default(), print: std::env::var_os("SIM_TRACE").is_some() }
+    }
+
+    /// What came out of the core.
+    fn note(&mut self, micros: u64, what: &impl std::fmt::Debug) {
+        let text = format!("{what:?}");
+        text.hash(&mut self.digest);
+        if self.print {
+            println!("{micros:>12} {text}");
+        }
+    }
+
+    /// What went in, which is no part of the digest.
+    fn tell(&self, micros: u64, what: &impl std::fmt::Debug) {
+        if self.print {
+            println!("{micros:>12}   {what:?}");
+        }
     }
 
     fn digest(&self) -> u64 {
-        self.0.finish()
+        self.digest.finish()
     }
 }

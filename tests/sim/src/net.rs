@@ -24,6 +24,8 @@ pub(super) enum Arrival {
     Gone { socket: SocketId, reason: CloseReason },
     /// The verifier answers.
     Verified { ticket: Ticket, outcome: Result<Proof, BadSignature> },
+    /// A relay has something to do that it put off.
+    RelayWakes { relay: usize },
     /// The signer answers.
     Signed { ticket: Ticket, outcome: Result<Event, String> },
 }

@@ -4,41 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Command, Config, ConnectionState, EndReason, GapCause, Instant, Item, LegState, Mark, Now, PoolEvent,
-    PublishUpdate, RelayUpdate, SocketId, SubId,
+    Command, Config, ConnectionState, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
 };
-use nostr_proto::{EventId, Filter, RelayUrl};
-use serde_json::Value;
+use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
+use super::answers::Answers;
 use super::dials::Dials;
 use super::quorum::Publishes;
 use super::shares::Shares;
 use super::site::Site;
+use super::sub::{Sub, json};
+use super::watch::Watch;
 use super::wire::Wire;
-
-#[derive(Debug)]
-struct Sub {
-    filters: Vec<Filter>,
-    relays: Vec<RelayUrl>,
-    live: bool,
-    ended: bool,
-    /// What it got, and whose share of the pool's memory that counts against: the relay's that brought it first.
-    delivered: BTreeMap<EventId, Option<RelayUrl>>,
-    next_seq: u64,
-    /// Relays that were said to have refused for good, or to be gone.
-    closed: BTreeSet<RelayUrl>,
-    /// Whether the pool said that it skipped or dropped events.
-    excused: bool,
-    /// How often each relay was asked, and which are past their EOSE.
-    asked: BTreeMap<RelayUrl, u32>,
-    past_eose: BTreeSet<RelayUrl>,
-    updated: bool,
-}
 
 /// A socket that was asked for and is not known to be gone.
 #[derive(Debug)]
 struct Socket {
     url: RelayUrl,
+    /// Whether its dial came through.
+    open: bool,
     /// Since when it is being closed.
     closing: Option<Instant>,
 }
@@ -52,40 +36,71 @@ pub struct Oracle {
     pub(super) dials: Dials,
     pub(super) wire: Wire,
     pub(super) shares: Shares,
+    pub(super) answers: Answers,
+    pub(super) watch: Watch,
     max_connections: usize,
     close_deadline: Duration,
+    eose_deadline_max: Duration,
+    delivered: u64,
+    removed: bool,
+    /// The wall clock is so far ahead that what is missed can't be asked for.
+    astray: bool,
+    /// When the core last handled what was due.
+    timed: Instant,
 }
 
 impl Oracle {
-    pub(super) fn new(config: &Config, relays: usize) -> Self {
+    pub(super) fn new(config: &Config, sites: &[Site]) -> Self {
         Self {
             sockets: BTreeMap::new(),
             subs: BTreeMap::new(),
             publishes: Publishes::default(),
             dials: Dials::new(config),
             wire: Wire::new(config.send_credits),
-            shares: Shares::new(config.max_seen, relays),
+            shares: Shares::new(config.max_seen, sites.len()),
+            watch: Watch::new(config, sites),
+            answers: Answers::default(),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
+            eose_deadline_max: config.eose_deadline_max,
+            delivered: 0,
+            removed: false,
+            astray: false,
+            timed: Instant::ZERO,
         }
     }
 
     pub(super) fn opened(&mut self, socket: SocketId, now: Instant) {
-        if let Some(socket) = self.sockets.get(&socket) {
+        if let Some(socket) = self.sockets.get_mut(&socket) {
+            socket.open = true;
             self.dials.opened(&socket.url, now);
         }
     }
 
-    pub(super) fn gone(&mut self, socket: SocketId, now: Instant) {
-        if let Some(socket) = self.sockets.remove(&socket)
-            && socket.closing.is_none()
-        {
+    /// The pool learns that a socket is gone. False: it knew.
+    pub(super) fn gone(&mut self, socket: SocketId, now: Instant) -> bool {
+        let (id, gone) = (socket, self.sockets.remove(&socket));
+        let Some(socket) = gone else { return false };
+        self.publishes.ended(&socket.url, id, socket.closing.is_some());
+        if socket.closing.is_none() {
             self.dials.ended(&socket.url, now);
         }
+        true
     }
 
     pub(super) fn is_dialling(&self, socket: SocketId) -> bool {
         self.sockets.get(&socket).is_some_and(|socket| socket.closing.is_none())
+    }
+
+    /// Whether the pool takes this socket for open.
+    pub(super) fn is_open(&self, socket: SocketId) -> bool {
+        self.sockets.get(&socket).is_some_and(|socket| socket.open && socket.closing.is_none())
+    }
+
+    /// The newest socket of a relay.
+    pub(super) fn socket_of(&self, relay: &RelayUrl) -> Option<SocketId> {
+        let own = self.sockets.iter().filter(|(_, socket)| socket.url == *relay);
+        own.max_by_key(|(id, socket)| (socket.closing.is_none(), **id)).map(|(&id, _)| id)
     }
 
     pub(super) fn sockets(&self) -> usize {
@@ -100,7 +115,8 @@ impl Oracle {
                     return Err("one live socket per relay");
                 }
                 self.dials.dialled(url, now)?;
-                self.sockets.insert(*socket, Socket { url: url.clone(), closing: None });
+                self.watch.dialled(url, now)?;
+                self.sockets.insert(*socket, Socket { url: url.clone(), open: false, closing: None });
                 // A closing handshake that takes too long is given up.
                 let counts = |s: &&Socket| s.closing.is_none_or(|at| now < at + self.close_deadline);
                 if self.sockets.values().filter(counts).count() > self.max_connections {
@@ -112,7 +128,14 @@ impl Oracle {
                     return Err("nothing is sent on a socket that is gone or going");
                 }
                 match command {
-                    Command::Send { frame, .. } => self.wire.sent(*socket, frame)?,
+                    Command::Send { frame, .. } => {
+                        self.publishes.sent(*socket, frame)?;
+                        if let Some(known) = self.sockets.get(socket) {
+                            self.answers.sent(*socket, &known.url, frame, now);
+                            self.watch.sent(&known.url, frame, now)?;
+                        }
+                        self.wire.sent(*socket, frame)?;
+                    }
                     _ => self.wire.pinged(*socket),
                 }
             }
@@ -135,46 +158,147 @@ impl Oracle {
     /// call of the application.
     pub(super) fn event(&mut self, event: &PoolEvent, now: Now, called: bool) -> Result<(), &'static str> {
         match event {
-            PoolEvent::Item { sub, item } => {
-                let Some(sub) = self.subs.get_mut(sub) else { return Err("an item belongs to a subscription") };
-                sub.item(item, &self.shares)
+            PoolEvent::Item { sub: id, item } => {
+                let Some(sub) = self.subs.get_mut(id) else { return Err("an item belongs to a subscription") };
+                if let Item::Event(e) = item {
+                    self.delivered += 1;
+                    self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
+                }
+                if let Item::Eose(coverage) = item {
+                    let dates = &self.watch.dates;
+                    sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
+                }
+                sub.item(item, &self.shares, self.removed)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
             }
-            // A call can only shorten a wait.
-            PoolEvent::Relay { relay, update: RelayUpdate::State(ConnectionState::Backoff { until }) } if !called => {
-                self.dials.backs_off(relay, *until, now.mono)
+            PoolEvent::Publish { publish, update: PublishUpdate::Relay { relay, status, .. } } => {
+                self.publishes.status(*publish, relay, status)
+            }
+            PoolEvent::Relay { relay, update: RelayUpdate::State(state) } => {
+                self.watch.state(relay, *state, now.mono)?;
+                match state {
+                    // A call can only shorten a wait.
+                    ConnectionState::Backoff { until } if !called => self.dials.backs_off(relay, *until, now.mono),
+                    _ => Ok(()),
+                }
+            }
+            PoolEvent::Relay { relay, update: RelayUpdate::Removed } => {
+                self.removed = true;
+                self.shares.removed();
+                self.dials.user_wants(Some(relay), true);
+                self.watch.removed(relay, now.mono);
+                Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    pub(super) fn expect_subscription(&mut self, filters: Vec<Filter>, relays: Vec<RelayUrl>, live: bool) -> SubId {
-        let id = SubId::from_u64(self.subs.len() as u64);
-        let delivered = BTreeMap::new();
-        let sub = Sub {
-            filters,
-            relays,
-            live,
-            ended: false,
-            delivered,
-            next_seq: 0,
-            closed: BTreeSet::new(),
-            excused: false,
-            asked: BTreeMap::new(),
-            past_eose: BTreeSet::new(),
-            updated: false,
+    /// A frame reaches the pool.
+    pub(super) fn heard(&mut self, socket: SocketId, site: &Site, text: &str, now: Now) -> Result<(), &'static str> {
+        let wire = &self.wire;
+        self.watch.heard(site, text, |name| wire.runs(socket, name), now)
+    }
+
+    /// The core handled what is due by now. What was long due may be told at once, or be due again in a moment.
+    pub(super) fn timed(&mut self, now: Instant) -> Result<(), String> {
+        const MOMENT: Duration = Duration::from_millis(1);
+        let before = std::mem::replace(&mut self.timed, now);
+        for (id, sub) in self.subs.iter().filter(|(_, sub)| !sub.ended && !sub.eose_told) {
+            if before >= sub.started + self.eose_deadline_max && now > before + MOMENT {
+                return Err(format!("the aggregate EOSE comes by its deadline; missing: {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The wall clock was set. Where it is ahead by more than the window and the skew, what is missed is not asked for.
+    pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
+        self.astray |= seconds > 900;
+    }
+
+    /// The application reads from this relay from now on, or no longer.
+    pub(super) fn reads(&mut self, relay: &RelayUrl, reads: bool) {
+        for sub in self.subs.values_mut().filter(|sub| sub.all && !sub.ended) {
+            if !reads {
+                sub.closed.insert(relay.clone());
+            } else if !sub.relays.contains(relay) {
+                sub.relays.push(relay.clone());
+            } else if sub.left.remove(relay) {
+                sub.closed.remove(relay);
+            }
+        }
+    }
+
+    /// The application takes a relay out of the pool.
+    pub(super) fn removed(&mut self, relay: &RelayUrl, now: Instant) {
+        self.removed = true;
+        self.shares.removed();
+        self.publishes.removed(relay);
+        self.dials.user_wants(Some(relay), true);
+        self.watch.removed(relay, now);
+    }
+
+    pub(super) fn has_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// Events delivered, to each subscription counted.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no
+    /// loss of its own.
+    pub(super) fn deliveries(&self, sites: &[&Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
+        let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && !self.astray);
+        let got = |sub: &Sub| {
+            let asked = sites.iter().filter(|site| site.honest && !site.forges && sub.asks(&site.url));
+            let held = asked.flat_map(|site| site.relay.events());
+            let got = held.filter(|event| sub.delivered.contains_key(&event.id()));
+            // A forger may hold a genuine version that is newer than what the others hold: no forgery takes part in that.
+            let got = got.filter(|event| !event.kind().is_addressable() && !event.kind().is_replaceable());
+            got.filter(|event| sub.wants(&json(&event.to_json()))).map(Event::id).collect()
         };
+        whole.map(|(&id, sub)| (id, got(sub))).collect()
+    }
+
+    /// The application of this subscription is slow.
+    pub(super) fn is_slow(&mut self, sub: SubId) {
+        if let Some(sub) = self.subs.get_mut(&sub) {
+            sub.slow = true;
+        }
+    }
+
+    /// The core refused the subscription that was expected.
+    pub(super) fn forget_subscription(&mut self, sub: SubId) {
+        self.subs.remove(&sub);
+    }
+
+    pub(super) fn expect_subscription(
+        &mut self,
+        filters: Vec<Filter>,
+        relays: Vec<RelayUrl>,
+        live: bool,
+        all: bool,
+        now: Instant,
+    ) -> SubId {
+        let id = SubId::from_u64(self.subs.len() as u64);
+        let sub = Sub::new(filters, relays, live, all, now);
         self.subs.insert(id, sub);
         id
     }
 
-    pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>) {
+    pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>, now: Instant) {
         if let Some(sub) = self.subs.get_mut(&sub) {
             sub.filters = filters;
-            sub.closed.clear();
+            sub.closed = sub.left.clone();
             sub.updated = true;
+            sub.generation += 1;
+            sub.started = now;
+            sub.eose_told = false;
+            sub.gaps.clear();
         }
     }
 
@@ -193,104 +317,29 @@ impl Oracle {
     }
 
     /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
-    pub(super) fn missing(&self, sites: &[&Site]) -> Vec<(SubId, RelayUrl, EventId)> {
+    pub(super) fn missing(&self, sites: &[&Site], unix: u64) -> Vec<(SubId, RelayUrl, EventId)> {
+        if self.astray {
+            return Vec::new();
+        }
         let mut missing = Vec::new();
         for (&id, sub) in self.subs.iter().filter(|(_, s)| s.live && !s.ended && !s.excused) {
             let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
-            for (url, event) in asked.flat_map(|site| site.relay.events().map(|event| (&site.url, event))) {
+            let held = asked.flat_map(|site| {
+                // What is too old is not asked for again.
+                let since = site.healed.map_or(0, |at| at.saturating_sub(800));
+                let events = site.relay.events().filter(move |event| event.created_at().as_secs() >= since);
+                events.map(|event| (&site.url, event))
+            });
+            for (url, event) in held {
                 let json = json(&event.to_json());
-                if sub.filters.iter().any(|f| matches(f, &json)) && !sub.delivered.contains_key(&event.id()) {
+                if sub.wants(&json)
+                    && !sub.delivered.contains_key(&event.id())
+                    && !self.watch.dates.excuses(id, &json, unix)
+                {
                     missing.push((id, url.clone(), event.id()));
                 }
             }
         }
         missing
     }
-}
-
-impl Sub {
-    fn asks(&self, relay: &RelayUrl) -> bool {
-        self.relays.contains(relay) && !self.closed.contains(relay)
-    }
-
-    /// Whether every relay was asked once and is past its EOSE: nothing that came before one can be outstanding.
-    fn is_past_eose(&self) -> bool {
-        !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
-    }
-
-    fn item(&mut self, item: &Item, shares: &Shares) -> Result<(), &'static str> {
-        if self.ended {
-            return Err("nothing comes after the end");
-        }
-        match item {
-            Item::Event(e) => {
-                let before = self.delivered.insert(e.event.id(), e.relays.first().cloned());
-                if before.flatten().is_some_and(|owner| shares.is_safe(&owner)) {
-                    return Err("an event is delivered once");
-                }
-                if e.mark == Mark::Stored && self.is_past_eose() {
-                    return Err("EOSE does not overtake what came before it");
-                }
-                let json = json(&e.event.to_json());
-                if !self.filters.iter().any(|f| matches(f, &json)) {
-                    return Err("what is delivered was asked for");
-                }
-                if e.relays.is_empty() {
-                    return Err("an event comes from somewhere");
-                }
-                self.number(e.seq)
-            }
-            Item::Pending(p) => self.number(p.seq),
-            Item::Leg { relay, state } => {
-                match state {
-                    LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,
-                    LegState::Live => drop(self.past_eose.insert(relay.clone())),
-                    _ => drop(self.past_eose.remove(relay)),
-                }
-                if matches!(state, LegState::Closed(_) | LegState::Removed) {
-                    self.closed.insert(relay.clone());
-                } else {
-                    self.closed.remove(relay);
-                }
-                Ok(())
-            }
-            Item::Gap(gap) => {
-                let dropped = matches!(gap.cause, GapCause::QueueFull { .. } | GapCause::Flooded { .. });
-                self.excused |= dropped;
-                Ok(())
-            }
-            Item::End(reason) => {
-                self.ended = true;
-                let expected = self.live != (*reason == EndReason::Complete);
-                if expected { Ok(()) } else { Err("a live subscription does not end by itself") }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn number(&mut self, seq: u64) -> Result<(), &'static str> {
-        let right = seq == self.next_seq;
-        self.next_seq += 1;
-        if right { Ok(()) } else { Err("events are numbered without holes") }
-    }
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).expect("events are JSON")
-}
-
-/// NIP-01's filter match, over JSON: kinds, authors and dates, which is what the script asks for.
-fn matches(filter: &Filter, event: &Value) -> bool {
-    let filter = json(&filter.to_json());
-    filter.as_object().expect("a filter is an object").iter().all(|(field, wanted)| {
-        let among = |value: &Value| wanted.as_array().is_some_and(|list| list.contains(value));
-        match field.as_str() {
-            "kinds" => among(&event["kind"]),
-            "authors" => among(&event["pubkey"]),
-            "since" => event["created_at"].as_u64() >= wanted.as_u64(),
-            "until" => event["created_at"].as_u64() <= wanted.as_u64(),
-            "limit" => true,
-            other => panic!("the script does not ask for {other}"),
-        }
-    })
 }

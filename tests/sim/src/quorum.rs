@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nostr_pool_core::{Instant, PublishId, Quorum, Verdict};
+use nostr_pool_core::{Instant, PublishId, PublishStatus, Quorum, Rejection, SocketId, Verdict};
 use nostr_proto::{EventId, RelayUrl};
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ struct Published {
     verdict: bool,
     /// A signer may refuse, and then it fails without any relay's answer.
     unsigned: bool,
+    /// Relays that were taken out of the pool: they never answer.
+    removed: BTreeSet<RelayUrl>,
 }
 
 /// Every publish of a run, and what relays said to the pool.
@@ -27,6 +29,10 @@ pub(super) struct Publishes {
     early: BTreeMap<PublishId, Verdict>,
     accepted: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     refused: BTreeMap<EventId, BTreeSet<RelayUrl>>,
+    /// What was sent on each socket since its relay was last heard there.
+    unanswered: BTreeMap<SocketId, BTreeSet<EventId>>,
+    /// Connections that the pool did not end and that ended before the relay said anything after this event.
+    ended_after: BTreeMap<(RelayUrl, EventId), u32>,
 }
 
 /// A publish as the script asked for it.
@@ -46,10 +52,65 @@ impl Publishes {
         deadline: Instant,
     ) -> Result<(), &'static str> {
         let Asked { relays, quorum, unsigned } = asked;
-        self.known.insert(publish, Published { event, relays, quorum, deadline, verdict: false, unsigned });
+        self.known.insert(
+            publish,
+            Published { event, relays, quorum, deadline, verdict: false, unsigned, removed: BTreeSet::new() },
+        );
         match self.early.remove(&publish) {
             Some(verdict) => self.verdict(publish, &verdict, Instant::ZERO),
             None => Ok(()),
+        }
+    }
+
+    /// A frame goes out.
+    pub(super) fn sent(&mut self, socket: SocketId, frame: &str) -> Result<(), &'static str> {
+        if !frame.starts_with("[\"EVENT\"") {
+            return Ok(());
+        }
+        let message: Value = serde_json::from_str(frame).map_err(|_| "an EVENT message is JSON")?;
+        let id = message[1]["id"].as_str().and_then(|id| id.parse().ok()).ok_or("an event has an id")?;
+        self.unanswered.entry(socket).or_default().insert(id);
+        Ok(())
+    }
+
+    /// A frame of the relay reached the pool.
+    pub(super) fn heard(&mut self, socket: SocketId) {
+        self.unanswered.remove(&socket);
+    }
+
+    /// A socket is gone. `by_pool`: the pool closed it.
+    pub(super) fn ended(&mut self, relay: &RelayUrl, socket: SocketId, by_pool: bool) {
+        for id in self.unanswered.remove(&socket).unwrap_or_default() {
+            *self.ended_after.entry((relay.clone(), id)).or_default() += u32::from(!by_pool);
+        }
+    }
+
+    /// A relay's part has a new status.
+    pub(super) fn status(
+        &mut self,
+        publish: PublishId,
+        relay: &RelayUrl,
+        status: &PublishStatus,
+    ) -> Result<(), &'static str> {
+        // During the call that starts a publish, nobody knows it yet, and nothing can have been in flight.
+        let Some(event) = self.known.get(&publish).map(|p| p.event) else { return Ok(()) };
+        match status {
+            PublishStatus::Rejected(Rejection::Suspect) => {
+                let ended = self.ended_after.get(&(relay.clone(), event)).copied().unwrap_or(0);
+                self.refused.entry(event).or_default().insert(relay.clone());
+                if ended >= 2 {
+                    Ok(())
+                } else {
+                    Err("an event is suspect after two connections that ended right after it")
+                }
+            }
+            // No relay of a run says how much it takes, but for the close code 1009.
+            PublishStatus::Rejected(Rejection::TooLarge { .. }) => {
+                let ended = self.ended_after.get(&(relay.clone(), event)).copied().unwrap_or(0);
+                self.refused.entry(event).or_default().insert(relay.clone());
+                if ended >= 1 { Ok(()) } else { Err("an event is too large after a connection that ended over it") }
+            }
+            _ => Ok(()),
         }
     }
 
@@ -57,7 +118,7 @@ impl Publishes {
     pub(super) fn ok(&mut self, relay: &RelayUrl, ok: &Value) {
         let Some(id) = ok[1].as_str().and_then(|id| id.parse::<EventId>().ok()) else { return };
         let prefix = ok[3].as_str().unwrap_or_default().split(':').next().unwrap_or_default();
-        if ok[2] == true || prefix == "duplicate" {
+        if ok[2] == true || prefix.eq_ignore_ascii_case("duplicate") {
             self.accepted.entry(id).or_default().insert(relay.clone());
         } else {
             self.refused.entry(id).or_default().insert(relay.clone());
@@ -78,13 +139,14 @@ impl Publishes {
         if now > p.deadline {
             return Err("the verdict comes by the deadline");
         }
-        let said = |by: &BTreeMap<EventId, BTreeSet<RelayUrl>>| {
-            by.get(&p.event).map_or(0, |relays| relays.intersection(&p.relays).count())
-        };
+        let none = BTreeSet::new();
+        let by = |by: &'_ BTreeMap<EventId, BTreeSet<RelayUrl>>| by.get(&p.event).unwrap_or(&none).clone();
+        let accepted = by(&self.accepted).intersection(&p.relays).count();
+        let refused = by(&self.refused).union(&p.removed).filter(|relay| p.relays.contains(*relay)).count();
         let (all, needed) = (p.relays.len(), needed(&p.quorum, p.relays.len()));
         match verdict {
-            Verdict::Reached if said(&self.accepted) < needed => Err("a quorum is reached by as many relays"),
-            Verdict::Failed if !p.unsigned && all - said(&self.refused) >= needed => {
+            Verdict::Reached if accepted < needed => Err("a quorum is reached by as many relays"),
+            Verdict::Failed if !p.unsigned && all - refused >= needed => {
                 Err("a quorum fails when too many relays refused")
             }
             _ => Ok(()),
@@ -98,11 +160,18 @@ impl Publishes {
         }
     }
 
-    /// The last one, and how it was asked for.
-    pub(super) fn last(&self) -> Option<(EventId, Asked)> {
-        let p = self.known.values().next_back()?;
+    /// A relay is taken out of the pool.
+    pub(super) fn removed(&mut self, relay: &RelayUrl) {
+        for p in self.known.values_mut() {
+            p.removed.insert(relay.clone());
+        }
+    }
+
+    /// The nth publish, the newest first, and how it was asked for.
+    pub(super) fn nth(&self, n: u8) -> Option<(EventId, PublishId, Asked)> {
+        let (&publish, p) = self.known.iter().nth_back(usize::from(n) % self.known.len().max(1))?;
         let asked = Asked { relays: p.relays.clone(), quorum: p.quorum.clone(), unsigned: p.unsigned };
-        Some((p.event, asked))
+        Some((p.event, publish, asked))
     }
 
     pub(super) fn verdicts(&self) -> u64 {

@@ -25,8 +25,16 @@ impl Shares {
         }
     }
 
+    /// A relay is taken out of the pool: whose share its events count against can't be told from outside any more.
+    pub(super) fn removed(&mut self) {
+        const AMPLE: usize = 1_000;
+        if self.share < AMPLE {
+            self.share = 0;
+        }
+    }
+
     /// Whether the pool must remember what this relay brought, whatever others did since.
     pub(super) fn is_safe(&self, relay: &RelayUrl) -> bool {
-        self.sent.get(relay).is_none_or(|sent| sent.len() < self.share)
+        self.share > 0 && self.sent.get(relay).is_none_or(|sent| sent.len() < self.share)
     }
 }

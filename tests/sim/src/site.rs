@@ -1,76 +1,76 @@
-//! The relays of a run and how they misbehave.
+//! The relays of a run.
 
-use nostr_model_relay::{Config as RelayConfig, Fault, FaultPlan, Relay};
+use nostr_model_relay::{Config as RelayConfig, FaultPlan, Relay};
+use nostr_pool_corpus::rng::Rng;
 use nostr_proto::RelayUrl;
 
-use nostr_pool_corpus::rng::Rng;
+use super::persona::{Character, Persona};
 
 /// A relay and whether it can be reached.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) url: RelayUrl,
     pub(super) relay: Relay,
+    pub(super) persona: Persona,
+    /// Its misbehaviour, as drawn.
+    pub(super) faults: FaultPlan,
     pub(super) up: bool,
-    /// Whether it plays by the rules, so that the oracle may rely on what it holds.
+    /// Whether the oracle may rely on this in the end: what the relay holds and a live subscription asks it for, arrives.
     pub(super) honest: bool,
     /// Whether its trouble is over in the end.
     pub(super) heals: bool,
+    /// Whether it starts anew when that is over: what it did to running connections, no healing undoes.
+    pub(super) restarts: bool,
+    /// When it started anew.
+    pub(super) healed: Option<u64>,
+    /// Whether anything that it sends is forged. If not, it is never quarantined.
+    pub(super) forges: bool,
     /// Whether it gets far more events than the others.
     pub(super) floods: bool,
-    /// Whether every publish goes there, too.
-    pub(super) pinned: bool,
 }
 
 impl Site {
-    /// The nth relay of a run. The first one is honest, so that every run has something to hold the pool to.
-    pub(super) fn new(n: usize, rng: &mut Rng) -> Self {
+    /// The nth relay of a run; `draw` chooses how it misbehaves, and without one it is honest.
+    pub(super) fn new(n: usize, draw: Option<u64>) -> Self {
+        let (persona, character) = match draw {
+            Some(draw) => Persona::draw(&mut Rng::new(draw), n),
+            None => (Persona::Honest, Character::default()),
+        };
         let mut relay = Relay::new(RelayConfig { max_limit: 5_000, ..RelayConfig::default() });
-        let fault = fault(rng).filter(|_| n > 0);
-        let heals = matches!(
-            fault,
-            Some(Fault::RefuseReq { .. } | Fault::DisconnectAfter { .. } | Fault::ClosedInsteadOfEose { .. })
-        );
-        let quirk = matches!(
-            fault,
-            Some(
-                Fault::Garbage { .. }
-                    | Fault::EoseTwice
-                    | Fault::DuplicateOk
-                    | Fault::DuplicateEvents { .. }
-                    | Fault::NeverOk
-                    | Fault::IgnoreClose
-                    | Fault::AnswerClose
-            )
-        );
-        let honest = fault.is_none() || heals || quirk;
-        if let Some(fault) = fault {
-            relay.set_faults(FaultPlan::new().with(fault));
+        relay.set_faults(character.faults.clone());
+        Self {
+            url: RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL"),
+            relay,
+            persona,
+            forges: character.forges,
+            faults: character.faults,
+            up: true,
+            honest: character.complete || character.heals,
+            heals: character.heals,
+            restarts: character.restarts,
+            healed: None,
+            floods: false,
         }
-        let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
-        Self { url, relay, up: true, honest, heals, floods: false, pinned: false }
+    }
+
+    /// What it does wrong, by kind.
+    pub(super) fn kinds_of_fault(&self) -> impl Iterator<Item = &'static str> {
+        self.faults.faults().iter().map(nostr_model_relay::Fault::name)
+    }
+
+    /// Its trouble is over, if it ever is. Whether it starts anew for that: its connections are to be cut.
+    pub(super) fn heal(&mut self, date: u64) -> bool {
+        self.up = true;
+        if self.heals {
+            self.relay.set_faults(FaultPlan::new());
+        }
+        let restarts = self.heals && self.restarts;
+        self.healed = restarts.then_some(date);
+        restarts
     }
 }
 
-fn fault(rng: &mut Rng) -> Option<Fault> {
-    match rng.below(24) {
-        0 => Some(Fault::ForgeSignature { every: 3 }),
-        1 => Some(Fault::ForgeContent { every: 3 }),
-        2 => Some(Fault::Garbage { every: 4 }),
-        3 => Some(Fault::NeverEose),
-        4 => Some(Fault::OkFalse { reason: "blocked: no".to_owned() }),
-        5 => Some(Fault::RefuseReq { reason: "error: busy".to_owned() }),
-        6 => Some(Fault::DisconnectAfter { frames: rng.between(1, 60) as u64, code: 1000, reason: String::new() }),
-        7 => Some(Fault::OkFalse { reason: "duplicate: have it".to_owned() }),
-        8 => Some(Fault::OkFalse { reason: "error: try later".to_owned() }),
-        9 => Some(Fault::EoseTwice),
-        10 => Some(Fault::DuplicateOk),
-        11 => Some(Fault::DuplicateEvents { copies: 1 }),
-        12 => Some(Fault::NeverOk),
-        13 => Some(Fault::IgnoreClose),
-        14 => Some(Fault::AnswerClose),
-        15 => Some(Fault::ClosedInsteadOfEose { reason: "error: shutting down".to_owned() }),
-        16 => Some(Fault::ForgeSignature { every: 1 }),
-        17 => Some(Fault::UnmatchedEvents { per_req: 2, live: true }),
-        _ => None,
-    }
+/// Whether the relay of this draw sends forged events, at whatever place it stands.
+pub(super) fn forges(draw: u64) -> bool {
+    Persona::draw(&mut Rng::new(draw), 0).1.forges
 }

@@ -77,6 +77,11 @@ impl Wire {
         }
     }
 
+    /// Whether a request of that name runs on a socket.
+    pub(super) fn runs(&self, socket: SocketId, name: &str) -> bool {
+        self.running.get(&socket).is_some_and(|running| running.contains(name))
+    }
+
     /// How many requests run on a socket.
     pub(super) fn running(&self, socket: SocketId) -> usize {
         self.running.get(&socket).map_or(0, BTreeSet::len)

@@ -1,350 +1,268 @@
-//! The pool, the relays and what lies between them.
+//! The pool, the relays and what lies between them; and how time passes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use nostr_model_relay::{ConnId, Output};
 use nostr_pool_core::{
-    Call, CallError, CloseReason, Command, Config, Core, Input, Instant, Item, Now, PoolEvent, RelayCounters, Reply,
-    SocketId, SubId,
+    Call, CallError, Config, Core, Input, Instant, Now, RelayOptions, Reply, SocketId, SubId, Ticket,
 };
-use nostr_proto::{Event, EventTemplate, Keys, Kind, Timestamp};
-use serde_json::Value;
-
-use super::net::{Arrival, Network};
-use super::oracle::Oracle;
-use super::site::Site;
-use super::{Outcome, Trace};
 use nostr_pool_corpus::rng::Rng;
+use nostr_proto::{BadSignature, Event, EventId, EventTemplate, Keys, Kind, Proof};
 
-/// Virtual unix time at which every run begins.
-const EPOCH: u64 = 1_700_000_000;
-
-/// What happened in a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Microseconds of virtual time.
-    pub virtual_micros: u64,
-    /// Things that happened to the core.
-    pub steps: u64,
-    /// Events delivered to subscriptions.
-    pub delivered: u64,
-    /// Copies that the pool dropped.
-    pub duplicates: u64,
-    /// Forged events that it dropped.
-    pub forged: u64,
-    /// Connections that were reset or killed.
-    pub resets: u64,
-    /// Verdicts.
-    pub verdicts: u64,
-    /// Times that the device slept.
-    pub sleeps: u64,
-    /// Closing handshakes and dials that hung.
-    pub hung: u64,
-    /// Connections that became half-open.
-    pub half_open: u64,
-}
-
-/// One end of a connection that stands.
-#[derive(Debug)]
-struct Link {
-    relay: usize,
-    conn: ConnId,
-    /// When the last frame to the relay, and to the pool, arrives: TCP keeps the order.
-    to_relay_at: u64,
-    to_pool_at: u64,
-    paused: bool,
-    /// Half-open: nothing gets through any more, and neither end knows.
-    dead: bool,
-    /// What came while the pool did not read, in order.
-    held: VecDeque<Held>,
-}
-
-/// A frame that waits to be read.
-#[derive(Debug)]
-enum Held {
-    Text(String),
-    Pong,
-}
+use super::bounds::Untaken;
+use super::clock::Clock;
+use super::links::{Line, Link};
+use super::net::Network;
+use super::oracle::Oracle;
+use super::plan::Plan;
+use super::site::Site;
+use super::step::{Signer, Step};
+use super::totals::Totals;
+use super::{Outcome, Trace};
 
 /// A whole run.
 #[derive(Debug)]
 pub struct World {
-    pub(super) seed: u64,
-    pub(super) rng: Rng,
+    pub(super) plan: Plan,
     pub(super) core: Core,
     pub(super) sites: Vec<Site>,
+    /// The relays that the application added.
+    pub(super) members: BTreeMap<usize, RelayOptions>,
     pub(super) oracle: Oracle,
     pub(super) keys: Vec<Keys>,
     pub(super) totals: Totals,
-    /// Whether dials may be refused and connections reset.
+    pub(super) clock: Clock,
+    /// Whether things go wrong by themselves.
     pub(super) faulty: bool,
-    /// Subscriptions whose application is slow, and what it has not taken yet: items and bytes.
-    pub(super) slow: BTreeSet<SubId>,
-    untaken: BTreeMap<SubId, (usize, usize)>,
+    /// The application has shut the pool down.
+    pub(super) shut: bool,
+    /// Subscriptions whose application is slow, with the room in their queues; and what is untaken of each.
+    pub(super) slow: BTreeMap<SubId, usize>,
+    pub(super) untaken: BTreeMap<SubId, Untaken>,
     /// Whether the application is calling.
-    called: bool,
-    links: BTreeMap<SocketId, Link>,
-    net: Network,
+    pub(super) called: bool,
+    /// The ways to the relays.
+    pub(super) lines: Vec<Line>,
+    pub(super) links: BTreeMap<SocketId, Link>,
+    /// What each subscription had in the end: see [`Outcome::delivered`].
+    pub(super) delivered: BTreeMap<SubId, BTreeSet<EventId>>,
+    /// Where each socket leads.
+    pub(super) ways: BTreeMap<SocketId, usize>,
+    /// Sockets that are gone.
+    pub(super) past: Vec<SocketId>,
+    pub(super) net: Network,
+    pub(super) signer: Signer,
+    /// Milliseconds that the verifier takes at most.
+    pub(super) verifier: u16,
+    /// The last tickets that were answered.
+    pub(super) answered: VecDeque<(Ticket, Result<Proof, BadSignature>)>,
+    pub(super) rng: Rng,
+    /// The signer's own, which takes nothing from the events of others.
+    pub(super) signer_rng: Rng,
     trace: Trace,
-    micros: u64,
     notes: u64,
+    /// When the core last handled what was due.
+    timed: Option<Instant>,
 }
 
 impl World {
-    /// The relays and the pool of a seed, not connected yet; `change` has the last word on the pool's configuration.
-    pub fn new(seed: u64, change: impl FnOnce(&mut Config)) -> Self {
-        let mut rng = Rng::new(seed);
-        let mut sites = (0..rng.between(2, 5)).map(|n| Site::new(n, &mut rng)).collect::<Vec<_>>();
-        let mut config = Config {
-            max_connections: rng.between(2, 10),
-            send_credits: rng.between(1, 64),
-            max_in_flight: rng.between(8, 256),
-            max_in_flight_per_relay: rng.between(8, 64),
-            ..Config::default()
-        };
-        if rng.one_in(6) {
-            config.max_seen = rng.between(100, 200);
-            sites.last_mut().expect("two at least").floods = true;
+    /// The relays and the pool of a plan, not connected yet; `change` has the last word on the pool's configuration.
+    pub fn new(plan: &Plan, change: impl FnOnce(&mut Config)) -> Self {
+        let mut rng = Rng::new(plan.seed);
+        let mut sites: Vec<Site> = plan.relays.iter().enumerate().map(|(n, &draw)| Site::new(n, draw)).collect();
+        let lines = (0..sites.len()).map(|_| Line::new(rng.next_u64())).collect();
+        let mut config = plan.config();
+        if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
+            site.honest = false;
+        }
+        if plan.limits.max_seen > 0
+            && let Some(last) = sites.last_mut()
+        {
+            last.floods = true;
         }
         change(&mut config);
-        let oracle = Oracle::new(&config, sites.len());
-        let start = Now { mono: Instant::ZERO, unix: Timestamp::new(EPOCH) };
-        let core = Core::new(config, rng.bytes32(), start);
+        let mut totals = Totals { runs: 1, ..Totals::default() };
+        for kind in sites.iter().flat_map(Site::kinds_of_fault) {
+            totals.fault(kind);
+        }
+        let mut clock = Clock::default();
+        let oracle = Oracle::new(&config, &sites);
+        let core = Core::new(config, rng.bytes32(), clock.read());
         let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
+        let signer_rng = Rng::new(rng.next_u64());
         Self {
-            seed,
-            rng,
+            plan: plan.clone(),
             core,
             sites,
+            members: BTreeMap::new(),
             oracle,
             keys,
-            totals: Totals::default(),
+            totals,
+            clock,
             faulty: true,
-            slow: BTreeSet::new(),
+            shut: false,
+            slow: BTreeMap::new(),
             untaken: BTreeMap::new(),
             called: false,
+            lines,
             links: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            past: Vec::new(),
             net: Network::default(),
-            trace: Trace::default(),
-            micros: 0,
+            signer: Signer::Signs,
+            verifier: 5,
+            answered: VecDeque::new(),
+            rng,
+            signer_rng,
+            trace: Trace::new(),
             notes: 0,
+            timed: None,
         }
     }
 
-    /// The virtual time.
+    /// Makes a step happen, and looks whether everything still holds.
+    ///
+    /// # Panics
+    /// When a rule is broken; the message names the seed, the virtual time and the rule.
+    pub fn apply(&mut self, step: &Step) {
+        self.totals.steps += 1;
+        self.trace.tell(self.clock.micros(), step);
+        match step {
+            Step::Pass { micros } => self.pass(*micros),
+            Step::Note { relays } => self.note_elsewhere(*relays),
+            Step::App(app) => self.app(*app),
+            Step::Nemesis(nemesis) => self.nemesis(*nemesis),
+            Step::Odd(odd) => self.odd(*odd),
+        }
+        self.check_bounds();
+    }
+
+    /// What the device's clocks read, as one who knows that a monotonic clock never goes back takes it.
     pub(super) fn now(&self) -> Now {
-        Now { mono: Instant::from_micros(self.micros), unix: Timestamp::new(EPOCH + self.micros / 1_000_000) }
+        self.clock.now()
+    }
+
+    /// Something that will arrive after so many microseconds.
+    pub(super) fn after(&self, micros: u64) -> u64 {
+        self.clock.micros() + micros
     }
 
     /// A new, signed event of one of the authors.
     pub(super) fn note(&mut self) -> Event {
         let keys = self.rng.pick(&self.keys).clone();
-        self.template().unsigned(keys.public_key()).sign(&keys, [0; 32])
+        let event = self.template().unsigned(keys.public_key()).sign(&keys, [0; 32]);
+        self.oracle.answers.made(&event);
+        event
     }
 
+    /// The same of another client, which may date it wrongly or let it expire.
+    pub(super) fn note_of_others(&mut self) -> Event {
+        let keys = self.rng.pick(&self.keys).clone();
+        let date = self.clock.date();
+        let mut template = self.template();
+        if self.rng.one_in(8) {
+            template.created_at = date.saturating_add(*self.rng.pick(&[100, 800, 1_000, 100_000]));
+            self.totals.fault("event dated ahead");
+        }
+        if self.rng.one_in(10) {
+            let expires = date.as_secs() - 50 + self.rng.below(900) as u64;
+            template = template.tag(["expiration", &expires.to_string()]);
+            self.totals.fault("event that expires");
+        }
+        let event = template.unsigned(keys.public_key()).sign(&keys, [0; 32]);
+        self.oracle.answers.made(&event);
+        event
+    }
+
+    /// An event to be, dated truly.
     pub(super) fn template(&mut self) -> EventTemplate {
         self.notes += 1;
         let kind = *self.rng.pick(&[Kind::TEXT_NOTE, Kind::TEXT_NOTE, Kind::REACTION, Kind::new(30_000)]);
-        let text = format!("note {} of {}", self.notes, self.seed);
-        let template = EventTemplate::new(kind, text, self.now().unix);
+        let text = format!("note {} of {}", self.notes, self.plan.seed);
+        let template = EventTemplate::new(kind, text, self.clock.date());
         if kind.as_u16() == 30_000 { template.tag(["d", &format!("{}", self.notes % 3)]) } else { template }
     }
 
     /// A call of the application.
     pub(super) fn call(&mut self, call: Call) -> Result<Reply, CallError> {
         self.called = true;
-        let reply = self.core.handle_call(call, self.now());
+        let reply = self.core.handle_call(call, self.clock.read());
         self.settle();
+        self.check_timer();
         self.called = false;
         reply
+    }
+
+    /// Something happens to the core.
+    pub(super) fn input(&mut self, input: Input<'_>) {
+        self.totals.inputs += 1;
+        self.trace.tell(self.clock.micros(), &input);
+        self.core.handle_input(input, self.clock.read());
+        self.settle();
+        self.check_timer();
     }
 
     /// The device sleeps: time passes, and nothing happens in it.
     pub(super) fn sleep(&mut self, micros: u64) {
         let from = self.now().mono;
-        self.micros += micros;
+        let end = self.after(micros);
+        self.go_to(end);
         self.oracle.publishes.slept(from, self.now().mono);
-        self.totals.sleeps += 1;
     }
 
     /// Lets so much virtual time pass.
     pub(super) fn pass(&mut self, micros: u64) {
-        let end = self.micros + micros;
+        let end = self.after(micros);
         loop {
-            let timer = self.core.poll_timeout().map(|d| d.at.as_micros());
+            let timer = self.core.poll_timeout().map(|d| self.clock.when(d.at));
             let next = [self.net.next(), timer].into_iter().flatten().min().filter(|at| *at <= end);
             let Some(at) = next else { break };
-            self.micros = self.micros.max(at);
-            if timer.is_some_and(|t| t <= self.micros) {
-                self.core.handle_timeout(self.now());
-                let next = self.core.poll_timeout().map(|d| d.at);
-                self.check(next.is_none_or(|t| t > self.now().mono), "a timer is later than now");
-                self.settle();
+            self.go_to(at);
+            if timer.is_some_and(|t| t <= self.clock.micros()) {
+                self.time_out();
             }
-            while let Some(arrival) = self.net.arrive(self.micros) {
+            while let Some(arrival) = self.net.arrive(self.clock.micros()) {
                 self.arrive(arrival);
             }
         }
-        self.micros = end;
+        self.go_to(end);
     }
 
-    /// Cuts every connection of a relay, without a word.
-    pub(super) fn cut(&mut self, relay: usize) {
-        let cut: Vec<SocketId> = self.links.iter().filter(|(_, l)| l.relay == relay).map(|(&s, _)| s).collect();
-        for socket in cut {
-            self.drop_link(socket);
-            let at = self.micros + self.latency();
-            self.net.depart(at, Arrival::Gone { socket, reason: CloseReason::Error("connection reset".into()) });
-        }
-    }
-
-    /// Connections of a relay become half-open.
-    pub(super) fn half_open(&mut self, relay: usize) {
-        for link in self.links.values_mut().filter(|link| link.relay == relay) {
-            link.dead = true;
-            self.totals.half_open += 1;
-        }
-    }
-
-    /// Puts an event into a relay, as another client would.
-    pub(super) fn store(&mut self, relay: usize, event: Event) {
-        self.sites[relay].relay.store(event);
-        self.drain_relay(relay);
-    }
-
-    /// Every event that came is accounted for, once.
-    pub(super) fn check_books(&self) {
-        let relays = self.core.relays();
-        let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
-        let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
-        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped);
-        self.check(
-            came == verified + dropped,
-            &format!("what came is accounted for: {came} events, {verified} good, {dropped} dropped"),
-        );
-    }
-
-    /// Ends the run.
-    pub(super) fn finish(mut self) -> Outcome {
-        let stats = self.core.stats();
-        self.totals.virtual_micros = self.micros;
-        self.totals.delivered = stats.delivered;
-        self.totals.duplicates = stats.duplicates;
-        self.totals.forged = stats.forged;
-        self.totals.verdicts = self.oracle.publishes.verdicts();
-        Outcome { trace: self.trace.digest(), totals: self.totals }
-    }
-
-    pub(super) fn check(&self, holds: bool, rule: &str) {
-        assert!(holds, "SIM_SEED={} at {} µs: broken: {rule}", self.seed, self.micros);
-    }
-
-    fn latency(&mut self) -> u64 {
-        self.rng.between(500, 80_000) as u64
-    }
-
-    fn input(&mut self, input: Input<'_>) {
-        self.totals.steps += 1;
-        self.core.handle_input(input, self.now());
+    /// The core handles what is due.
+    pub(super) fn time_out(&mut self) {
+        self.core.handle_timeout(self.clock.read());
+        self.timed = Some(self.now().mono);
+        self.check_timer();
         self.settle();
-    }
-
-    fn arrive(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::Dialled { socket, relay } => self.dialled(socket, relay),
-            Arrival::ToRelay { socket, text } => {
-                let Some(link) = self.links.get(&socket).filter(|link| !link.dead) else { return };
-                let (relay, conn, unix) = (link.relay, link.conn, self.now().unix);
-                self.sites[relay].relay.handle(conn, &text, unix);
-                self.drain_relay(relay);
-            }
-            Arrival::ToPool { socket, text } => match self.links.get_mut(&socket).filter(|link| !link.dead) {
-                Some(link) if link.paused || !link.held.is_empty() => {
-                    link.held.push_back(Held::Text(text));
-                }
-                Some(_) => self.hear(socket, &text),
-                None => {}
-            },
-            Arrival::ReadOn { socket } => {
-                while let Some(link) = self.links.get_mut(&socket).filter(|link| !link.paused) {
-                    match link.held.pop_front() {
-                        Some(Held::Text(text)) => self.hear(socket, &text),
-                        Some(Held::Pong) => self.input(Input::Pong { socket }),
-                        None => break,
-                    }
-                }
-            }
-            Arrival::Sent { socket } if self.links.contains_key(&socket) => {
-                self.oracle.wire.taken(socket);
-                self.input(Input::Sent { socket });
-            }
-            Arrival::Sent { .. } => {}
-            Arrival::Pong { socket } => match self.links.get_mut(&socket).filter(|link| !link.dead) {
-                Some(link) if link.paused || !link.held.is_empty() => link.held.push_back(Held::Pong),
-                Some(_) => self.input(Input::Pong { socket }),
-                None => {}
-            },
-            Arrival::Gone { socket, reason } => {
-                self.oracle.gone(socket, self.now().mono);
-                self.input(Input::Closed { socket, reason });
-            }
-            Arrival::Verified { ticket, outcome } => self.input(Input::Verified { ticket, outcome }),
-            Arrival::Signed { ticket, outcome } => self.input(Input::Signed { ticket, outcome }),
+        let now = self.now().mono;
+        if let Err(rule) = self.oracle.timed(now) {
+            self.check(false, &rule);
         }
     }
 
-    /// A frame reaches the pool.
-    fn hear(&mut self, socket: SocketId, text: &str) {
-        if let Some(link) = self.links.get(&socket)
-            && let Ok(message) = serde_json::from_str::<Value>(text)
-        {
-            let url = &self.sites[link.relay].url;
-            match message[0].as_str() {
-                Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
-                Some("OK") => self.oracle.publishes.ok(url, &message),
-                Some("CLOSED") => self.oracle.wire.ended(socket, message[1].as_str().unwrap_or_default()),
-                _ => {}
-            }
-        }
-        self.input(Input::Text { socket, frame: text });
-    }
-
-    /// Every request that runs at a relay is one that the pool knows of.
-    pub(super) fn check_requests(&self) {
-        for (&socket, link) in &self.links {
-            let url = &self.sites[link.relay].url;
-            let known = self.core.relay(url).map_or(0, |record| record.active_requests);
-            let running = self.oracle.wire.running(socket);
-            self.check(running <= known, &format!("what is not needed is closed: {running} requests run, not {known}"));
+    fn go_to(&mut self, micros: u64) {
+        if let Some(stood) = self.clock.go_to(micros) {
+            self.oracle.publishes.slept(stood, self.now().mono);
         }
     }
 
-    fn dialled(&mut self, socket: SocketId, relay: usize) {
-        if !self.oracle.is_dialling(socket) {
-            return;
+    /// Once what was due at a time is handled, nothing is due at that time any more.
+    fn check_timer(&self) {
+        let now = self.now().mono;
+        if self.timed == Some(now) {
+            let next = self.core.poll_timeout().map(|d| d.at);
+            self.check(next.is_none_or(|t| t > now), "a timer is later than now");
         }
-        if !self.sites[relay].up || (self.faulty && self.rng.one_in(8)) {
-            self.oracle.gone(socket, self.now().mono);
-            self.input(Input::OpenFailed { socket, error: "connection refused".into() });
-            return;
-        }
-        let conn = self.sites[relay].relay.connect();
-        let link =
-            Link { relay, conn, to_relay_at: 0, to_pool_at: 0, paused: false, dead: false, held: VecDeque::new() };
-        self.links.insert(socket, link);
-        self.oracle.opened(socket, self.now().mono);
-        self.input(Input::Opened { socket });
-        self.drain_relay(relay);
     }
 
     /// Carries out what the core wants, and shows the oracle everything.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             if let Some(command) = self.core.poll_command() {
-                self.trace.note(&command);
+                self.trace.note(self.clock.micros(), &command);
                 self.carry_out(command);
             } else if let Some(event) = self.core.poll_event() {
-                self.trace.note(&event);
+                self.trace.note(self.clock.micros(), &event);
                 self.show(&event);
             } else {
                 return;
@@ -352,134 +270,23 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, command: Command) {
-        if let Err(rule) = self.oracle.command(&command, self.now().mono) {
-            self.check(false, &format!("{rule}: {command:?}"));
+    /// Ends the run.
+    pub fn finish(mut self) -> Outcome {
+        let stats = self.core.stats();
+        self.totals.virtual_micros = self.clock.micros();
+        self.totals.delivered = self.oracle.delivered();
+        self.totals.duplicates += stats.duplicates;
+        self.totals.forged += stats.forged;
+        self.totals.verdicts = self.oracle.publishes.verdicts();
+        for _ in 0..self.oracle.watch.quarantines.begun() {
+            self.totals.fault("relay quarantined");
         }
-        let soon = self.micros + self.latency();
-        match command {
-            Command::Open { socket, url } => {
-                let relay = self.sites.iter().position(|s| s.url == url).expect("the pool dials relays of this world");
-                let hangs = self.hangs();
-                self.net.depart(soon + hangs, Arrival::Dialled { socket, relay });
-            }
-            Command::Send { socket, frame } => {
-                let Some(link) = self.links.get_mut(&socket) else { return };
-                link.to_relay_at = soon.max(link.to_relay_at + 1);
-                let at = link.to_relay_at;
-                self.net.depart(at, Arrival::ToRelay { socket, text: frame.to_string() });
-                self.net.depart(soon, Arrival::Sent { socket });
-            }
-            Command::Ping { socket } => {
-                self.net.depart(soon, Arrival::Sent { socket });
-                let Some(link) = self.links.get_mut(&socket) else { return };
-                // The pong comes after all that the relay had sent before.
-                let at = (soon + 1_000).max(link.to_pool_at + 1);
-                link.to_pool_at = at;
-                self.net.depart(at, Arrival::Pong { socket });
-            }
-            Command::Close { socket, .. } => {
-                self.drop_link(socket);
-                let hangs = self.hangs();
-                self.net.depart(soon + hangs, Arrival::Gone { socket, reason: CloseReason::Local });
-            }
-            Command::PauseRead { socket } => {
-                if let Some(link) = self.links.get_mut(&socket) {
-                    link.paused = true;
-                }
-            }
-            Command::ResumeRead { socket } => {
-                let Some(link) = self.links.get_mut(&socket) else { return };
-                link.paused = false;
-                self.net.depart(self.micros, Arrival::ReadOn { socket });
-            }
-            Command::Verify { ticket, event } => {
-                let outcome = nostr_proto::verify(&event);
-                let at = self.micros + self.rng.between(1, 5_000) as u64;
-                self.net.depart(at, Arrival::Verified { ticket, outcome });
-            }
-            Command::Sign { ticket, event } => {
-                let keys = self.keys.iter().find(|k| k.public_key() == event.pubkey());
-                let outcome = match keys {
-                    Some(keys) if !self.rng.one_in(6) => Ok(event.sign(keys, [0; 32])),
-                    _ => Err("the user said no".to_owned()),
-                };
-                self.net.depart(soon, Arrival::Signed { ticket, outcome });
-            }
-        }
+        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.delivered }
     }
 
-    fn show(&mut self, event: &PoolEvent) {
-        if let Err(rule) = self.oracle.event(event, self.now(), self.called) {
-            self.check(false, &format!("{rule}: {event:?}"));
-        }
-        if let PoolEvent::Item { sub, item } = event {
-            self.take(*sub, item);
-        }
-    }
-
-    /// Microseconds by which a dial or a closing handshake is late: past every deadline, sometimes.
-    fn hangs(&mut self) -> u64 {
-        if !self.faulty || !self.rng.one_in(6) {
-            return 0;
-        }
-        self.totals.hung += 1;
-        self.rng.between(100, 20_000) as u64 * 1_000
-    }
-
-    /// The application takes each item at once, unless it is slow.
-    fn take(&mut self, sub: SubId, item: &Item) {
-        let (items, bytes) = self.untaken.entry(sub).or_default();
-        *items += 1;
-        *bytes += item.bytes();
-        if !self.faulty || !self.slow.contains(&sub) {
-            self.take_all(sub);
-        }
-    }
-
-    /// The application takes what is there for a subscription.
-    pub(super) fn take_all(&mut self, sub: SubId) {
-        if let Some((items, bytes)) = self.untaken.remove(&sub) {
-            let taken = Call::Taken { sub, items, bytes };
-            self.core.handle_call(taken, self.now()).expect("items can always be taken");
-        }
-    }
-
-    /// The slow application catches up.
-    pub(super) fn catch_up(&mut self) {
-        for sub in self.slow.clone() {
-            self.take_all(sub);
-            self.settle();
-        }
-    }
-
-    fn drain_relay(&mut self, relay: usize) {
-        while let Some(output) = self.sites[relay].relay.poll_output() {
-            let (Output::Send { conn, .. } | Output::Close { conn, .. }) = &output;
-            let Some(socket) = self.links.iter().find(|(_, l)| l.relay == relay && l.conn == *conn).map(|(&s, _)| s)
-            else {
-                continue;
-            };
-            let soon = self.micros + self.latency();
-            match output {
-                Output::Send { text, .. } => {
-                    let link = self.links.get_mut(&socket).expect("found above");
-                    link.to_pool_at = soon.max(link.to_pool_at + 1);
-                    let at = link.to_pool_at;
-                    self.net.depart(at, Arrival::ToPool { socket, text });
-                }
-                Output::Close { code, reason, .. } => {
-                    self.drop_link(socket);
-                    self.net.depart(soon, Arrival::Gone { socket, reason: CloseReason::Remote { code, reason } });
-                }
-            }
-        }
-    }
-
-    fn drop_link(&mut self, socket: SocketId) {
-        if let Some(link) = self.links.remove(&socket) {
-            self.sites[link.relay].relay.disconnect(link.conn);
-            self.totals.resets += 1;
-        }
+    pub(super) fn check(&self, holds: bool, rule: &str) {
+        let (seed, micros) = (self.plan.seed, self.clock.micros());
+        let relays = || self.sites.iter().map(|site| (site.persona, site.faults.faults())).collect::<Vec<_>>();
+        assert!(holds, "SIM_SEED={seed} at {micros} µs: broken: {rule}; relays: {:?}", relays());
     }
 }

@@ -30,7 +30,8 @@ macro_rules! adapter_tests {
         $crate::adapter_tests! { @each $block_on, $runtime;
             publishing: reaches_its_quorum fails_when_refused dropping_cancels_nothing cancels retries
                 takes_in_a_named_relay hands_a_full_queue_back publishes_unsigned tells_of_an_unwilling_signer
-                needs_a_signer stays_pinned reports_in_full_after_a_clean_start;
+                needs_a_signer stays_pinned reports_in_full_after_a_clean_start mines_for_who_asks
+                sends_nothing_too_large hears_of_a_message_too_big;
             reading: delivers_stored_then_live delivers_once closes_when_dropped updates_filters
                 fetches_newest_first_and_trimmed fetches_despite_silence bounds_a_fetch skips_what_does_not_fit
                 survives_garbage_and_forgery ends_when_unsubscribed makes_room_with_every_item_taken

@@ -7,10 +7,11 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use nostr_model_relay::{Fault, FaultPlan, Server};
 use nostr_pool_driver::{
-    CallError, Config, Item, KeySigner, PendingOutcome, PublishOptions, PublishStatus, PublishUnsignedError,
-    PublishUpdate, Quorum, RelayOptions, Runtime, SignError, Signer, SubscribeOptions, UnknownCause, Verdict,
+    CallError, Config, Item, KeySigner, MineError, PendingOutcome, PublishOptions, PublishStatus, PublishUnsignedError,
+    PublishUpdate, Quorum, Rejection, RelayOptions, Runtime, SignError, Signer, SubscribeOptions, UnknownCause,
+    Verdict,
 };
-use nostr_proto::{Event, Prefix, PublicKey, UnsignedEvent};
+use nostr_proto::{Event, Prefix, PublicKey, RelayInfo, UnsignedEvent};
 
 use super::*;
 
@@ -61,7 +62,7 @@ pub async fn fails_when_refused<R: Runtime>(runtime: R) {
     assert_eq!(report.verdict, Some(Verdict::Failed));
     let (_, status) = report.relays.iter().find(|(url, _)| *url == url_of(&servers[1])).unwrap();
     match status {
-        PublishStatus::Rejected(reason) => {
+        PublishStatus::Rejected(Rejection::Refused(reason)) => {
             assert_eq!((reason.prefix, reason.message.as_str()), (Some(Prefix::Blocked), "not you"));
         }
         other => panic!("blocked is final, not {other:?}"),
@@ -174,7 +175,7 @@ pub async fn publishes_unsigned<R: Runtime>(runtime: R) {
     .await;
     assert_eq!((pending.event.id(), pending.publish), (id, publishing.id()));
     let outcome = next(&mut mine, |item| match item {
-        Item::Resolved { event, outcome } => Some((event, outcome)),
+        Item::Resolved { event, outcome, .. } => Some((event, outcome)),
         _ => None,
     })
     .await;
@@ -236,4 +237,64 @@ pub async fn needs_a_signer<R: Runtime>(runtime: R) {
     pool.shutdown(Duration::ZERO).await;
     let closed = pool.subscribe([notes()], SubscribeOptions::default());
     assert!(matches!(closed, Err(CallError::Closed)), "{closed:?}");
+}
+
+/// A relay that wants proof of work gets it, in an event that takes the place of the one it refused.
+pub async fn mines_for_who_asks<R: Runtime>(runtime: R) {
+    let server = relay();
+    server.set_faults(Fault::OkFalse { reason: "pow: difficulty 3 is less than 12".into() });
+    let pool = build(&runtime, builder().relay(server.url()).signer(KeySigner::new(keys(1))));
+    let mut mine = pool.subscribe([notes()], SubscribeOptions::default()).unwrap();
+    let refused = pool.publish_unsigned(template(1), all()).unwrap().await;
+    assert_eq!((refused.verdict, refused.relays[0].1.pow_asked()), (Some(Verdict::Failed), Some(12)));
+
+    let too_hard = pool.mine(refused.publish, 11, all());
+    assert!(matches!(too_hard, Err(MineError::TooHard { asked: 12 })), "{too_hard:?}");
+    server.set_faults(FaultPlan::new());
+    let mining = pool.mine(refused.publish, 20, all()).unwrap();
+    assert_eq!((mining.difficulty(), mining.relays()), (12, &[url_of(&server)][..]));
+    let report = mining.await.unwrap().await;
+    assert_eq!((report.verdict, report.link), (Some(Verdict::Reached), Some(refused.publish)));
+    let mined = server.with(|relay| relay.events().next().cloned()).unwrap();
+    assert_eq!((mined.id(), mined.content()), (report.event, note(1).content()));
+    assert!(mined.id().difficulty() >= 12 && mined.check_id().unwrap().check_pow(12).is_ok());
+
+    let mut fates = Vec::new();
+    while fates.len() < 3 {
+        let fate = next(&mut mine, |item| match item {
+            Item::Resolved { event, outcome, .. } => Some((event, outcome)),
+            _ => None,
+        });
+        fates.push(fate.await);
+    }
+    let failed = (refused.event, PendingOutcome::Published(Verdict::Failed));
+    let gone = (refused.event, PendingOutcome::NeverAccepted);
+    assert_eq!(fates, [failed, gone, (report.event, PendingOutcome::Published(Verdict::Reached))]);
+    let again = pool.mine(report.publish, 20, all());
+    assert!(matches!(again, Err(MineError::NotAsked)), "{again:?}");
+}
+
+/// A relay that says how much it takes is not sent more.
+pub async fn sends_nothing_too_large<R: Runtime>(runtime: R) {
+    let server = relay();
+    let pool = pool(&runtime, [&server]);
+    let info = RelayInfo::from_json(r#"{"limitation":{"max_message_length":2000}}"#).unwrap();
+    pool.set_relay_info(&url_of(&server), info).unwrap();
+    let large = keys(1).sign(&EventTemplate::text_note("x".repeat(2_000), note(1).created_at()), [0; 32]);
+    let report = pool.publish(large, all()).unwrap().await;
+    assert_eq!(report.verdict, Some(Verdict::Failed));
+    assert!(matches!(report.relays[0].1, PublishStatus::Rejected(Rejection::TooLarge { max: Some(2_000), .. })));
+    assert_eq!(pool.publish(note(1), all()).unwrap().await.verdict, Some(Verdict::Reached));
+    assert_eq!(server.with(|relay| relay.stats().events_in), 1);
+}
+
+/// A relay that hangs up on a message for its size (close code 1009) is not sent it again.
+pub async fn hears_of_a_message_too_big<R: Runtime>(runtime: R) {
+    let config = RelayConfig { max_message_bytes: 2_000, ..RelayConfig::default() };
+    let server = nostr_model_relay::Server::start(config).unwrap();
+    let pool = pool(&runtime, [&server]);
+    let large = keys(1).sign(&EventTemplate::text_note("x".repeat(2_000), note(1).created_at()), [0; 32]);
+    let report = pool.publish(large, all()).unwrap().await;
+    assert_eq!(report.verdict, Some(Verdict::Failed));
+    assert!(matches!(report.relays[0].1, PublishStatus::Rejected(Rejection::TooLarge { max: None, .. })), "{report:?}");
 }

@@ -1,0 +1,92 @@
+//! What faults are called where they are counted.
+
+use super::Fault;
+
+/// A function from a fault to its name, and all names.
+macro_rules! names {
+    ($($pattern:pat => $name:literal,)+) => {
+        impl Fault {
+            /// What sort of fault this is, in a few words; the same for all of a sort.
+            ///
+            /// ```
+            /// use nostr_model_relay::Fault;
+            ///
+            /// assert_eq!(Fault::OkLate { secs: 3 }.name(), "OK late");
+            /// ```
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $($pattern => $name,)+
+                }
+            }
+
+            /// The names of all sorts.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+        }
+    };
+}
+
+names! {
+    Self::NeverEose => "never EOSE",
+    Self::EoseTwice => "EOSE twice",
+    Self::NoEoseForLimitZero => "no EOSE for limit zero",
+    Self::EoseEarly { .. } => "EOSE early",
+    Self::EoseLate { .. } => "EOSE late",
+    Self::NoticeInsteadOfEose { .. } => "NOTICE instead of EOSE",
+    Self::NoticeOnly { .. } => "NOTICE only",
+    Self::IgnoreReq { .. } => "ignore REQ",
+    Self::NeverOk => "never OK",
+    Self::SkipOk { .. } => "skip OK",
+    Self::OkLate { .. } => "OK late",
+    Self::NoticeInsteadOfOk => "NOTICE instead of OK",
+    Self::OkFalse { .. } => "OK false",
+    Self::DuplicateOk => "duplicate OK",
+    Self::EmptyOkId => "empty OK id",
+    Self::OkUnknownId => "OK unknown id",
+    Self::OkFalseThenTrue { .. } => "OK false then true",
+    Self::CloseOnEvent { .. } => "close on event",
+    Self::LoseEvents { .. } => "lose events",
+    Self::RefuseReq { .. } => "refuse REQ",
+    Self::ClosedInsteadOfEose { .. } => "CLOSED instead of EOSE",
+    Self::NoticeInsteadOfClosed => "NOTICE instead of CLOSED",
+    Self::AnswerClose => "answer close",
+    Self::IgnoreClose => "ignore close",
+    Self::EvictSubscriptions { .. } => "evict subscriptions",
+    Self::BareCount => "bare count",
+    Self::RateLimit { .. } => "rate limit",
+    Self::StallOverRate { .. } => "stall over rate",
+    Self::AuthRequired { .. } => "AUTH required",
+    Self::NeverOkAuth => "never OK AUTH",
+    Self::RefuseAuth { .. } => "refuse AUTH",
+    Self::HidePrivate { .. } => "hide private",
+    Self::ForgeSignature { .. } => "forge signature",
+    Self::ForgeContent { .. } => "forge content",
+    Self::ForgeFirst { .. } => "forge first",
+    Self::ForgeAhead { .. } => "forge ahead",
+    Self::ForgedFlood { .. } => "forged flood",
+    Self::FutureEvents { .. } => "future events",
+    Self::ExpiredEvents { .. } => "expired events",
+    Self::LongTag { .. } => "long tag",
+    Self::KeepVersions => "keep versions",
+    Self::DuplicateEvents { .. } => "duplicate events",
+    Self::UnmatchedEvents { .. } => "unmatched events",
+    Self::WrongSubscription { .. } => "wrong subscription",
+    Self::Unsolicited { .. } => "unsolicited",
+    Self::IgnoreLimit => "ignore limit",
+    Self::OldestFirst => "oldest first",
+    Self::Garbage { .. } => "garbage",
+    Self::Truncate { .. } => "truncate",
+    Self::OversizeNotice { .. } => "oversize NOTICE",
+    Self::OversizeEvent { .. } => "oversize event",
+    Self::DisconnectAfter { .. } => "disconnect after",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_sorts_share_a_name() {
+        assert_eq!(Fault::NAMES.iter().collect::<BTreeSet<_>>().len(), Fault::NAMES.len());
+    }
+}

@@ -1,0 +1,88 @@
+//! What has to hold of answers: when a relay's EOSE counts, all that it sent before, for that request, was delivered.
+
+use std::collections::BTreeMap;
+
+use nostr_pool_core::{Instant, SocketId};
+use nostr_proto::{Event, EventId, Filter, RelayUrl};
+use serde_json::Value;
+
+use super::sub::{json, matches};
+
+/// A request and what reached the pool of its answer.
+#[derive(Debug)]
+struct Answer {
+    relay: RelayUrl,
+    filters: Vec<Value>,
+    asked: Instant,
+    events: BTreeMap<EventId, Value>,
+    eose: bool,
+}
+
+/// Every request of a run.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    known: BTreeMap<(SocketId, String), Answer>,
+    /// Signature and content of every event that is no forgery.
+    genuine: BTreeMap<String, (String, String)>,
+}
+
+impl Answers {
+    /// An author made this event.
+    pub(super) fn made(&mut self, event: &Event) {
+        let made = (event.signature().to_string(), event.content().to_owned());
+        self.genuine.insert(event.id().to_string(), made);
+    }
+
+    /// The pool sends a frame.
+    pub(super) fn sent(&mut self, socket: SocketId, relay: &RelayUrl, frame: &str, now: Instant) {
+        let Ok(Value::Array(message)) = serde_json::from_str(frame) else { return };
+        if message.first().is_some_and(|verb| verb == "REQ") {
+            let name = message.get(1).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let filters = message.into_iter().skip(2).collect();
+            let answer = Answer { relay: relay.clone(), filters, asked: now, events: BTreeMap::new(), eose: false };
+            self.known.insert((socket, name), answer);
+        }
+    }
+
+    /// A relay's message reaches the pool.
+    pub(super) fn heard(&mut self, socket: SocketId, message: &Value) {
+        let name = message[1].as_str().unwrap_or_default().to_owned();
+        let Some(answer) = self.known.get_mut(&(socket, name)).filter(|answer| !answer.eose) else { return };
+        match message[0].as_str() {
+            Some("EOSE") => answer.eose = true,
+            Some("EVENT") => {
+                let event = &message[2];
+                let text = |field: &str| event[field].as_str().unwrap_or_default();
+                let made = self.genuine.get(text("id"));
+                let forged = made.is_none_or(|(sig, content)| sig != text("sig") || content != text("content"));
+                if let Ok(id) = text("id").parse()
+                    && !forged
+                {
+                    answer.events.insert(id, event.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether some request for these filters, made since then, was answered to its EOSE, and all that came before that
+    /// and was asked for is among what was delivered.
+    pub(super) fn is_delivered<T>(
+        &self,
+        relay: &RelayUrl,
+        filters: &[Filter],
+        since: Instant,
+        delivered: &BTreeMap<EventId, T>,
+        excused: impl Fn(&Value) -> bool,
+    ) -> bool {
+        let wanted: Vec<Value> = filters.iter().map(|filter| json(&filter.to_json())).collect();
+        let asked = |a: &&Answer| a.eose && a.relay == *relay && a.asked >= since && a.filters == wanted;
+        let whole = |a: &Answer| {
+            let lost = |(id, event): (&EventId, &Value)| {
+                !excused(event) && filters.iter().any(|f| matches(f, event)) && !delivered.contains_key(id)
+            };
+            !a.events.iter().any(lost)
+        };
+        self.known.values().filter(asked).any(whole)
+    }
+}

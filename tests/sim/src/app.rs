@@ -1,0 +1,328 @@
+//! What the application does, step by step, and what the oracles have to know of it.
+
+use nostr_pool_core::{
+    Call, CallError, Mode, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SubId,
+    Subscribe, Target, Versions, Which,
+};
+use nostr_proto::{EventId, Filter, Kind, RelayUrl};
+
+use super::quorum::Asked;
+use super::step::{App, Reader, Votes, What, Where};
+use super::world::World;
+
+impl World {
+    pub(super) fn app(&mut self, app: App) {
+        match app {
+            App::Publish { target, votes } => self.publish(target, votes),
+            App::PublishUnsigned { target } => self.publish_unsigned(target),
+            App::Retry { publish } => self.retry(publish),
+            App::Cancel { publish } => self.cancel(publish),
+            App::Subscribe { what, target, reader } => self.subscribe(what, target, reader),
+            App::Fetch { what, target } => drop(self.start(what, target, Mode::UntilEose, None)),
+            App::Update { sub, what } => self.update(sub, what),
+            App::Unsubscribe { sub } => self.unsubscribe(sub),
+            App::CatchUp => self.catch_up(),
+            App::AddRelay { relay, options } => self.add_relay(self.nth(relay), options),
+            App::RemoveRelay { relay } => self.remove_relay(self.nth(relay)),
+            App::Connect { relay } => self.connect(relay),
+            App::Disconnect { relay, code } => {
+                let reason = "é".repeat(100);
+                let which = self.which(relay);
+                self.try_call(Call::Disconnect { which, code, reason });
+            }
+            App::Reconnect { relay, keep_open, keep_backoff } => {
+                let url = self.url(self.nth(relay));
+                self.oracle.dials.user_wants(Some(&url), !keep_backoff);
+                let now = self.now().mono;
+                self.oracle.watch.wanted(Some(&url), now);
+                let options = ReconnectOptions { keep_open, keep_backoff };
+                self.try_call(Call::Reconnect { which: Which::One(url), options });
+            }
+            App::NetworkChanged => {
+                self.oracle.dials.user_wants(None, false);
+                self.try_call(Call::NetworkChanged);
+            }
+            App::StartClean => self.start_clean(),
+            App::Shutdown => {
+                self.try_call(Call::Shutdown);
+                self.shut = true;
+            }
+            App::Unknown { call } => self.unknown(call),
+        }
+    }
+
+    /// A call that the core may refuse for a reason that holds.
+    fn try_call(&mut self, call: Call) -> Option<Reply> {
+        let told = format!("{call:?}");
+        match self.call(call) {
+            Ok(reply) => Some(reply),
+            Err(error) => {
+                let right = match &error {
+                    CallError::Closed => self.shut,
+                    CallError::UnknownRelay(url) => self.core.relay(url).is_none(),
+                    CallError::NoRelays | CallError::UnknownEvent(_) | CallError::UnknownPublish(_) => true,
+                    _ => false,
+                };
+                self.check(right, &format!("a call is refused for a reason that holds: {error:?}, {told}"));
+                None
+            }
+        }
+    }
+
+    /// Whether the pool has the nth relay.
+    pub fn knows(&self, relay: usize) -> bool {
+        self.core.relay(&self.sites[relay].url).is_some()
+    }
+
+    pub(super) fn url(&self, relay: usize) -> RelayUrl {
+        self.sites[relay].url.clone()
+    }
+
+    fn which(&self, relay: Option<u8>) -> Which {
+        relay.map_or(Which::All, |relay| Which::One(self.url(self.nth(relay))))
+    }
+
+    /// Another client publishes to some of the relays, and more to one that is flooded.
+    pub(super) fn note_elsewhere(&mut self, relays: u8) {
+        let event = self.note_of_others();
+        for n in 0..self.sites.len() {
+            if relays >> (n % 8) & 1 == 1 {
+                self.store(n, event.clone());
+            }
+            if self.sites[n].floods {
+                for _ in 0..self.rng.between(10, 30) {
+                    let event = self.note();
+                    self.store(n, event);
+                }
+            }
+        }
+    }
+
+    fn store(&mut self, relay: usize, event: nostr_proto::Event) {
+        self.sites[relay].relay.store(event);
+        self.drain_relay(relay);
+    }
+
+    /// What a call names, and which relays that means by now.
+    fn target(&self, target: Where, takes: impl Fn(&RelayOptions) -> bool) -> (Target, Vec<RelayUrl>) {
+        let named = |urls: Vec<RelayUrl>| (Target::Relays(urls.clone()), urls);
+        match target {
+            Where::All => {
+                let taken = self.members.iter().filter(|(_, options)| takes(options));
+                (Target::All, taken.map(|(&n, _)| self.url(n)).collect())
+            }
+            Where::One(n) => named(vec![self.url(self.nth(n))]),
+            Where::Twice(n) => {
+                let url = self.url(self.nth(n));
+                named(vec![url.clone(), self.url(0), url])
+            }
+        }
+    }
+
+    fn publish(&mut self, target: Where, votes: Votes) {
+        let event = self.note();
+        let quorum = match votes {
+            Votes::First => Quorum::First,
+            Votes::Majority => Quorum::Majority,
+            Votes::All => Quorum::All,
+            Votes::Third => Quorum::Percent(30),
+        };
+        let (target, asked) = self.asked(target, &quorum, false);
+        let call = Call::Publish(Publish { event, target, quorum, deadline: None, link: None });
+        let reply = self.try_call(call);
+        self.published(reply, asked);
+    }
+
+    fn publish_unsigned(&mut self, target: Where) {
+        let author = self.keys[0].public_key();
+        let event = self.template().unsigned(author);
+        let quorum = Quorum::First;
+        let (target, asked) = self.asked(target, &quorum, true);
+        let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline: None, link: None });
+        let reply = self.try_call(call);
+        self.published(reply, asked);
+    }
+
+    fn retry(&mut self, publish: u8) {
+        if let Some((event, _, mut asked)) = self.oracle.publishes.nth(publish) {
+            let reply = self.try_call(Call::Retry { event, deadline: None });
+            if let Some(Reply::Publishing(publish, _)) = reply {
+                // Relays that were taken out of the pool meanwhile are not asked again.
+                let report = self.core.publish_report(publish);
+                asked.relays = report.into_iter().flat_map(|r| r.relays).map(|(url, _)| url).collect();
+            }
+            self.published(reply, asked);
+        }
+    }
+
+    fn cancel(&mut self, publish: u8) {
+        if let Some((_, publish, _)) = self.oracle.publishes.nth(publish) {
+            self.try_call(Call::Cancel { publish });
+        }
+    }
+
+    /// What the oracle is told: relays count once, and the pinned ones are among them.
+    fn asked(&self, target: Where, quorum: &Quorum, unsigned: bool) -> (Target, Asked) {
+        let (target, urls) = self.target(target, |options| options.write);
+        let pinned = self.members.iter().filter(|(_, options)| options.pinned).map(|(&n, _)| self.url(n));
+        let relays = urls.into_iter().chain(pinned).collect();
+        (target, Asked { relays, quorum: quorum.clone(), unsigned })
+    }
+
+    fn published(&mut self, reply: Option<Reply>, asked: Asked) {
+        let Some(Reply::Publishing(publish, event)) = reply else { return };
+        let deadline = self.now().mono + self.core.config().publish_deadline;
+        if let Err(rule) = self.oracle.publishes.published(publish, event, asked, deadline) {
+            self.check(false, rule);
+        }
+    }
+
+    pub(super) fn filters(&self, what: What) -> Vec<Filter> {
+        let author = |n: u8| self.keys[usize::from(n) % self.keys.len()].public_key();
+        match what {
+            What::All => vec![Filter::new()],
+            What::Notes => vec![Filter::new().kind(Kind::TEXT_NOTE)],
+            What::By(n) => vec![Filter::new().author(author(n))],
+            What::Two(n) => {
+                vec![Filter::new().kind(Kind::REACTION), Filter::new().author(author(n)).kind(Kind::new(30_000))]
+            }
+        }
+    }
+
+    fn start(&mut self, what: What, target: Where, mode: Mode, queue_items: Option<usize>) -> Option<SubId> {
+        let filters = self.filters(what);
+        let (all, (target, urls)) = (target == Where::All, self.target(target, |options| options.read));
+        let now = self.now().mono;
+        // What is told during the call itself has to find the oracle informed.
+        let id = self.oracle.expect_subscription(filters.clone(), urls, mode == Mode::Live, all, now);
+        if let Some(room) = queue_items {
+            self.slow.insert(id, room);
+            self.oracle.is_slow(id);
+        }
+        let versions = if id.as_u64() % 5 == 4 { Versions::All } else { Versions::Latest };
+        if versions == Versions::All {
+            self.oracle.watch.dates.wants_all(id);
+        }
+        let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items, versions };
+        match self.try_call(Call::Subscribe(request)) {
+            Some(Reply::Subscribed(sub)) => {
+                self.check(sub == id, "subscriptions are numbered in order");
+                Some(sub)
+            }
+            _ => {
+                self.oracle.forget_subscription(id);
+                self.slow.remove(&id);
+                None
+            }
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, what: What, target: Where, reader: Reader) {
+        let room = if let Reader::Slow(room) = reader { Some(usize::from(room.max(1))) } else { None };
+        let sub = self.start(what, target, Mode::Live, room);
+        if reader == Reader::Drops
+            && let Some(sub) = sub
+        {
+            self.totals.fault("subscription dropped at once");
+            self.try_call(Call::Unsubscribe { sub });
+        }
+    }
+
+    fn update(&mut self, sub: u8, what: What) {
+        let live = self.oracle.live_subscriptions();
+        if let Some(&sub) = live.get(usize::from(sub).checked_rem(live.len()).unwrap_or_default()) {
+            let filters = self.filters(what);
+            self.oracle.updated(sub, filters.clone(), self.now().mono);
+            self.try_call(Call::Update { sub, filters });
+        }
+    }
+
+    fn unsubscribe(&mut self, sub: u8) {
+        let live = self.oracle.live_subscriptions();
+        if live.len() > 1 {
+            self.try_call(Call::Unsubscribe { sub: live[usize::from(sub) % live.len()] });
+        }
+    }
+
+    pub(super) fn add_relay(&mut self, relay: usize, options: u8) {
+        let is_set = |n: u8| options >> n & 1 == 1;
+        let options = RelayOptions {
+            read: !is_set(0),
+            write: !is_set(1),
+            pinned: is_set(2),
+            reconnect_on_close: !is_set(3),
+            reconnect_on_error: !is_set(4),
+            reconnect_on_notice: is_set(5),
+            quarantine: !is_set(6),
+        };
+        if self.shut {
+            return;
+        }
+        let url = self.url(relay);
+        self.members.insert(relay, options);
+        self.oracle.reads(&url, options.read);
+        self.oracle.watch.added(&url, options);
+        self.call(Call::AddRelay { url, options }).expect("there is room");
+    }
+
+    fn remove_relay(&mut self, relay: usize) {
+        let url = self.url(relay);
+        // A relay that is taken in again is a new one.
+        let now = self.now().mono;
+        self.oracle.removed(&url, now);
+        if self.try_call(Call::RemoveRelay { url }).is_some() {
+            self.totals.fault("relay removed");
+            self.members.remove(&relay);
+        }
+    }
+
+    fn connect(&mut self, relay: Option<u8>) {
+        let url = relay.map(|relay| self.url(self.nth(relay)));
+        self.oracle.dials.user_wants(url.as_ref(), false);
+        let now = self.now().mono;
+        self.oracle.watch.wanted(url.as_ref(), now);
+        let which = self.which(relay);
+        self.try_call(Call::Connect { which });
+    }
+
+    fn start_clean(&mut self) {
+        if self.shut {
+            return;
+        }
+        let stats = self.core.stats();
+        self.totals.duplicates += stats.duplicates;
+        self.totals.forged += stats.forged;
+        self.oracle.dials.user_wants(None, true);
+        let now = self.now().mono;
+        self.oracle.watch.start_clean(now);
+        self.call(Call::StartClean).expect("the pool is open");
+        let open = self.oracle.open_subscriptions();
+        self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
+        self.subscribe(What::All, Where::All, Reader::Prompt);
+    }
+
+    /// What never was is refused by its name, and changes nothing.
+    fn unknown(&mut self, call: u8) {
+        let (sub, publish) = (SubId::from_u64(u64::MAX), PublishId::from_u64(u64::MAX));
+        let url = RelayUrl::parse("wss://never.example.com").expect("a valid URL");
+        let event = EventId::from_bytes([7; 32]);
+        let which = Which::One(url.clone());
+        let (call, expected) = match call % 8 {
+            0 => (Call::Unsubscribe { sub }, CallError::UnknownSubscription(sub)),
+            1 => (Call::Update { sub, filters: vec![Filter::new()] }, CallError::UnknownSubscription(sub)),
+            2 => (Call::Cancel { publish }, CallError::UnknownPublish(publish)),
+            3 => (Call::Retry { event, deadline: None }, CallError::UnknownEvent(event)),
+            4 => (Call::RemoveRelay { url: url.clone() }, CallError::UnknownRelay(url)),
+            5 => (Call::Connect { which }, CallError::UnknownRelay(url)),
+            6 => (Call::Reconnect { which, options: ReconnectOptions::default() }, CallError::UnknownRelay(url)),
+            _ => (Call::Disconnect { which, code: 1000, reason: String::new() }, CallError::UnknownRelay(url)),
+        };
+        self.totals.fault("call of what never was");
+        let expected = if self.shut { CallError::Closed } else { expected };
+        let reply = self.quietly(|world| world.core.handle_call(call, world.clock.read()));
+        self.check(reply == Err(expected.clone()), &format!("what never was is refused: {expected:?}, not {reply:?}"));
+        let taken = Call::Taken { sub, items: 3, bytes: 3 };
+        let reply = self.quietly(|world| world.core.handle_call(taken, world.clock.read()));
+        self.check(reply == Ok(Reply::Done), "items can always be taken");
+    }
+}

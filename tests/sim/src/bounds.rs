@@ -1,0 +1,73 @@
+//! What has to hold after every step: bounds, and that the records of relays say what is so.
+
+use nostr_pool_core::{ConnectionState, Item, SubId};
+
+use super::world::World;
+
+/// News that get in beyond the bound of a queue, so that events do not crowd them out.
+const HEADROOM: usize = 256;
+
+/// What the application has not taken of a subscription.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Untaken {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+    events: usize,
+    event_bytes: usize,
+    /// What always gets in, for it comes as often as the application calls.
+    always: usize,
+}
+
+impl Untaken {
+    pub(super) fn add(&mut self, item: &Item) {
+        self.items += 1;
+        self.bytes += item.bytes();
+        match item {
+            Item::Event(_) | Item::Pending(_) => {
+                self.events += 1;
+                self.event_bytes += item.bytes();
+            }
+            Item::Leg { .. } => {}
+            Item::Gap(gap) if gap.relay.is_some() => {}
+            _ => self.always += 1,
+        }
+    }
+}
+
+impl World {
+    /// A subscription's queue keeps to its bounds.
+    pub(super) fn check_queue(&self, sub: SubId) {
+        let Some(untaken) = self.untaken.get(&sub) else { return };
+        let config = self.core.config();
+        let room = self.slow.get(&sub).map_or(config.queue_items, |&room| room.min(config.queue_items)).max(1);
+        let fits = untaken.events <= room
+            && (untaken.events < 2 || untaken.event_bytes <= config.queue_bytes)
+            && untaken.items - untaken.always <= room + HEADROOM;
+        self.check(fits, &format!("a queue keeps to its bounds: {untaken:?}, room for {room}"));
+    }
+
+    /// Looks at everything that can be seen from outside.
+    pub(super) fn check_bounds(&self) {
+        let config = self.core.config();
+        let relays = self.core.relays();
+        self.check(relays.len() <= config.max_relays, "no more relays than allowed");
+        self.check(self.core.unfinished().len() <= config.max_publishes, "no more publishes than allowed");
+        let mut sockets = 0;
+        for record in &relays {
+            let (url, state) = (&record.url, record.state);
+            let open = self.oracle.socket_of(url).filter(|&socket| self.oracle.is_open(socket));
+            let is_open = state == ConnectionState::Open;
+            self.check(is_open == open.is_some(), &format!("a record tells what is so: {url} is {state:?}"));
+            sockets += usize::from(matches!(
+                state,
+                ConnectionState::Open | ConnectionState::Dialing | ConnectionState::Closing
+            ));
+            self.check(record.opened <= record.dials, "no more connections than dials");
+            let legs = self.oracle.open_subscriptions().len();
+            // The pool fetches again by itself what forgers crowded out.
+            let repairs = if self.core.stats().repairs > 0 { config.max_repairs_per_relay } else { 0 };
+            self.check(record.active_requests <= legs + repairs, "no more requests than subscriptions");
+        }
+        self.check(sockets <= config.max_connections, "no more sockets than allowed");
+    }
+}

@@ -1,0 +1,132 @@
+//! How a run begins and ends: first trouble, then peace, in which everything has to converge.
+
+use nostr_model_relay::Fault;
+use nostr_pool_core::{Call, ConnectionState, ReconnectOptions, RelayCounters, RelayRecord, Which};
+
+use super::site::Site;
+use super::step::{Reader, What, Where};
+use super::world::World;
+
+const SECOND: u64 = 1_000_000;
+
+impl World {
+    /// The relays are added, hold something, and are asked.
+    pub fn begin(&mut self) {
+        for n in 0..self.sites.len() {
+            let pinned = self.rng.one_in(6);
+            self.add_relay(n, u8::from(pinned) << 2);
+        }
+        if self.rng.one_in(2) {
+            self.oracle.dials.user_wants(None, false);
+            self.call(Call::Connect { which: Which::All }).expect("relays are there");
+        }
+        for _ in 0..3 {
+            let relays = self.rng.next_u64().to_le_bytes()[0];
+            self.note_elsewhere(relays);
+        }
+        self.subscribe(What::All, Where::All, Reader::Prompt);
+    }
+
+    /// Everything heals; what relays hold has to arrive, and every publish to end.
+    ///
+    /// # Panics
+    /// When a rule is broken; the message names the seed, the virtual time and the rule.
+    pub fn heal(&mut self) {
+        self.catch_up();
+        self.heal_ways();
+        self.catch_up();
+        for n in 0..self.sites.len() {
+            let date = self.clock.date().as_secs();
+            if self.sites[n].heal(date) {
+                self.cut(n);
+            }
+        }
+        if !self.shut {
+            self.converge();
+            self.call(Call::Shutdown).expect("once");
+        }
+        // A closing handshake may still hang.
+        self.pass(30 * SECOND);
+        self.check(self.oracle.sockets() == 0, "no socket outlives the pool");
+        let open = self.oracle.open_subscriptions();
+        self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
+        let open = self.oracle.publishes.without_verdict();
+        self.check(open.is_empty(), &format!("every publish has a verdict; missing: {open:?}"));
+    }
+
+    fn converge(&mut self) {
+        // What is being closed is closed by then.
+        self.pass(30 * SECOND);
+        // The pool has to come back by itself, unless the application told it not to.
+        let left =
+            |site: &Site| self.core.relay(&site.url).is_some_and(|record| record.state == ConnectionState::Disabled);
+        let asks = self.plan.asks_in_the_end || self.sites.iter().any(left);
+        let picky =
+            self.members.values().any(|o| !o.reconnect_on_close || !o.reconnect_on_error || o.reconnect_on_notice);
+        if asks {
+            let options = ReconnectOptions { keep_open: true, keep_backoff: false };
+            self.oracle.dials.user_wants(None, true);
+            let now = self.now().mono;
+            self.oracle.watch.wanted(None, now);
+            self.call(Call::Reconnect { which: Which::All, options }).expect("the pool is open");
+        }
+        self.pass(700 * SECOND);
+        let is_open =
+            |site: &&Site| self.core.relay(&site.url).is_some_and(|record| record.state == ConnectionState::Open);
+        let connected: Vec<&Site> = self.sites.iter().filter(is_open).collect();
+        // Relays beyond the cap wait for a slot, which is told; all others that someone needs are back.
+        let expected = if asks { self.members.len() } else { self.oracle.needed(&self.sites) };
+        // One that forges may be in quarantine, which is told, too.
+        let in_quarantine = |record: &RelayRecord| matches!(record.state, ConnectionState::Quarantined { .. });
+        let expected =
+            expected.saturating_sub(self.core.relays().iter().filter(|record| in_quarantine(record)).count());
+        let expected = if picky { 0 } else { expected.min(self.core.config().max_connections) };
+        self.check(connected.len() >= expected, &format!("{expected} relays are connected, not {}", connected.len()));
+        let missing = self.oracle.missing(&connected, self.now().unix.as_secs());
+        self.check(missing.is_empty(), &format!("what a relay holds is delivered; missing: {missing:?}"));
+        self.delivered = self.oracle.deliveries(&connected);
+        let unfinished = self.core.unfinished();
+        self.check(unfinished.is_empty(), &format!("every publish is done; left: {unfinished:?}"));
+        self.check_books();
+        self.check_records();
+        self.check_requests();
+    }
+
+    /// Every event that came is accounted for, once. A relay that is taken out takes its counters with it.
+    fn check_books(&self) {
+        if self.oracle.has_removed() {
+            return;
+        }
+        let relays = self.core.relays();
+        let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
+        let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
+        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped + c.expired);
+        // The head of an event that was cut off counts as an event, and the whole as garbage.
+        let cut =
+            self.sites.iter().any(|site| site.faults.faults().iter().any(|f| matches!(f, Fault::Truncate { .. })));
+        let unreadable = if cut { sum(|c| c.garbage) } else { 0 };
+        self.check(
+            (verified + dropped..=verified + dropped + unreadable).contains(&came),
+            &format!("what came is accounted for: {came} events, {verified} good, {dropped} dropped"),
+        );
+    }
+
+    /// The records of relays count what came.
+    fn check_records(&self) {
+        for record in self.core.relays() {
+            if let Err(rule) = self.oracle.watch.records.check(&record) {
+                self.check(false, &format!("{rule}: {}", record.url));
+            }
+        }
+    }
+
+    /// Every request that runs at a relay is one that the pool knows of.
+    fn check_requests(&self) {
+        for (&socket, link) in &self.links {
+            let url = &self.sites[link.relay].url;
+            let known = self.core.relay(url).map_or(0, |record| record.active_requests);
+            let running = self.oracle.wire.running(socket);
+            self.check(running <= known, &format!("what is not needed is closed: {running} requests run, not {known}"));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a run starts from, as a value.
+
+use nostr_pool_core::Config;
+
+use super::choices::Choices;
+
+/// A run apart from its steps: the same plan and the same steps are the same run, bit for bit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Everything that a step leaves open (latencies, keys, the core's seed) is drawn from it.
+    pub seed: u64,
+    /// The relays, each with the draw that chooses how it misbehaves; `None`: honest. The first one always is.
+    pub relays: Vec<Option<u64>>,
+    /// One of them that says nothing at all, whatever its draw.
+    pub mute: Option<usize>,
+    /// The bounds of the pool.
+    pub limits: Limits,
+    /// How often things go wrong by themselves.
+    pub rates: Rates,
+    /// In the end, the application asks for all connections; otherwise the pool has to come back by itself.
+    pub asks_in_the_end: bool,
+}
+
+/// Bounds of the pool that a run sets; 0 leaves the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Sockets at once.
+    pub max_connections: u16,
+    /// Frames untaken per socket.
+    pub send_credits: u16,
+    /// Events being verified.
+    pub max_in_flight: u16,
+    /// The same per relay.
+    pub max_in_flight_per_relay: u16,
+    /// Ids remembered. Where it is set, the last relay gets far more events than the others.
+    pub max_seen: u16,
+    /// Bytes untaken per subscription.
+    pub queue_bytes: u16,
+}
+
+/// One in so many; 0 is never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Dials that are refused.
+    pub refused: u8,
+    /// Dials and closing handshakes that are late, past their deadline often.
+    pub hung: u8,
+    /// Events that the user does not want to sign.
+    pub unsigned: u8,
+    /// Inputs that come once more when their socket is gone.
+    pub echoed: u8,
+}
+
+impl Plan {
+    /// The plainest run: two honest relays, and nothing goes wrong by itself.
+    pub fn plain(seed: u64) -> Self {
+        let (limits, rates) = (Limits::default(), Rates::default());
+        Self { seed, relays: vec![None, None], mute: None, limits, rates, asks_in_the_end: true }
+    }
+
+    /// A run as chosen.
+    pub fn choose(seed: u64, from: &mut impl Choices) -> Self {
+        let others = from.between(1, 4);
+        let draw = |from: &mut _| Some(Choices::below(from, 1 << 16) as u64);
+        let relays = std::iter::once(None).chain((0..others).map(|_| draw(from))).collect();
+        let limits = Limits {
+            max_connections: from.small(2, 10),
+            send_credits: from.small(1, 64),
+            max_in_flight: from.small(8, 256),
+            max_in_flight_per_relay: from.small(8, 64),
+            max_seen: if from.one_in(6) { from.small(100, 200) } else { 0 },
+            queue_bytes: if from.one_in(6) { from.small(1_000, 9_000) } else { 0 },
+        };
+        // Each kind of trouble is off in some runs: what one of them hides, the absence of another shows.
+        let mut rate = |n: u8| if from.one_in(4) { 0 } else { n };
+        let rates = Rates { refused: rate(8), hung: rate(6), unsigned: rate(6), echoed: rate(5) };
+        Self { seed, relays, mute: None, limits, rates, asks_in_the_end: from.one_in(2) }
+    }
+
+    /// The pool's configuration.
+    pub fn config(&self) -> Config {
+        let default = Config::default();
+        let or = |limit: u16, default| if limit == 0 { default } else { usize::from(limit) };
+        Config {
+            max_connections: or(self.limits.max_connections, default.max_connections),
+            send_credits: or(self.limits.send_credits, default.send_credits),
+            max_in_flight: or(self.limits.max_in_flight, default.max_in_flight),
+            max_in_flight_per_relay: or(self.limits.max_in_flight_per_relay, default.max_in_flight_per_relay),
+            max_seen: or(self.limits.max_seen, default.max_seen),
+            queue_bytes: or(self.limits.queue_bytes, default.queue_bytes),
+            ..default
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! What can happen in a run, as values. Numbers are taken modulo what is there; what makes no sense at the time, the
+//! harness leaves out, or the core refuses.
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Time passes.
+    Pass {
+        /// Microseconds.
+        micros: u64,
+    },
+    /// Another client publishes.
+    Note {
+        /// To these relays, a bit each.
+        relays: u8,
+    },
+    /// The application does something.
+    App(App),
+    /// Something goes wrong.
+    Nemesis(Nemesis),
+    /// The driver does what no driver should.
+    Odd(Odd),
+}
+
+/// Relays that a call names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// All of the pool.
+    All,
+    /// This one.
+    One(u8),
+    /// This one, twice, and the first one: an alias of a URL has the same canonical form.
+    Twice(u8),
+}
+
+/// What a subscription asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Everything.
+    All,
+    /// Text notes.
+    Notes,
+    /// What this author wrote.
+    By(u8),
+    /// Reactions, and the articles of this author: two filters.
+    Two(u8),
+}
+
+/// How the application reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// At once.
+    Prompt,
+    /// When it catches up, with so much room in its queue.
+    Slow(u8),
+    /// It drops the subscription right after it began.
+    Drops,
+}
+
+/// A quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Votes {
+    /// One relay.
+    First,
+    /// More than half.
+    Majority,
+    /// All.
+    All,
+    /// Three tenths.
+    Third,
+}
+
+/// What the application does. Subscriptions and publishes are numbered from the oldest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum App {
+    /// Publishes a signed event.
+    Publish {
+        /// Where to.
+        target: Where,
+        /// How many must take it.
+        votes: Votes,
+    },
+    /// Publishes one that is to be signed.
+    PublishUnsigned {
+        /// Where to.
+        target: Where,
+    },
+    /// Tries a publish again.
+    Retry {
+        /// Which; 0 is the newest.
+        publish: u8,
+    },
+    /// Gives a publish up.
+    Cancel {
+        /// Which; 0 is the newest.
+        publish: u8,
+    },
+    /// Subscribes until it ends the subscription.
+    Subscribe {
+        /// What for.
+        what: What,
+        /// Where.
+        target: Where,
+        /// How it reads.
+        reader: Reader,
+    },
+    /// Fetches what relays have.
+    Fetch {
+        /// What.
+        what: What,
+        /// Where.
+        target: Where,
+    },
+    /// Replaces a live subscription's filters.
+    Update {
+        /// Which.
+        sub: u8,
+        /// By what.
+        what: What,
+    },
+    /// Ends a live subscription, if it is not the only one.
+    Unsubscribe {
+        /// Which.
+        sub: u8,
+    },
+    /// The slow application takes what is there.
+    CatchUp,
+    /// Takes a relay into the pool, or changes its options.
+    AddRelay {
+        /// Which.
+        relay: u8,
+        /// Options, a bit each: not read, not written, pinned, not dialled again after a close, nor after an
+        /// error; dialled again after a NOTICE, never left alone for forging.
+        options: u8,
+    },
+    /// Takes a relay out.
+    RemoveRelay {
+        /// Which.
+        relay: u8,
+    },
+    /// Wants a connection.
+    Connect {
+        /// To which; `None`: to all.
+        relay: Option<u8>,
+    },
+    /// Wants none.
+    Disconnect {
+        /// To which; `None`: to all.
+        relay: Option<u8>,
+        /// The close code.
+        code: u16,
+    },
+    /// Wants a new one.
+    Reconnect {
+        /// To which.
+        relay: u8,
+        /// Whether one that is open may stay.
+        keep_open: bool,
+        /// Whether failures stay counted.
+        keep_backoff: bool,
+    },
+    /// The device has another network.
+    NetworkChanged,
+    /// Forgets everything.
+    StartClean,
+    /// Ends everything.
+    Shutdown,
+    /// Speaks of a relay, subscription, publish or event that never was: one call of each kind, by number.
+    Unknown {
+        /// Which call.
+        call: u8,
+    },
+}
+
+/// What becomes of dials to a relay until it is said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialling {
+    /// They come through.
+    Works,
+    /// They are refused.
+    Refused,
+    /// They come through late, by so many milliseconds.
+    Slow(u16),
+    /// They never end.
+    Hangs,
+}
+
+/// How a socket's sink takes frames until it is said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// At once.
+    Prompt,
+    /// Late, by so many milliseconds.
+    Late(u16),
+    /// All at once, every so many milliseconds.
+    Bursts(u16),
+    /// Not at all.
+    Stuck,
+}
+
+/// What the user's signer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// Signs.
+    Signs,
+    /// Refuses.
+    Refuses,
+    /// Never answers.
+    Silent,
+    /// Signs something else.
+    Wrong,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nemesis {
+    /// Connections of a relay are reset: what was under way is lost.
+    Cut {
+        /// Whose.
+        relay: u8,
+    },
+    /// The same, once so many more frames have reached the pool: amid an answer, often amid a frame.
+    CutAfter {
+        /// Whose.
+        relay: u8,
+        /// Frames.
+        frames: u8,
+    },
+    /// Connections of a relay go half-open: nothing gets through, and neither end knows.
+    HalfOpen {
+        /// Whose.
+        relay: u8,
+    },
+    /// A relay dies, or comes back.
+    Toggle {
+        /// Which.
+        relay: u8,
+    },
+    /// Dials to a relay change.
+    Dialling {
+        /// Which.
+        relay: u8,
+        /// To what.
+        to: Dialling,
+    },
+    /// The sinks of a relay's sockets change.
+    Sink {
+        /// Whose.
+        relay: u8,
+        /// To what.
+        to: Sink,
+    },
+    /// The verifier takes up to so many milliseconds, in any order.
+    Verifier {
+        /// Milliseconds.
+        millis: u16,
+    },
+    /// The signer changes.
+    Signer(Signer),
+    /// The device sleeps: time passes, and nothing happens in it.
+    Sleep {
+        /// How long.
+        seconds: u16,
+    },
+    /// The wall clock steps.
+    WallStep {
+        /// By so much.
+        seconds: i32,
+    },
+    /// The monotonic clock stands still, or is read as an earlier one, and then is right again.
+    MonoStands {
+        /// For so long.
+        millis: u16,
+        /// Read as so much earlier.
+        back: u16,
+    },
+}
+
+/// Whose socket an odd input names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// The relay's socket of now.
+    Current,
+    /// One that is gone.
+    Earlier(u8),
+    /// One that was not dialled yet.
+    Later(u8),
+    /// None of any relay.
+    Never,
+}
+
+/// What an odd input says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The dial came through.
+    Opened,
+    /// It did not.
+    OpenFailed,
+    /// Words: see `odd.rs`.
+    Text(u8),
+    /// Bytes.
+    Binary,
+    /// A ping.
+    Ping,
+    /// A pong that nobody asked for.
+    Pong,
+    /// A credit that nobody spent.
+    Sent,
+    /// The socket is gone.
+    Closed(u8),
+}
+
+/// What no driver should do, and what must do no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Odd {
+    /// Says something of a socket.
+    Socket {
+        /// Whose.
+        relay: u8,
+        /// Which of its sockets.
+        age: Age,
+        /// What.
+        said: Said,
+    },
+    /// Answers a ticket that was answered before.
+    VerifiedAgain {
+        /// Which; 0 is the last.
+        nth: u8,
+    },
+    /// Answers tickets that never were.
+    UnknownTicket {
+        /// How far off.
+        ticket: u8,
+        /// For a signature to make, not one to check.
+        sign: bool,
+    },
+    /// Calls for timeouts when nothing is due.
+    EarlyTimeout,
+}

@@ -1,0 +1,215 @@
+//! What has to hold of a subscription: what it is told, and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nostr_pool_core::{Coverage, EndReason, Gap, GapCause, Instant, Item, LegOutcome, LegReport, LegState, Mark};
+use nostr_proto::{EventId, Filter, RelayUrl};
+use serde_json::Value;
+
+use super::answers::Answers;
+use super::shares::Shares;
+
+/// A subscription as the oracle knows it.
+#[derive(Debug)]
+pub(super) struct Sub {
+    pub(super) filters: Vec<Filter>,
+    pub(super) relays: Vec<RelayUrl>,
+    /// Whether it asks every relay of the pool that is read from.
+    pub(super) all: bool,
+    pub(super) live: bool,
+    pub(super) ended: bool,
+    /// Whether its application is slow.
+    pub(super) slow: bool,
+    /// Relays that it lost because they were taken out, or are not read from.
+    pub(super) left: BTreeSet<RelayUrl>,
+    /// What it got, and whose share of the pool's memory that counts against: the relay's that brought it first.
+    pub(super) delivered: BTreeMap<EventId, Option<RelayUrl>>,
+    pub(super) next_seq: u64,
+    /// Relays that were said to have refused for good, or to be gone.
+    pub(super) closed: BTreeSet<RelayUrl>,
+    /// Whether the pool said that it skipped or dropped events.
+    pub(super) excused: bool,
+    /// How often each relay was asked, and which are past their EOSE.
+    pub(super) asked: BTreeMap<RelayUrl, u32>,
+    pub(super) past_eose: BTreeSet<RelayUrl>,
+    pub(super) updated: bool,
+    /// Which generation of filters, since when, and whether its EOSE was told.
+    pub(super) generation: u32,
+    pub(super) started: Instant,
+    pub(super) eose_told: bool,
+    /// Relays from which something is missing, as was told.
+    pub(super) gaps: BTreeSet<RelayUrl>,
+    /// Pending events whose fate is not told, and how often each was shown.
+    pending: BTreeMap<EventId, u32>,
+}
+
+impl Sub {
+    pub(super) fn new(filters: Vec<Filter>, relays: Vec<RelayUrl>, live: bool, all: bool, now: Instant) -> Self {
+        Self {
+            filters,
+            relays,
+            all,
+            live,
+            ended: false,
+            slow: false,
+            left: BTreeSet::new(),
+            delivered: BTreeMap::new(),
+            next_seq: 0,
+            closed: BTreeSet::new(),
+            excused: false,
+            asked: BTreeMap::new(),
+            past_eose: BTreeSet::new(),
+            updated: false,
+            generation: 0,
+            started: now,
+            eose_told: false,
+            gaps: BTreeSet::new(),
+            pending: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn wants(&self, event: &Value) -> bool {
+        self.filters.iter().any(|filter| matches(filter, event))
+    }
+
+    pub(super) fn asks(&self, relay: &RelayUrl) -> bool {
+        self.relays.contains(relay) && !self.closed.contains(relay)
+    }
+
+    /// Whether every relay was asked once and is past its EOSE: nothing that came before one can be outstanding.
+    pub(super) fn is_past_eose(&self) -> bool {
+        !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
+    }
+
+    pub(super) fn item(&mut self, item: &Item, shares: &Shares, removed: bool) -> Result<(), &'static str> {
+        if self.ended {
+            return Err("nothing comes after the end");
+        }
+        match item {
+            Item::Event(e) => {
+                let before = self.delivered.insert(e.event.id(), e.relays.first().cloned());
+                if before.flatten().is_some_and(|owner| shares.is_safe(&owner)) {
+                    return Err("an event is delivered once");
+                }
+                if e.mark == Mark::Stored && self.is_past_eose() {
+                    return Err("EOSE does not overtake what came before it");
+                }
+                let json = json(&e.event.to_json());
+                if !self.wants(&json) {
+                    return Err("what is delivered was asked for");
+                }
+                // The name of a relay goes when it is taken out, also while what it sent is being verified.
+                if e.relays.is_empty() && !removed {
+                    return Err("an event comes from somewhere");
+                }
+                self.number(e.seq)
+            }
+            Item::Pending(p) => {
+                *self.pending.entry(p.event.id()).or_default() += 1;
+                self.number(p.seq)
+            }
+            Item::Resolved { event, outcome, .. } => match self.pending.get_mut(event) {
+                Some(open @ 1..) => {
+                    *open -= u32::from(outcome.is_final());
+                    Ok(())
+                }
+                _ => Err("a pending event has one fate"),
+            },
+            Item::Leg { relay, state } => {
+                match state {
+                    LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,
+                    LegState::Live => drop(self.past_eose.insert(relay.clone())),
+                    _ => drop(self.past_eose.remove(relay)),
+                }
+                if matches!(state, LegState::Closed(_) | LegState::Removed) {
+                    self.closed.insert(relay.clone());
+                } else {
+                    self.closed.remove(relay);
+                    self.left.remove(relay);
+                }
+                if matches!(state, LegState::Removed) {
+                    self.left.insert(relay.clone());
+                    self.gaps.remove(relay);
+                }
+                Ok(())
+            }
+            Item::Gap(gap) => self.gap(gap),
+            Item::Eose(coverage) => {
+                if self.eose_told {
+                    return Err("the aggregate EOSE comes once per generation");
+                }
+                self.eose_told = true;
+                let right = coverage.generation == self.generation;
+                if right { Ok(()) } else { Err("the aggregate EOSE is of the generation of now") }
+            }
+            Item::End(reason) => {
+                self.ended = true;
+                let complete = *reason == EndReason::Complete;
+                if complete && self.live {
+                    return Err("a live subscription does not end by itself");
+                }
+                if complete && !self.eose_told {
+                    return Err("a fetch ends after its EOSE");
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a relay sent before its EOSE is delivered before the EOSE counts; unless it is excused, a loss is told, or is to be told when
+    /// a slow application takes on.
+    pub(super) fn covered(
+        &self,
+        coverage: &Coverage,
+        answers: &Answers,
+        excused: impl Fn(&Value) -> bool,
+    ) -> Result<(), &'static str> {
+        let said = |leg: &&LegReport| matches!(leg.outcome, LegOutcome::Eose { .. });
+        for leg in coverage.legs.iter().filter(said).filter(|_| !self.excused && !self.slow) {
+            if !answers.is_delivered(&leg.relay, &self.filters, self.started, &self.delivered, &excused) {
+                return Err("what a relay sent before its EOSE is delivered before it counts");
+            }
+        }
+        Ok(())
+    }
+
+    /// A gap is opened before it is closed.
+    pub(super) fn gap(&mut self, gap: &Gap) -> Result<(), &'static str> {
+        match (&gap.cause, &gap.relay) {
+            (GapCause::QueueFull { .. } | GapCause::Flooded { .. }, _) => self.excused = true,
+            (GapCause::Disconnected, Some(relay)) => drop(self.gaps.insert(relay.clone())),
+            (GapCause::CaughtUp { .. }, Some(relay)) if !self.gaps.remove(relay) && !self.excused => {
+                return Err("a gap is told before it is closed");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn number(&mut self, seq: u64) -> Result<(), &'static str> {
+        let right = seq == self.next_seq;
+        self.next_seq += 1;
+        if right { Ok(()) } else { Err("events are numbered without holes") }
+    }
+}
+
+pub(super) fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("events are JSON")
+}
+
+/// NIP-01's filter match, over JSON: kinds, authors and dates, which is what the script asks for.
+pub(super) fn matches(filter: &Filter, event: &Value) -> bool {
+    let filter = json(&filter.to_json());
+    filter.as_object().expect("a filter is an object").iter().all(|(field, wanted)| {
+        let among = |value: &Value| wanted.as_array().is_some_and(|list| list.contains(value));
+        match field.as_str() {
+            "kinds" => among(&event["kind"]),
+            "authors" => among(&event["pubkey"]),
+            "since" => event["created_at"].as_u64() >= wanted.as_u64(),
+            "until" => event["created_at"].as_u64() <= wanted.as_u64(),
+            "limit" => true,
+            other => panic!("the script does not ask for {other}"),
+        }
+    })
+}
