@@ -26,7 +26,7 @@ pub struct Health {
     pub violations: u64,
 }
 
-/// How long something took, lately: the last 256 to 511 times, or as many as there were.
+/// How long something took, lately: the last 256 to 512 times, or as many as there were.
 ///
 /// A percentile is never below the exact one of these times, and above it by an eighth at most; below 8 µs it is exact.
 /// What took longer than 1,000 s counts as 1,073.741823 s.

@@ -155,7 +155,14 @@ impl World {
 
     fn subscribe(&mut self) -> SubId {
         let (filters, target, mode) = (vec![Filter::new()], Target::All, Mode::Live);
-        match self.call(Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None })) {
+        match self.call(Call::Subscribe(Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline: None,
+            queue_items: None,
+            versions: Versions::Latest,
+        })) {
             Ok(Reply::Subscribed(sub)) => sub,
             other => panic!("{other:?}"),
         }

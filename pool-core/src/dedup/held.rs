@@ -36,11 +36,6 @@ impl Held {
         self.events.insert(id, event);
     }
 
-    /// All of them, the oldest here first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &VerifiedEvent> {
-        self.order.iter().filter_map(|id| self.events.get(id))
-    }
-
     pub(crate) fn get(&self, id: &EventId) -> Option<&VerifiedEvent> {
         self.events.get(id)
     }

@@ -40,6 +40,10 @@ impl Version {
     pub(crate) fn new(created_at: Timestamp, id: EventId) -> Self {
         Self { created_at, id: Reverse(id) }
     }
+
+    pub(crate) fn id(&self) -> EventId {
+        self.id.0
+    }
 }
 
 /// An address and what is known of its versions.
@@ -149,6 +153,11 @@ impl Latest {
     /// The newest version that is known, and due.
     pub(crate) fn newest(&self, address: AddressKey, now: Timestamp) -> Option<Version> {
         self.entries.get(&address)?.newest(self.due(now))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// The last second of which a version counts.

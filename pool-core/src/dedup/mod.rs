@@ -47,7 +47,6 @@ mod tests;
 mod walk;
 
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use nostr_proto::{
     BadSignature, Event, EventId, HashedEvent, Kind, Proof, PublicKey, Signature, Timestamp, VerifiedEvent,
@@ -308,17 +307,10 @@ impl Dedup {
         self.flights.parked(id).unwrap_or(0)
     }
 
-    /// The newest verified version, other than itself, of what this event replaces, if one is at hand. Looks at all that
-    /// are: for the application's own calls, not for what relays send.
-    pub(crate) fn held_version(&self, event: &Event) -> Option<VerifiedEvent> {
-        let address = event.address()?;
-        let same = |other: &&VerifiedEvent| {
-            other.kind() == event.kind()
-                && other.pubkey() == event.pubkey()
-                && other.id() != event.id()
-                && other.address().as_ref() == Some(&address)
-        };
-        self.held.iter().filter(same).min_by_key(|version| (Reverse(version.created_at()), version.id())).cloned()
+    /// The newest version, other than itself, of what this event replaces, if it is due and still at hand.
+    pub(crate) fn held_version(&self, event: &Event, now: Timestamp) -> Option<VerifiedEvent> {
+        let newest = self.latest.newest(self.latest.address_of(event)?, now)?;
+        self.held.get(&newest.id()).filter(|held| held.id() != event.id()).cloned()
     }
 
     /// Notes a delivery. False: this subscription got the event before.

@@ -79,7 +79,8 @@ impl Core {
         let relays: Vec<RelayIx> = self.dedup.relays(&event.id()).to_vec();
         let mut takers: Vec<(SubId, Mark)> = Vec::new();
         for sub in self.subs.values().filter(|sub| !sub.id.is_hidden()) {
-            let own = waiters.iter().find(|w| w.sub == sub.id).map(|w| w.mark);
+            // A relay that was taken out meanwhile brings nothing any more.
+            let own = waiters.iter().find(|w| w.sub == sub.id && sub.legs.contains_key(&w.relay)).map(|w| w.mark);
             let mark = own.or_else(|| {
                 let legs = relays.iter().filter_map(|ix| sub.legs.get(ix));
                 let live = legs.map(|(_, leg)| leg.is_live()).reduce(|a, b| a || b)?;

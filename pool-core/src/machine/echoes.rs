@@ -116,13 +116,13 @@ impl Core {
             crate::publish::Body::Signed { event, .. } => event.clone(),
         };
         let now = self.now.unix;
-        let versions = before.into_iter().chain(self.dedup.held_version(&event));
+        let versions = before.into_iter().chain(self.dedup.held_version(&event, now));
         versions.filter(|event| !event.is_expired_at(now)).min_by_key(newest_first)
     }
 
     /// The newest verified version of what this event replaces, as far as the pool still holds one.
     pub(super) fn held_version_of(&self, event: &UnsignedEvent) -> Option<VerifiedEvent> {
-        self.dedup.held_version(&event.as_event())
+        self.dedup.held_version(&event.as_event(), self.now.unix)
     }
 }
 

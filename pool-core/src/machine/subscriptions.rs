@@ -63,8 +63,8 @@ impl Core {
         Ok(())
     }
 
-    /// A relay was added or changed: subscriptions to all relays take it in, or leave it out; those that name it, and lost
-    /// it when it was removed, have it back.
+    /// A relay was added or changed: subscriptions to all relays take it in, or leave it out. One that named it and lost it
+    /// when it was removed was told so, and does not have it back.
     pub(super) fn spread_legs(&mut self, ix: RelayIx) {
         let Some(relay) = self.relays.get(&ix) else { return };
         let (reads, url) = (relay.added && relay.options.read, relay.url.clone());

@@ -168,7 +168,7 @@ impl Oracle {
                     let dates = &self.watch.dates;
                     sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
                 }
-                sub.item(item, &self.shares, self.removed)
+                sub.item(item, &self.shares)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)

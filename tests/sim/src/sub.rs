@@ -81,7 +81,7 @@ impl Sub {
         !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
     }
 
-    pub(super) fn item(&mut self, item: &Item, shares: &Shares, removed: bool) -> Result<(), &'static str> {
+    pub(super) fn item(&mut self, item: &Item, shares: &Shares) -> Result<(), &'static str> {
         if self.ended {
             return Err("nothing comes after the end");
         }
@@ -98,8 +98,7 @@ impl Sub {
                 if !self.wants(&json) {
                     return Err("what is delivered was asked for");
                 }
-                // The name of a relay goes when it is taken out, also while what it sent is being verified.
-                if e.relays.is_empty() && !removed {
+                if e.relays.is_empty() {
                     return Err("an event comes from somewhere");
                 }
                 self.number(e.seq)
@@ -116,21 +115,7 @@ impl Sub {
                 _ => Err("a pending event has one fate"),
             },
             Item::Leg { relay, state } => {
-                match state {
-                    LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,
-                    LegState::Live => drop(self.past_eose.insert(relay.clone())),
-                    _ => drop(self.past_eose.remove(relay)),
-                }
-                if matches!(state, LegState::Closed(_) | LegState::Removed) {
-                    self.closed.insert(relay.clone());
-                } else {
-                    self.closed.remove(relay);
-                    self.left.remove(relay);
-                }
-                if matches!(state, LegState::Removed) {
-                    self.left.insert(relay.clone());
-                    self.gaps.remove(relay);
-                }
+                self.leg(relay, state);
                 Ok(())
             }
             Item::Gap(gap) => self.gap(gap),
@@ -154,6 +139,24 @@ impl Sub {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn leg(&mut self, relay: &RelayUrl, state: &LegState) {
+        match state {
+            LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,
+            LegState::Live => drop(self.past_eose.insert(relay.clone())),
+            _ => drop(self.past_eose.remove(relay)),
+        }
+        if matches!(state, LegState::Closed(_) | LegState::Removed) {
+            self.closed.insert(relay.clone());
+        } else {
+            self.closed.remove(relay);
+            self.left.remove(relay);
+        }
+        if matches!(state, LegState::Removed) {
+            self.left.insert(relay.clone());
+            self.gaps.remove(relay);
         }
     }
 

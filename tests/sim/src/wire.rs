@@ -77,9 +77,11 @@ impl Wire {
         }
     }
 
-    /// Whether a request of that name runs on a socket.
+    /// Whether a request of that name runs on a socket. Where the sink takes nothing, a CLOSE may be waiting, and nobody
+    /// knows.
     pub(super) fn runs(&self, socket: SocketId, name: &str) -> bool {
-        self.running.get(&socket).is_some_and(|running| running.contains(name))
+        self.untaken.get(&socket).is_none_or(|untaken| *untaken < self.credits)
+            && self.running.get(&socket).is_some_and(|running| running.contains(name))
     }
 
     /// How many requests run on a socket.
