@@ -167,14 +167,21 @@ impl Bench {
 
     fn subscribe(&mut self, filter: Filter, mode: Mode) -> SubId {
         let (filters, target) = (vec![filter], Target::Relays(vec![url(0)]));
-        let call = Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None });
+        let call = Call::Subscribe(Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline: None,
+            queue_items: None,
+            versions: Versions::Latest,
+        });
         let Ok(Reply::Subscribed(sub)) = self.call(call) else { panic!("subscribed") };
         sub
     }
 
     fn publish(&mut self, event: &Event) -> PublishId {
         let (target, quorum) = (Target::Relays(vec![url(0)]), Quorum::All);
-        let call = Call::Publish(Publish { event: event.clone(), target, quorum, deadline: None });
+        let call = Call::Publish(Publish { event: event.clone(), target, quorum, deadline: None, link: None });
         let Ok(Reply::Publishing(publish, _)) = self.call(call) else { panic!("publishing") };
         publish
     }
