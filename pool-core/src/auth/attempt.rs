@@ -44,7 +44,10 @@ impl Auth {
             self.session.hold_private = None;
             return (State::Paced { challenge, at }, Change::None);
         }
-        let event = EventTemplate::auth(&self.url, &challenge, unix).unsigned(identity);
+        let url = &self.url;
+        #[cfg(feature = "planted-bugs")]
+        let url = cx.other.unwrap_or(url);
+        let event = EventTemplate::auth(url, &challenge, unix).unsigned(identity);
         self.session.hold_private = Some(mono + cx.config.auth_wait);
         let order = Order { event: event.id(), identity, until: mono + cx.config.auth_sign_deadline };
         (State::Signing { challenge, order, stale: false }, Change::Sign(event))

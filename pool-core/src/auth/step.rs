@@ -20,6 +20,9 @@ pub(crate) struct Context<'a> {
     /// It may know us as several at once.
     pub(crate) link: bool,
     pub(crate) now: Now,
+    /// Another relay, to answer for, which should not be.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) other: Option<&'a nostr_proto::RelayUrl>,
 }
 
 /// What a step meant for the requests and publishes of this relay.

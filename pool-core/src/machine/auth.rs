@@ -14,6 +14,7 @@ use crate::command::Command;
 use crate::effects::Effects;
 use crate::event::Why;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, Ticket};
+use crate::planted::planted;
 use crate::timers::TimerKey;
 
 use super::relays::Relay;
@@ -42,6 +43,12 @@ impl Core {
             at_once: options.auth_at_once,
             link: options.link_identities,
             now: self.now,
+            #[cfg(feature = "planted-bugs")]
+            other: self
+                .by_url
+                .keys()
+                .find(|url| **url != relay.url)
+                .filter(|_| planted!(self.config, ChallengeSignedForOtherRelay)),
         };
         let held = (relay.auth.holds(false), relay.auth.holds(true));
         let (result, change) = step(&mut relay.auth, &cx, &mut self.fx);
@@ -219,6 +226,11 @@ impl Core {
         for sub in legs {
             self.ask_again_known(ix, sub);
         }
+        let publishes = if planted!(self.config, AcceptedSentAgainAfterAuth) {
+            self.publishes.keys().copied().collect()
+        } else {
+            publishes
+        };
         for publish in publishes {
             self.on_publish(publish, |p, _, _, fx| p.authenticated(ix, fx));
             self.enqueue_event(ix, publish);

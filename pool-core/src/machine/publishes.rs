@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::PendingOutcome;
 use crate::ids::{PublishId, RelayIx};
-#[cfg(feature = "planted-bugs")]
 use crate::planted::planted;
 use crate::publish::quorum::Rule;
 use crate::publish::{Body, Next, Publication, Terms};
@@ -176,6 +175,12 @@ impl Core {
     /// A relay answered with OK.
     pub(super) fn on_ok(&mut self, ix: RelayIx, event: Option<EventId>, accepted: bool, reason: &Reason) {
         if self.is_auth_ok(ix, event, accepted, reason) {
+            if planted!(self.config, AuthOkAsPublishOk) {
+                let open = self.relays.get(&ix).map(|relay| relay.publishes.clone()).unwrap_or_default();
+                for id in open {
+                    self.on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx));
+                }
+            }
             return;
         }
         let ids = event.and_then(|id| self.by_event.get(&id)).cloned().unwrap_or_default();

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::Rejection;
 use crate::ids::RelayIx;
+use crate::planted::planted;
 use crate::time::Now;
 
 use super::Publication;
@@ -43,7 +44,8 @@ impl Publication {
     /// The relay knows us: what it refused for lack of that is sent again.
     pub(crate) fn authenticated(&mut self, relay: RelayIx, fx: &mut Effects) {
         let Some(part) = self.parts.get_mut(&relay) else { return };
-        if let State::Lacking(_) = part.state {
+        let repeats = planted!(self, AcceptedSentAgainAfterAuth) && part.has_accepted();
+        if matches!(part.state, State::Lacking(_)) || repeats {
             part.state = State::Queued;
             self.tell(relay, fx);
         }

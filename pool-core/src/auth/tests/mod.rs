@@ -73,6 +73,8 @@ impl Bench {
             at_once: self.at_once,
             link: self.link,
             now: self.now,
+            #[cfg(feature = "planted-bugs")]
+            other: None,
         };
         step(&mut self.auth, &cx, &mut self.fx)
     }
