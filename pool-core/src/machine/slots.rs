@@ -218,9 +218,12 @@ impl Core {
         self.config.one_shot_turn.max(Duration::from_secs(1))
     }
 
-    /// The books, against what they are about.
+    /// The books, against what they are about, where that is quickly done.
     #[cfg(any(test, feature = "planted-bugs"))]
     pub(super) fn audit(&self) {
+        if self.relays.len() > 100 || self.subs.len() > 1_000 {
+            return;
+        }
         let sockets = self.relays.values().filter(|r| r.conn.has_socket()).count();
         assert_eq!(self.slots.sockets(), sockets, "sockets are counted right");
         for (&ix, relay) in &self.relays {

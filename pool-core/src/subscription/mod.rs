@@ -232,13 +232,15 @@ impl Subscription {
             return Next::Nothing;
         }
         let was_live = matches!(leg.state, State::Live { .. });
+        // The whole relay, also where this request is given up.
+        let next = if reason.prefix == Some(Prefix::RateLimited) { Next::Pause } else { Next::Nothing };
         leg.refusals += 1;
         if leg::is_final(&reason) || leg.refusals >= config.max_refusals {
             leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
             leg.state = State::Closed(reason);
             self.tell_leg(relay, fx);
             self.settle(fx);
-            return Next::Nothing;
+            return next;
         }
         let doubled = config.retry_base.saturating_mul(1_u32.checked_shl(leg.refusals - 1).unwrap_or(u32::MAX));
         leg.retry_at = Some(now.mono + doubled.min(config.backoff_max));
@@ -248,7 +250,7 @@ impl Subscription {
         if was_live {
             self.tell_lost(relay, since, fx);
         }
-        if reason.prefix == Some(Prefix::RateLimited) { Next::Pause } else { Next::Nothing }
+        next
     }
 
     /// The relay's connection is gone. `promising`: another is on its way already.

@@ -207,6 +207,20 @@ fn five_refusals_without_an_eose_between_close_the_leg_until_the_next_connection
     assert!(sub.ask(RelayIx(0), WireId(9), &config, at(now), &mut fx).is_some());
 }
 
+#[test]
+fn the_refusal_that_closes_the_leg_slows_the_relay_too() {
+    let (config, mut fx) = (Config::default(), Effects::default());
+    let mut sub = subscription(1, Mode::Live, &config, &mut fx);
+    for n in 0..5 {
+        let now = at(u64::from(n) * 60_000);
+        let _ = sub.timeout(&config, now, &mut fx);
+        assert!(sub.ask(RelayIx(0), WireId(n), &config, now, &mut fx).is_some());
+        let next = sub.refused(RelayIx(0), Reason::parse("rate-limited: x"), &config, now, &mut fx);
+        assert_eq!(next, Next::Pause, "refusal {n}");
+    }
+    assert!(matches!(sub.leg(RelayIx(0)).unwrap().public_state(), Some(LegState::Closed(_))));
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Ask(u32),

@@ -94,6 +94,8 @@ impl Quarantines {
         while line.sent.front().is_some_and(|(at, ..)| now.saturating_since(*at) > window + SLACK) {
             line.sent.pop_front();
         }
+        // What comes for a request that is over is not looked at: it is forged all the same, but not plainly.
+        let judged = if judged == Judged::BadHash && !matches { Judged::BadSignature } else { judged };
         line.sent.push_back((now, id.to_owned(), judged));
         // Plain is what nobody else sent, and what needs no verifier to be found out. The pool counts in tenths.
         let plain = |sent: &&(Instant, String, Judged)| {

@@ -107,13 +107,7 @@ impl Sub {
                 *self.pending.entry(p.event.id()).or_default() += 1;
                 self.number(p.seq)
             }
-            Item::Resolved { event, outcome, .. } => match self.pending.get_mut(event) {
-                Some(open @ 1..) => {
-                    *open -= u32::from(outcome.is_final());
-                    Ok(())
-                }
-                _ => Err("a pending event has one fate"),
-            },
+            Item::Resolved { event, outcome, .. } => self.resolved(event, outcome.is_final()),
             Item::Leg { relay, state } => {
                 self.leg(relay, state);
                 Ok(())
@@ -175,6 +169,17 @@ impl Sub {
             }
         }
         Ok(())
+    }
+
+    /// A pending event's fate is told.
+    fn resolved(&mut self, event: &EventId, is_final: bool) -> Result<(), &'static str> {
+        match self.pending.get_mut(event) {
+            Some(open @ 1..) => {
+                *open -= u32::from(is_final);
+                Ok(())
+            }
+            _ => Err("a pending event has one fate"),
+        }
     }
 
     /// A gap is opened before it is closed.
