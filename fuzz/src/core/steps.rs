@@ -105,7 +105,9 @@ impl Harness {
                     let genuine = samples.iter().any(|sample| sample.event.signature() == event.signature());
                     self.verify.push((ticket, event.id(), genuine));
                 }
-                Command::Sign { ticket, event } => self.sign.push((ticket, event.id())),
+                Command::Sign { ticket, event } | Command::SignAuth { ticket, event, .. } => {
+                    self.sign.push((ticket, event.id()));
+                }
                 _ => {}
             }
         }

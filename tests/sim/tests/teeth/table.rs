@@ -46,6 +46,9 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::RepairForgotten, 0, "what a relay sent before its EOSE is delivered before it counts"),
     found(PlantedBug::SuspectAfterOne, 11, "an event is suspect after two connections that ended right after it"),
     found(PlantedBug::FateTwice, 0, "a pending event has one fate"),
+    found(PlantedBug::AuthOkAsPublishOk, 7, "a relay has accepted what it said that it has"),
+    found(PlantedBug::AcceptedSentAgainAfterAuth, 87, "what a relay has accepted is not sent to it again"),
+    found(PlantedBug::ChallengeSignedForOtherRelay, 7, "a challenge is answered for the relay that sent it"),
 ];
 
 /// What the swarm does not meet: it publishes nothing that expires, replaces or is too large for a relay, seldom closes a
