@@ -5,9 +5,9 @@
 //! | state \ input | opened | lost | challenge | too long | auth-required | restricted | OK true | OK false |
 //! |---|---|---|---|---|---|---|---|---|
 //! | `Down` | `Unchallenged`¹ | – | – | – | final | final | – | – |
-//! | `Unchallenged` | `Unchallenged`¹ | `Down` | `Challenged`² | `Failed` denied | `Expecting`³ wait | final | – | – |
+//! | `Unchallenged` | `Unchallenged`¹ | `Down` | `Challenged`² | `Failed` | `Expecting`³ wait | final | – | – |
 //! | `Expecting` | `Unchallenged`¹ | `Down` | begin | `Failed` denied | wait | wait | – | – |
-//! | `Challenged` | `Unchallenged`¹ | `Down` | – | `Failed` denied | begin | begin | – | – |
+//! | `Challenged` | `Unchallenged`¹ | `Down` | – | `Failed` | begin | begin | – | – |
 //! | `Asking` | `Unchallenged`¹ | `Down` | – | `Failed` denied | wait | wait | – | – |
 //! | `Paced` | `Unchallenged`¹ | `Down` | – | `Failed` denied | wait | wait | – | – |
 //! | `Signing` | `Unchallenged`¹ | `Down` | `Signing*` | `Failed` denied | wait | wait | – | – |

@@ -65,6 +65,11 @@ impl Auth {
             }
             State::Authenticated { .. } => (State::Authenticated { hand: Hand::Empty }, Change::None),
             State::Failed { failure, .. } => (State::Failed { challenge: None, failure }, Change::None),
+            // Nobody waits yet: a flood of these costs nobody anything.
+            State::Unchallenged | State::Challenged { .. } => {
+                let (failed, _) = auth.fail(Hand::Empty, AuthFailure::ChallengeTooLong { bytes }, fx);
+                (failed, Change::None)
+            }
             _ => auth.fail(Hand::Empty, AuthFailure::ChallengeTooLong { bytes }, fx),
         })
     }

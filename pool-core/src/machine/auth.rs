@@ -258,7 +258,7 @@ impl Core {
     /// The next request that does not have to wait for an authentication.
     pub(super) fn next_ask(&mut self, ix: RelayIx) -> Option<SubId> {
         loop {
-            let relay = self.relays.get(&ix)?;
+            let relay = self.relays.get(&ix).filter(|relay| !relay.auth.holds(false))?;
             let sub = relay.lanes.asks.iter().copied().find(|sub| !self.is_held_for_auth(relay, *sub))?;
             if self.asks_for_private(sub) && !relay.auth.holds(true) {
                 // Which may well hold it.
