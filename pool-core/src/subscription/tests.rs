@@ -212,7 +212,7 @@ fn the_refusal_that_closes_the_leg_slows_the_relay_too() {
     let (config, mut fx) = (Config::default(), Effects::default());
     let mut sub = subscription(1, Mode::Live, &config, &mut fx);
     for n in 0..5 {
-        let now = at(u64::from(n) * 60_000);
+        let now = at(n * 60_000);
         let _ = sub.timeout(&config, now, &mut fx);
         assert!(sub.ask(RelayIx(0), WireId(n), &config, now, &mut fx).is_some());
         let next = sub.refused(RelayIx(0), Reason::parse("rate-limited: x"), &config, now, &mut fx);
