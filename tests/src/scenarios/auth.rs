@@ -124,10 +124,13 @@ pub async fn comes_first_the_next_time<R: Runtime>(runtime: R) {
     assert_eq!((after.reqs - before.reqs, after.auths - before.auths), (1, 1), "no request was refused");
 }
 
+/// What a signer was asked to tell, and where it waits for the answer.
+type Asked = Arc<Mutex<Vec<(RelayUrl, oneshot::Sender<bool>)>>>;
+
 /// Signs when told to.
 struct Slow {
     keys: Keys,
-    asked: Arc<Mutex<Vec<(RelayUrl, oneshot::Sender<bool>)>>>,
+    asked: Asked,
 }
 
 impl Signer for Slow {
@@ -151,7 +154,7 @@ impl Signer for Slow {
 pub async fn asks_a_signer_outside<R: Runtime>(runtime: R) {
     for yes in [true, false] {
         let server = suspicious(true);
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let asked = Asked::default();
         let signer = Slow { keys: keys(1), asked: asked.clone() };
         let builder = builder().signer(signer).auth_policy(AuthPolicy::Always).relay(server.url());
         let pool = build(&runtime, builder);
