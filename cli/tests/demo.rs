@@ -30,6 +30,7 @@ fn the_demo_passes_and_tells_what_happens() {
     }
     // Connections and gaps are told by different streams, so which comes first is open.
     assert!(run.stdout.contains("charlie  connection open again"), "{run:?}");
+    assert!(run.stdout.contains("mallory  sent forged events; it is left alone for a while"), "{run:?}");
     assert_eq!(run.stdout.matches("    ✓ ").count(), 6, "{}", run.stdout);
     for line in run.stdout.lines() {
         assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");

@@ -100,7 +100,8 @@ fn liars_change_nothing_and_are_counted() {
     };
     let [_, _, honest_forged, honest_faults] = row(&urls[0])[..] else { panic!("{run:?}") };
     assert_eq!((honest_forged, honest_faults), (0, 0), "{run:?}");
-    assert!(row(&urls[1])[2] > 50, "{run:?}");
+    // After so many it is left alone.
+    assert!((10..50).contains(&row(&urls[1])[2]), "{run:?}");
     assert!(row(&urls[2])[3] >= 49, "{run:?}");
     let (forged, faults) = (row(&urls[1])[2], row(&urls[2])[3]);
     let notes = [

@@ -112,7 +112,8 @@ pub enum Call {
         info: Box<RelayInfo>,
     },
     /// Forget all that was learned, for another account say: subscriptions and publishes end, seen and held events are
-    /// dropped, quarantines end, connections are closed (and dialled again when needed). Relays and their options stay.
+    /// dropped, quarantines end, connections are closed (and dialled again when needed). Relays and their options stay, and
+    /// so do the pace that a relay asked for, what its document says, and the past of its connection in its record.
     StartClean,
     /// End everything: subscriptions end, sockets are closed, and later calls fail with [`CallError::Closed`].
     Shutdown,
@@ -292,7 +293,7 @@ pub enum Quorum {
     Majority,
     /// Every relay accepted it.
     All,
-    /// Each of these accepted it.
+    /// Each of these accepted it; none counts as [`Quorum::First`].
     Named(Vec<RelayUrl>),
 }
 
@@ -341,7 +342,7 @@ pub enum CallError {
     ImpossibleQuorum {
         /// Relays that would have to accept.
         needed: usize,
-        /// Relays that the publish goes to.
+        /// Relays that the publish goes to; where the quorum names relays, those of them.
         relays: usize,
     },
     /// There is no key to authenticate with: name one.

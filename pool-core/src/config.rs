@@ -26,7 +26,7 @@ pub struct Config {
 
     /// First wait after a connection was lost or a dial failed. Doubles with each failure in a row. Default 1 s.
     pub backoff_base: Duration,
-    /// Longest wait between two dials, jitter included. Default 60 s.
+    /// Longest wait between two dials, jitter included, and before anything that was refused is tried again. Default 60 s.
     pub backoff_max: Duration,
     /// Up to this much is added to each wait, drawn from the seed. Default 1 s.
     pub backoff_jitter: Duration,
@@ -41,7 +41,7 @@ pub struct Config {
     /// A connection that nobody needs is closed after this. Default 60 s.
     pub idle_close: Duration,
     /// How long a connection that serves only fetches and publishes may stay open while other relays wait for a socket;
-    /// then it makes room, and waits again behind them if it is still needed. Default 10 s.
+    /// then it makes room, and waits again behind them if it is still needed. Less than 1 s counts as that. Default 10 s.
     pub one_shot_turn: Duration,
 
     /// How long a relay is left alone after it sent too many forged events. Doubles with each time in a row. Default 600 s.
@@ -111,7 +111,8 @@ pub struct Config {
     pub max_repairs: usize,
     /// How many of those one relay is asked for at once, so that no relay has them all. Default 4.
     pub max_repairs_per_relay: usize,
-    /// Events whose signature is being checked, in all. Default 4,096.
+    /// Events whose signature is being checked, in all. From three quarters of it on, relays that bring more are not read
+    /// from until it falls to half. Default 4,096.
     pub max_in_flight: usize,
     /// The same, per relay; a relay that reaches half of it is not read from until it falls to a quarter. Default 1,024.
     pub max_in_flight_per_relay: usize,
@@ -120,7 +121,8 @@ pub struct Config {
 
     /// An EVENT without an OK is unanswered after this, and is sent again. Default 10 s.
     pub ok_deadline: Duration,
-    /// First wait before an EVENT is sent to the same relay again. Doubles, up to `backoff_max`. Default 1 s.
+    /// First wait after a refusal, before an EVENT is sent to the same relay again, or a request made again, and the first
+    /// pause after `rate-limited`. Doubles, up to `backoff_max`. Default 1 s.
     pub retry_base: Duration,
     /// How many times one EVENT is sent to one relay. Default 5.
     pub max_sends: u32,
@@ -131,7 +133,8 @@ pub struct Config {
     pub suspect_window: Duration,
     /// Without a verdict by then, a publish is `Indeterminate`. Default 30 s.
     pub publish_deadline: Duration,
-    /// How long delivery goes on after the publish was called, verdict or not. Default 600 s.
+    /// How long delivery goes on after the publish was called, verdict or not; until the deadline of the verdict at least.
+    /// Default 600 s.
     pub publish_lifetime: Duration,
 
     /// Whether relays get to know who is asking (NIP-42), where the relay's own options say nothing. Default `Never`.

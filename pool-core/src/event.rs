@@ -143,10 +143,10 @@ pub struct PendingItem {
 /// | told | final | when |
 /// |---|---|---|
 /// | `Published(Reached)` | yes | the quorum was reached |
-/// | `Published(Failed)`, `Published(Indeterminate)` | no | the verdict was another; one of the next two follows, at once or later |
+/// | `Published(Failed)`, `Published(Indeterminate)` | no | the verdict was another; one of those below follows, at once or later |
 /// | `AcceptedLate` | yes | after such a verdict: a relay has it |
 /// | `NeverAccepted` | yes | after such a verdict: delivery is over, and no relay is known to have it |
-/// | `NotSigned` | yes | the signer refused; there is no verdict before it |
+/// | `NotSigned` | yes | the signer refused, or never answered; after such a verdict, if that came before |
 /// | `Superseded` | yes | a publish was linked to this one |
 ///
 /// An OK that comes after `NeverAccepted` changes the relay's status in the report and nothing here; the event comes as
@@ -160,7 +160,7 @@ pub enum PendingOutcome {
     AcceptedLate,
     /// Delivery is over, and no relay is known to have the event.
     NeverAccepted,
-    /// The signer refused, in its words.
+    /// The signer refused, in its words, or did not answer while the publish lived.
     NotSigned(String),
     /// A publish that was linked to its own took its place, with proof of work for example.
     Superseded {
@@ -360,8 +360,8 @@ impl PublishStatus {
 /// Why a relay does not take an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It said so, with a reason that another try would not change: every prefix but `duplicate`, `rate-limited` and
-    /// `error`. `auth-required` is among them for now.
+    /// It said so, with a reason that another try would not change: every prefix but `duplicate`, `rate-limited`, `error`
+    /// and `closed`. `auth-required` is among them for now.
     Refused(Reason),
     /// The EVENT message is longer than the relay takes. It is not sent, if that was known before.
     TooLarge {
@@ -381,7 +381,7 @@ pub enum Rejection {
 pub enum UnknownCause {
     /// No OK came, however often it was sent.
     NoAnswer,
-    /// There was no connection in all that time.
+    /// It was never sent: there was no connection in all that time, or the relay did not let it have its turn.
     NoConnection,
     /// It was cancelled, or the relay was taken out of the pool, or the pool was shut down.
     Cancelled,

@@ -130,10 +130,6 @@ impl PlantedBug {
         Self::AcceptedSentAgainAfterAuth,
         Self::ChallengeSignedForOtherRelay,
     ];
-
-    /// Those that a script of their own shows, too.
-    pub const SCRIPTED: [Self; 4] =
-        [Self::HonestQuarantined, Self::QuarantineLiftedByNetworkChange, Self::PaceIgnored, Self::OneShotHogs];
 }
 
 /// Whether this bug is planted: in a [`Config`](crate::Config), or in a machine that keeps its `planted`.

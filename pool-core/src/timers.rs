@@ -70,6 +70,11 @@ impl Timers {
         }
     }
 
+    /// Whether the timer of a key is due.
+    pub(crate) fn is_due(&self, key: TimerKey, now: Instant) -> bool {
+        self.by_key.get(&key).is_some_and(|at| *at <= now)
+    }
+
     /// Takes a timer that is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<TimerKey> {
         let &(at, key) = self.by_time.first()?;

@@ -416,6 +416,23 @@ fn a_notice_is_told_and_ends_a_connection_only_where_that_was_asked_for() {
 }
 
 #[test]
+fn a_new_network_has_no_relay_dialled_that_nobody_needs() {
+    let mut b = Bench::new(Config::default());
+    b.add_with(0, RelayOptions { reconnect_on_notice: true, ..RelayOptions::default() });
+    let sub = b.subscribe(Target::All, Mode::Live);
+    b.open_all();
+    b.call(Call::Unsubscribe { sub }).unwrap();
+    let socket = b.socket(0);
+    // The driver is not done with closing when the network changes.
+    b.core.handle_input(Input::Text { socket, frame: "[\"NOTICE\",\"slow down\"]" }, b.now());
+    assert_eq!(b.state(0), ConnectionState::Closing);
+    b.core.handle_call(Call::NetworkChanged, b.now()).unwrap();
+    b.settle();
+    b.pass(30 * S, true);
+    assert_eq!((b.state(0), b.record(0).dials), (ConnectionState::Idle, 1));
+}
+
+#[test]
 fn only_close_codes_that_may_be_sent_are_taken() {
     for (code, may) in [
         (1000, true),

@@ -118,6 +118,8 @@ struct Flight {
     forgery: u8,
     relays: Vec<usize>,
     parked: Vec<(usize, u8)>,
+    /// Who brought a forged one.
+    refuted: Vec<usize>,
     waiting: BTreeSet<usize>,
 }
 
@@ -189,7 +191,7 @@ impl Model {
                 flight.waiting.insert(to);
                 if forgery == flight.forgery {
                     flight.relays.push(relay);
-                } else if !flight.parked.iter().any(|(r, _)| *r == relay) {
+                } else if !flight.parked.iter().any(|(r, _)| *r == relay) && !flight.refuted.contains(&relay) {
                     flight.parked.push((relay, forgery));
                 }
             }
@@ -204,7 +206,7 @@ impl Model {
             }
             return self.deliver(to, event);
         }
-        let flight = Flight { forgery, relays: vec![relay], parked: Vec::new(), waiting: BTreeSet::from([to]) };
+        let flight = Flight { forgery, relays: vec![relay], waiting: BTreeSet::from([to]), ..Flight::default() };
         self.flights.insert(event, flight);
     }
 
@@ -213,6 +215,7 @@ impl Model {
         if flight.forgery != 0 {
             if !flight.parked.is_empty() {
                 flight.forgery = flight.parked[0].1;
+                flight.refuted.append(&mut flight.relays);
                 let same = |(_, forgery): &&(usize, u8)| *forgery == flight.forgery;
                 flight.relays = flight.parked.iter().filter(same).map(|(relay, _)| *relay).collect();
                 flight.parked.retain(|(_, forgery)| *forgery != flight.forgery);

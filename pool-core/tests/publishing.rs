@@ -137,12 +137,17 @@ impl World {
 
     /// The signer and the verifier answer.
     fn sign(&mut self) {
+        self.sign_only();
+        self.verify();
+    }
+
+    /// The signer answers.
+    fn sign_only(&mut self) {
         let Some(at) = self.commands.iter().position(|c| matches!(c, Command::Sign { .. })) else {
             panic!("not asked")
         };
         let Command::Sign { ticket, event } = self.commands.remove(at) else { unreachable!() };
         self.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
-        self.verify();
     }
 
     fn verify(&mut self) {
@@ -288,6 +293,35 @@ fn what_waits_is_rejected_when_the_document_comes_and_what_is_in_flight_is_not()
 }
 
 #[test]
+fn what_is_known_to_be_too_long_is_not_sent_again() {
+    let large = note("x".repeat(2_000));
+    let too_large = |w: &World, p| matches!(w.status(p, 0), PublishStatus::Rejected(Rejection::TooLarge { .. }));
+    // It is not answered in time.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.take(0);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.pass(11_000);
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+    // The connection is lost.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.end(0, reset());
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+    // The relay says to try again later.
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish(&large, Quorum::All);
+    w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
+    assert_eq!(w.sent(0).len(), 1);
+    w.ok(0, large.id(), false, "error: busy");
+    w.pass(10_000);
+    assert!(w.sent(0).is_empty() && too_large(&w, p), "{:?}", w.status(p, 0));
+}
+
+#[test]
 fn the_signer_is_not_asked_for_what_nobody_takes() {
     let mut w = World::with(1, &Config::default());
     w.call(Call::RelayInfo { url: url(0), info: info(1_500) }).unwrap();
@@ -322,6 +356,55 @@ fn the_second_connection_that_ends_right_after_an_event_makes_it_suspect() {
         assert_eq!((w.status(p, 0), w.report(p).verdict), (SUSPECT, Some(Verdict::Failed)));
         w.pass(700_000);
         assert_eq!(w.sent(0).len(), 2);
+    }
+}
+
+#[test]
+fn whatever_a_relay_says_but_a_ping_speaks_for_the_event_before_it() {
+    type Said = fn(SocketId) -> Input<'static>;
+    let said: [(Said, bool); 4] = [
+        (|socket| Input::Binary { socket }, true),
+        (|socket| Input::Pong { socket }, true),
+        (|socket| Input::Text { socket, frame: "?" }, true),
+        (|socket| Input::Ping { socket }, false),
+    ];
+    for (input, speaks) in said {
+        let mut w = World::with(1, &Config::default());
+        let p = w.publish(&note("x"), Quorum::All);
+        for _ in 0..2 {
+            w.take(0);
+            let socket = w.socket(0);
+            w.input(input(socket));
+            w.end(0, reset());
+        }
+        assert_eq!(w.status(p, 0) != SUSPECT, speaks, "{:?}", input(w.socket(0)));
+    }
+}
+
+#[test]
+fn a_relay_that_is_rate_limited_is_left_in_peace_however_late_it_says_so() {
+    let config = Config { max_sends: 1, ..Config::default() };
+    let (event, more) = (note("x"), ["a", "b"].map(note));
+    let ways: [fn(&mut World, EventId); 3] = [
+        |_, _| (),
+        // It is given up already.
+        |w, _| w.pass(11_000),
+        // It was refused for another reason.
+        |w, id| w.ok(0, id, false, "error: busy"),
+    ];
+    for before in ways {
+        let mut w = World::with(1, &config);
+        w.publish(&event, Quorum::All);
+        w.take(0);
+        before(&mut w, event.id());
+        w.ok(0, event.id(), false, "rate-limited: slow down");
+        w.sent(0);
+        for event in &more {
+            w.publish(event, Quorum::All);
+        }
+        assert_eq!(w.sent(0), []);
+        w.pass(1_100);
+        assert_eq!(w.sent(0), [more[0].id()], "one by one");
     }
 }
 
@@ -491,6 +574,45 @@ fn a_forgotten_publish_is_named_no_longer() {
     assert_eq!((w.core.publish_report(p), w.report(q).link), (None, None));
 }
 
+#[test]
+fn trying_again_makes_room_for_one_and_keeps_it() {
+    let mut w = World::with(1, &Config { max_publishes: 1, ..Config::default() });
+    let event = note("x");
+    let again = |w: &mut World| id(w.call(Call::Retry { event: event.id(), deadline: None }).unwrap());
+    w.publish(&event, Quorum::First);
+    w.ok(0, event.id(), true, "");
+    let p = again(&mut w);
+    assert_eq!(w.report(p).verdict, Some(Verdict::Reached), "it is done at once, and remembered");
+    let mut w = World::with(1, &Config { max_publishes: 3, ..Config::default() });
+    let old: Vec<_> = ["a", "b", "x"].map(|text| w.publish(&note(text), Quorum::First)).into();
+    for text in ["a", "b", "x"] {
+        w.ok(0, note(text).id(), false, "blocked: x");
+    }
+    again(&mut w);
+    let remembered = |p: &PublishId| w.core.publish_report(*p).is_some();
+    assert_eq!(old.iter().map(remembered).collect::<Vec<_>>(), [false, true, true], "the oldest made room, alone");
+}
+
+#[test]
+fn a_signer_that_refuses_after_the_verdict_is_the_final_fate() {
+    for refuses in [true, false] {
+        let mut w = World::with(1, &Config::default());
+        w.subscribe();
+        w.publish_unsigned(&unsigned("x"), None).unwrap();
+        w.pass(31_000);
+        let ticket =
+            w.commands.iter().find_map(|c| if let Command::Sign { ticket, .. } = c { Some(*ticket) } else { None });
+        if refuses {
+            w.input(Input::Signed { ticket: ticket.unwrap(), outcome: Err("no".into()) });
+        }
+        w.pass(600_000);
+        let told: Vec<PendingOutcome> = w.fates().into_iter().map(|(_, outcome, _)| outcome).collect();
+        let why = if refuses { "no" } else { "the signer did not answer" };
+        let published = PendingOutcome::Published(Verdict::Indeterminate);
+        assert_eq!(told, [published, PendingOutcome::NotSigned(why.into())]);
+    }
+}
+
 /// A relay, and its OK.
 type Answer = (usize, bool, &'static str);
 
@@ -523,6 +645,77 @@ fn a_pending_event_has_one_fate() {
         // However late, an OK is news of the relay only.
         w.ok(0, event.id(), true, "");
         assert_eq!(w.fates().len(), told.len(), "{:?}", w.report(p));
+    }
+}
+
+/// Brings a pending event into a state of the table, and lets a piece of news come. What is told of it, in the table's
+/// words, and whether that is the end: nothing that comes later is told.
+fn news(state: &str, news: &str) -> String {
+    let mut w = World::with(2, &Config::default());
+    w.subscribe();
+    let event = unsigned("x");
+    let p = w.publish_unsigned(&event, None).unwrap();
+    let deadline = || Config::default().publish_deadline.as_millis().try_into().unwrap();
+    match (state, news) {
+        ("judged", "signer refused") => w.pass(deadline()),
+        (_, "signer refused") => {}
+        ("judged", _) => {
+            w.sign();
+            w.ok(0, event.id(), false, "blocked: no");
+        }
+        _ => w.sign(),
+    }
+    let before = w.fates().len();
+    assert_eq!(before, usize::from(state == "judged"), "{:?}", w.fates());
+    match news {
+        // There is one verdict, and it was: what could bring another is an OK, and that is other news.
+        "quorum reached" | "other verdict" if state == "judged" => w.pass(deadline()),
+        "quorum reached" => (0..2).for_each(|n| w.ok(n, event.id(), true, "")),
+        "other verdict" => w.ok(0, event.id(), false, "blocked: no"),
+        "a relay has it" => w.ok(1, event.id(), true, ""),
+        // Before a verdict, delivery can't be over.
+        "delivery over, no relay has it" if state == "shown" => w.pass(1_000),
+        "delivery over, no relay has it" => w.ok(1, event.id(), false, "blocked: no"),
+        "signer refused" => {
+            let asked = |c: &Command| if let Command::Sign { ticket, .. } = c { Some(*ticket) } else { None };
+            let ticket = w.commands.iter().find_map(asked).unwrap();
+            w.input(Input::Signed { ticket, outcome: Err("no".into()) });
+        }
+        "superseded" => {
+            w.publish_unsigned(&unsigned("y"), Some(p)).unwrap();
+        }
+        other => panic!("the table has news that nobody walks: {other}"),
+    }
+    let own = |w: &World| w.fates().into_iter().filter(|(id, ..)| *id == event.id()).count();
+    let told: Vec<_> = w.fates().split_off(before).into_iter().map(|(_, outcome, _)| outcome).collect();
+    let [outcome] = &told[..] else {
+        assert!(told.is_empty(), "{told:?}");
+        return "–".to_owned();
+    };
+    let (name, after) = (format!("{outcome:?}"), own(&w));
+    w.ok(1, event.id(), true, "");
+    w.pass(700_000);
+    let end = if own(&w) == after { "end" } else { "judged" };
+    assert_eq!(outcome.is_final(), end == "end", "{outcome:?}");
+    format!("`{}`, {end}", name.split(['(', ' ']).next().unwrap())
+}
+
+/// The table of pending events in `machine/echoes.rs`: every state, and all news.
+#[test]
+fn every_piece_of_news_of_a_pending_event_does_what_the_documentation_says() {
+    let cells = |line: &'static str| -> Vec<&'static str> {
+        line.trim_start_matches("//! |").trim_end_matches('|').split('|').map(str::trim).collect()
+    };
+    let mut rows = include_str!("../src/machine/echoes.rs").lines().filter(|line| line.starts_with("//! |"));
+    let heads = cells(rows.next().unwrap());
+    assert_eq!(heads.len(), 7, "{heads:?}");
+    let rows: Vec<_> = rows.skip(1).map(cells).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["shown", "judged"]);
+    for row in rows {
+        for (what, cell) in heads.iter().zip(&row).skip(1) {
+            assert_eq!(*cell, news(row[0], what), "{} × {what}: the table is on the left", row[0]);
+        }
+        assert_eq!(row.len(), heads.len());
     }
 }
 
@@ -641,6 +834,286 @@ fn errors_about_other_arguments_change_nothing() {
     assert!(w.core.unfinished().is_empty());
 }
 
+#[test]
+fn what_is_not_answered_is_sent_again_and_what_is_refused_after_a_doubling_wait() {
+    let config = Config { max_sends: 12, publish_lifetime: Duration::from_secs(10_000), ..Config::default() };
+    let mut w = World::with(1, &config);
+    let event = note("x");
+    w.publish(&event, Quorum::All);
+    assert_eq!(w.sent(0), [event.id()]);
+    w.pass(9_999);
+    assert!(w.sent(0).is_empty());
+    w.pass(1);
+    assert_eq!(w.sent(0), [event.id()], "the OK is overdue");
+    // It was sent twice by now.
+    for seconds in [2, 4, 8, 16, 32, 60, 60] {
+        w.ok(0, event.id(), false, "error: busy");
+        w.pass(seconds * 1_000 - 1);
+        assert!(w.sent(0).is_empty(), "{seconds}");
+        w.pass(1);
+        assert_eq!(w.sent(0), [event.id()], "{seconds}");
+    }
+}
+
+#[test]
+fn what_waits_is_given_up_when_it_expires() {
+    let config = Config { retry_base: Duration::from_secs(50), ..Config::default() };
+    for refused in [true, false] {
+        let mut w = World::with(1, &config);
+        if !refused {
+            w.call(Call::Disconnect { which: Which::One(url(0)), code: 1000, reason: String::new() }).unwrap();
+        }
+        let brief = EventTemplate::text_note("x", Timestamp::new(EPOCH)).expires_at(Timestamp::new(EPOCH + 5));
+        let event = keys().sign(&brief, [0; 32]);
+        let p = w.publish(&event, Quorum::All);
+        if refused {
+            w.ok(0, event.id(), false, "error: busy");
+        }
+        w.pass(4_999);
+        assert_eq!(w.status(p, 0), PublishStatus::Queued);
+        w.pass(1);
+        assert_eq!(w.status(p, 0), PublishStatus::Unknown(UnknownCause::Expired));
+    }
+}
+
+#[test]
+fn delivery_goes_on_until_the_deadline_where_that_is_after_the_lifetime() {
+    let mut w = World::with(1, &Config { publish_lifetime: Duration::from_secs(5), ..Config::default() });
+    w.call(Call::Disconnect { which: Which::One(url(0)), code: 1000, reason: String::new() }).unwrap();
+    let p = w.publish(&note("x"), Quorum::All);
+    w.pass(29_999);
+    assert_eq!((w.status(p, 0), w.report(p).verdict), (PublishStatus::Queued, None));
+    w.pass(1);
+    assert!(w.status(p, 0).is_final() && w.report(p).verdict == Some(Verdict::Indeterminate));
+}
+
+#[test]
+fn a_signer_that_signs_something_else_or_refuses_has_nothing_sent() {
+    let answers = [
+        Ok(note("something else")),
+        Ok(unsigned("x").sign(&Keys::from_entropy([9; 32]).unwrap(), [0; 32])),
+        Err("no".to_owned()),
+    ];
+    for outcome in answers {
+        let mut w = World::with(1, &Config::default());
+        let p = w.publish_unsigned(&unsigned("x"), None).unwrap();
+        let asked = |c: &Command| if let Command::Sign { ticket, .. } = c { Some(*ticket) } else { None };
+        let ticket = w.commands.iter().find_map(asked).unwrap();
+        w.input(Input::Signed { ticket, outcome: outcome.clone() });
+        w.verify();
+        assert!(matches!(w.status(p, 0), PublishStatus::Unknown(UnknownCause::NotSigned(_))), "{outcome:?}");
+        assert_eq!((w.report(p).verdict, w.sent(0)), (Some(Verdict::Failed), vec![]), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_signer_s_answer_that_nobody_waits_for_is_counted() {
+    let mut w = World::with(1, &Config::default());
+    let p = w.publish_unsigned(&unsigned("x"), None).unwrap();
+    let asked = |c: &Command| if let Command::Sign { ticket, .. } = c { Some(*ticket) } else { None };
+    let ticket = w.commands.iter().find_map(asked).unwrap();
+    w.call(Call::Cancel { publish: p }).unwrap();
+    for count in 1..3 {
+        w.input(Input::Signed { ticket, outcome: Ok(note("x")) });
+        assert_eq!(w.core.stats().unknown_tickets, count);
+    }
+    assert!(!w.commands.iter().any(|c| matches!(c, Command::Verify { .. })));
+}
+
+#[test]
+fn pinned_relays_get_every_publish_and_may_be_all_there_is() {
+    let mut w = World::with(0, &Config::default());
+    let options = RelayOptions { write: false, pinned: true, ..RelayOptions::default() };
+    w.call(Call::AddRelay { url: url(0), options }).unwrap();
+    let p = w.publish(&note("x"), Quorum::All);
+    assert_eq!(w.report(p).relays.len(), 1);
+    w.open(0);
+    assert_eq!(w.sent(0).len(), 1);
+    w.call(Call::RemoveRelay { url: url(0) }).unwrap();
+    w.call(Call::AddRelay { url: url(1), options: RelayOptions::default() }).unwrap();
+    let q = w.publish(&note("y"), Quorum::All);
+    assert_eq!(w.report(q).relays.iter().map(|(relay, _)| relay).collect::<Vec<_>>(), [&url(1)]);
+}
+
+#[test]
+fn an_event_of_the_very_size_is_taken() {
+    let event = note("x".repeat(600));
+    for (max_event_bytes, taken) in [(event.size(), true), (event.size() - 1, false)] {
+        let mut w = World::with(1, &Config { max_event_bytes, ..Config::default() });
+        let call =
+            Publish { event: event.clone(), target: Target::All, quorum: Quorum::All, deadline: None, link: None };
+        assert_eq!(w.call(Call::Publish(call)).is_ok(), taken);
+    }
+}
+
+#[test]
+fn a_retry_shows_nothing_that_is_out_or_still_pending_and_keeps_the_earlier_report() {
+    let pending = |w: &World| {
+        let shown = |e: &&PoolEvent| matches!(e, PoolEvent::Item { item: Item::Pending(_), .. });
+        w.events.iter().filter(shown).count()
+    };
+    for out in [true, false] {
+        let mut w = World::with(2, &Config::default());
+        w.subscribe();
+        let event = unsigned("x");
+        let p = w.publish_unsigned(&event, None).unwrap();
+        w.sign();
+        w.ok(0, event.id(), out, "blocked: no");
+        if out {
+            w.ok(1, event.id(), false, "blocked: no");
+        }
+        assert_eq!(pending(&w), 1);
+        w.call(Call::Retry { event: event.id(), deadline: None }).unwrap();
+        assert_eq!(pending(&w), 1, "out: {out}");
+        assert_eq!(w.report(p).event, event.id());
+    }
+}
+
+#[test]
+fn a_retry_of_what_all_accepted_is_over_at_once() {
+    let mut w = World::with(2, &Config::default());
+    let event = note("x");
+    w.publish(&event, Quorum::All);
+    (0..2).for_each(|n| w.ok(n, event.id(), true, ""));
+    let again = id(w.call(Call::Retry { event: event.id(), deadline: None }).unwrap());
+    assert_eq!(w.report(again).verdict, Some(Verdict::Reached));
+    assert_eq!((w.sent(0).len(), w.sent(1).len()), (1, 1));
+}
+
+#[test]
+fn a_retry_makes_room_for_itself() {
+    let mut w = World::with(1, &Config { max_publishes: 2, ..Config::default() });
+    let (a, b) = (note("a"), note("b"));
+    let publishes = [&a, &b].map(|event| {
+        let p = w.publish(event, Quorum::All);
+        w.ok(0, event.id(), false, "blocked: no");
+        p
+    });
+    w.call(Call::Retry { event: a.id(), deadline: None }).unwrap();
+    let kept = publishes.iter().filter(|p| w.core.publish_report(**p).is_some()).count();
+    assert!(kept <= 1, "with the new one, no more than two are remembered");
+}
+
+#[test]
+fn a_link_ends_with_either_of_the_two() {
+    let link_to = |event: &Event, link| Publish {
+        event: event.clone(),
+        target: Target::All,
+        quorum: Quorum::All,
+        deadline: None,
+        link: Some(link),
+    };
+    // The earlier one makes room for the later one itself.
+    let mut w = World::with(1, &Config { max_publishes: 1, ..Config::default() });
+    let (a, b) = (note("a"), note("b"));
+    let p = w.publish(&a, Quorum::All);
+    w.ok(0, a.id(), true, "");
+    let q = id(w.call(Call::Publish(link_to(&b, p))).unwrap());
+    assert_eq!((w.core.publish_report(p), w.report(q).link), (None, None));
+    // The later one is forgotten first.
+    let mut w = World::with(1, &Config { max_publishes: 2, ..Config::default() });
+    let p = w.publish(&a, Quorum::All);
+    let q = id(w.call(Call::Publish(link_to(&b, p))).unwrap());
+    w.ok(0, b.id(), true, "");
+    w.publish(&note("c"), Quorum::All);
+    assert_eq!((w.core.publish_report(q), w.report(p).successor), (None, None));
+}
+
+#[test]
+fn a_relay_that_was_taken_in_for_a_call_that_fails_goes_again() {
+    let mut w = World::with(0, &Config::default());
+    let target = Target::Relays(vec![url(7)]);
+    let call = Publish { event: note("x"), target, quorum: Quorum::AtLeast(2), deadline: None, link: None };
+    assert!(matches!(w.call(Call::Publish(call)), Err(CallError::ImpossibleQuorum { .. })));
+    assert_eq!(w.core.relay(&url(7)), None);
+}
+
+#[test]
+fn a_connection_for_a_publish_alone_goes_when_that_is_done() {
+    let mut w = World::with(0, &Config::default());
+    let event = note("x");
+    let target = Target::Relays(vec![url(1), url(0)]);
+    let call = Publish { event: event.clone(), target, quorum: Quorum::All, deadline: None, link: None };
+    let p = id(w.call(Call::Publish(call)).unwrap());
+    assert!(w.report(p).relays.is_sorted_by_key(|(relay, _)| relay.clone()));
+    w.open(0);
+    let socket = w.socket(0);
+    w.text(0, &format!(r#"["OK","{}",true,""]"#, event.id()));
+    w.pass(59_000);
+    let closes = |w: &World| w.commands.iter().any(|c| matches!(c, Command::Close { socket: s, .. } if *s == socket));
+    assert!(!closes(&w));
+    w.pass(1_000);
+    assert!(closes(&w));
+    w.input(Input::Closed { socket, reason: CloseReason::Local });
+    assert_eq!(w.core.relay(&url(0)), None);
+}
+
+#[test]
+fn a_signer_that_refuses_and_what_has_expired_bring_back_the_right_version() {
+    let mut w = World::with(1, &Config::default());
+    w.subscribe();
+    let before = profile(1).sign(&keys(), [0; 32]);
+    w.relay_sends(0, &before);
+    w.publish_unsigned(&profile(2), None).unwrap();
+    let asked = |c: &Command| if let Command::Sign { ticket, .. } = c { Some(*ticket) } else { None };
+    let ticket = w.commands.iter().find_map(asked).unwrap();
+    w.input(Input::Signed { ticket, outcome: Err("no".into()) });
+    assert_eq!(w.fates().pop().unwrap().2, Some(before.id()));
+    // One that has expired meanwhile is for nobody.
+    let mut w = World::with(1, &Config::default());
+    w.subscribe();
+    let brief = EventTemplate::new(Kind::METADATA, "{}", Timestamp::new(EPOCH)).expires_at(Timestamp::new(EPOCH + 5));
+    w.relay_sends(0, &keys().sign(&brief, [0; 32]));
+    w.publish_unsigned(&profile(2), None).unwrap();
+    w.sign();
+    w.pass(6_000);
+    w.ok(0, profile(2).id(), false, "blocked: no");
+    assert_eq!(w.fates().pop().unwrap().2, None);
+}
+
+/// What an echo keeps to roll back to takes room that other publishes then do not have.
+#[test]
+fn the_version_before_counts_as_the_publish_s() {
+    for (long, room) in [(8_000, false), (10, true)] {
+        let mut w = World::with(1, &Config { max_publish_bytes: 9_000, ..Config::default() });
+        w.subscribe();
+        let before = EventTemplate::new(Kind::METADATA, "x".repeat(long), Timestamp::new(EPOCH));
+        w.relay_sends(0, &keys().sign(&before, [0; 32]));
+        w.publish_unsigned(&profile(2), None).unwrap();
+        let (event, target) = (note("x".repeat(1_000)), Target::All);
+        let call = Publish { event, target, quorum: Quorum::All, deadline: None, link: None };
+        let reply = w.call(Call::Publish(call));
+        assert_eq!(reply.is_ok(), room, "{reply:?}");
+    }
+}
+
+#[test]
+fn the_next_version_minds_the_kind_the_d_and_what_lies_far_ahead() {
+    let mut w = World::with(1, &Config::default());
+    let of = |kind: u16, d: &str, ahead: u64| {
+        let template = EventTemplate::new(Kind::new(kind), "x", Timestamp::new(EPOCH + ahead)).tag(["d", d]);
+        keys().sign(&template, [0; 32])
+    };
+    for event in [of(30_000, "a", 100), of(30_000, "far", 100_000), of(10_000, "a", 200), of(1, "a", 300)] {
+        w.publish(&event, Quorum::All);
+    }
+    let cases = [(30_000, "a", 101), (30_000, "b", 0), (30_000, "far", 0), (10_000, "b", 201), (1, "a", 0)];
+    for (kind, d, ahead) in cases {
+        let next = w.core.next_created_at(Kind::new(kind), keys().public_key(), d, w.now());
+        assert_eq!(next.as_secs(), EPOCH + ahead, "{kind}, {d}");
+    }
+}
+
+#[test]
+fn a_quorum_of_no_named_relays_takes_one_all_the_same() {
+    let mut w = World::with(1, &Config::default());
+    let event = note("x");
+    let p = w.publish(&event, Quorum::Named(vec![]));
+    assert_eq!(w.report(p).verdict, None);
+    w.ok(0, event.id(), true, "");
+    assert_eq!(w.report(p).verdict, Some(Verdict::Reached));
+}
+
 /// Each bug that can be planted here changes what happens.
 #[cfg(feature = "planted-bugs")]
 mod planted {
@@ -697,5 +1170,40 @@ mod planted {
             w.ok(0, unsigned("x").id(), true, "");
             w.fates()
         });
+    }
+}
+
+/// Whatever was under way: signing, checking a signature, a pace, an EVENT on trial, a relay that was named only.
+#[test]
+fn nothing_is_left_to_wait_for_after_the_end() {
+    for end in [Call::StartClean, Call::Shutdown] {
+        let mut w = World::with(2, &Config::default());
+        w.subscribe();
+        let event = note("x");
+        w.publish(&event, Quorum::All);
+        (0..2).for_each(|n| w.take(n));
+        w.end(0, reset());
+        w.ok(1, event.id(), false, "rate-limited: slow down");
+        w.publish(&note("y"), Quorum::All);
+        w.publish_unsigned(&unsigned("unsigned"), None).unwrap();
+        w.publish_unsigned(&unsigned("unchecked"), None).unwrap();
+        w.sign_only();
+        let (filters, target) = (vec![Filter::new()], Target::Relays(vec![url(7)]));
+        let mode = Mode::UntilEose;
+        let versions = Versions::Latest;
+        let named = Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions };
+        w.call(Call::Subscribe(named)).unwrap();
+        w.call(end).unwrap();
+        assert!(w.core.unfinished().is_empty());
+        for n in [0, 1, 7] {
+            let socket = w.socket(n);
+            w.input(Input::Closed { socket, reason: CloseReason::Local });
+        }
+        let told = w.events.len();
+        w.pass(60_000);
+        w.verify();
+        w.pass(10_000_000);
+        assert_eq!((w.core.poll_timeout(), w.core.relays().len()), (None, 2));
+        assert_eq!(w.events.len(), told, "{:?}", &w.events[told..]);
     }
 }

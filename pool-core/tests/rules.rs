@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, its helpers included")]
 
 use nostr_pool_core::*;
-use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayUrl, Timestamp};
+use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayInfo, RelayUrl, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -771,4 +771,43 @@ fn a_request_for_everything_is_not_cut_short_by_the_eose_of_the_one_before() {
     h.text(s, &format!("[\"EOSE\",\"{w}\"]"));
     let gaps = h.items(sub).iter().filter(|i| matches!(i, Item::Gap(_))).count();
     assert_eq!(gaps, 0, "no gap is closed that was never told");
+}
+#[test]
+fn a_relay_that_says_rate_limited_is_left_in_peace_at_once() {
+    for over in [false, true] {
+        let mut h = H::new(Config::default());
+        h.add(0);
+        let first = h.sub(Target::All, Mode::Live);
+        let s = h.open(0);
+        let (_, w) = h.wires().pop().unwrap();
+        // The refusal waits for an event to be verified, or its request is over.
+        if over {
+            h.call(Call::Unsubscribe { sub: first }).unwrap();
+        } else {
+            h.text(s, &ev(&w, &note(1)));
+        }
+        h.text(s, &format!("[\"CLOSED\",\"{w}\",\"rate-limited: slow\"]"));
+        let asked = h.wires().len();
+        h.sub(Target::All, Mode::Live);
+        assert_eq!(h.wires().len(), asked, "over: {over}");
+        h.pass(2 * S);
+        assert!(h.wires().len() > asked);
+    }
+}
+#[test]
+fn a_verdict_that_is_due_is_not_put_off_by_what_happens_before_it_is_told() {
+    let mut h = H::new(Config::default());
+    h.add(0);
+    let publish = h.publish(&note(1), Target::All, Quorum::All);
+    let deadline = 30 * S;
+    h.pass(deadline - 1);
+    let verdict = |h: &H| h.core.publish_report(publish).unwrap().verdict;
+    assert_eq!(verdict(&h), None);
+    // The device reads its clock late, and the first thing that it does is a call.
+    h.t = deadline + 5;
+    let info = RelayInfo::from_json(r#"{"limitation":{"max_message_length":9999}}"#).unwrap();
+    h.call(Call::RelayInfo { url: url(0), info: Box::new(info) }).unwrap();
+    assert!(h.core.poll_timeout().unwrap().at <= h.now().mono, "it is due still");
+    h.core.handle_timeout(h.now());
+    assert_eq!(verdict(&h), Some(Verdict::Indeterminate));
 }

@@ -278,3 +278,43 @@ fn a_known_signature_does_not_wait_behind_a_forged_one() {
     b.text(0, &format!("[\"EVENT\",\"{honest}\",{}]", event.to_json()));
     assert_eq!((b.events(one).len(), b.gaps(one)), (1, 0));
 }
+
+#[test]
+fn forgers_cannot_keep_an_event_in_flight_for_ever() {
+    let mut b = Bench::new(4, Config { max_parked: 2, ..Config::default() });
+    let sub = b.all();
+    let event = note("the real one");
+    for forger in 0..3_u8 {
+        b.copy(forger.into(), sub, &forged(&event, forger + 1));
+    }
+    b.copy(3, sub, &event.to_json());
+    let mut checks = 0;
+    // Whenever a forged copy has been checked, the relay that brought it brings another.
+    for round in 3..200_u8 {
+        checks += 1;
+        b.decide(0);
+        if b.core.stats().repairs > 0 {
+            break;
+        }
+        b.copy(usize::from(round % 3), sub, &forged(&event, round + 1));
+    }
+    assert_eq!((checks, b.core.stats().repairs), (3, 1), "each of them delays it by one check");
+    let of = |(socket, frame): &&(SocketId, String)| *socket == b.sockets[3] && frame.contains("\"ids\"");
+    let by_id = b.requests.iter().find(of).unwrap().1.split('"').nth(3).unwrap().to_owned();
+    b.text(3, &format!("[\"EVENT\",\"{by_id}\",{}]", event.to_json()));
+    b.decide_all();
+    assert_eq!((b.events(sub).len(), b.gaps(sub)), (1, 0));
+}
+
+#[test]
+fn nothing_is_fetched_again_for_nobody() {
+    let mut b = Bench::new(2, Config { max_parked: 0, ..Config::default() });
+    let sub = b.all();
+    let event = note("lost");
+    b.copy(0, sub, &forged(&event, 1));
+    b.copy(1, sub, &event.to_json());
+    b.call(Call::Unsubscribe { sub });
+    let asked = b.requests.len();
+    b.decide_all();
+    assert_eq!((b.core.stats().repairs, b.requests.len()), (0, asked));
+}

@@ -10,7 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nostr_model_relay::{Config, Fault, FaultPlan, Server};
 use nostr_pool_tests::corpus;
 use nostr_pool_tokio::{
-    EventItem, FetchOptions, Item, LegOutcome, Mark, Prefix, PublishReport, PublishStatus, Rejection, Verdict,
+    EventItem, FetchOptions, Item, LegOutcome, Mark, Prefix, PublishReport, PublishStatus, Rejection, RelayOptions,
+    Verdict,
 };
 use nostr_proto::{Event, Filter, RelayUrl};
 
@@ -182,6 +183,9 @@ async fn bad_relays_change_nothing(adapter: Adapter) {
     relays[2].set_faults(Fault::Garbage { every: 3 });
 
     let pool = adapter.pool(&urls(&relays)).await;
+    // The forger is to be heard to the end.
+    let forger = RelayUrl::parse(&relays[1].url()).unwrap();
+    pool.add_relay(&forger, RelayOptions { quarantine: false, ..RelayOptions::default() }).unwrap();
     let mut subscription = subscribe_to_all(&pool);
     let (stored, coverage) = read_until_eose(&mut subscription).await;
     assert_delivered(&stored, &kept.stored, &by_id(&events));

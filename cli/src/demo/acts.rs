@@ -87,7 +87,7 @@ pub(crate) async fn read(stage: &mut Stage) -> Result<(), Stop> {
         3,
         "Read from all five, see every note once",
         "Ada writes twenty more. Each honest relay also has two notes that no other has. One subscription asks all \
-         five; mallory repeats itself, rewrites notes and spoils signatures.",
+         five; mallory repeats itself, rewrites notes and spoils signatures, until the pool leaves it alone.",
     );
     stage.cast.set_delays(millis([0; 5]));
     for n in 1..=NOTES {
@@ -133,11 +133,11 @@ pub(crate) async fn lose_a_relay(stage: &mut Stage) -> Result<(), Stop> {
     let back = |board: &Board| board.rows[LOST].gaps.1 > 0;
     let mut n = NOTES;
     write(stage, &mut n, 4).await?;
-    stage.screen.say("charlie goes down now. The quorum stays in reach: four relays are left.");
+    stage.screen.say("charlie goes down now. The quorum stays in reach: three relays are left.");
     stage.cast.relays[LOST].server.kill();
     stage.until(LONG, lost).await?;
     write(stage, &mut n, AWAY).await?;
-    stage.screen.tell(&format!("{AWAY} more notes were published to the four that are left"));
+    stage.screen.tell(&format!("{AWAY} more notes were published to the three that are left"));
     for n in 1..=UNSEEN {
         stage.cast.note_elsewhere(LOST, format!("Note {n} by Ben that only charlie got."));
     }

@@ -141,11 +141,11 @@ fn everywhere(cast: &Cast, board: &Board) -> Check {
     for event in cast.written().iter().filter(|event| event.pubkey() == cast.ada()) {
         published += 1;
         let lacks = |relay: &&super::cast::Relay| relay.server.with(|relay| !relay.contains(&event.id()));
-        missing += cast.relays.iter().filter(lacks).count();
+        missing += cast.relays[..LIAR].iter().filter(lacks).count();
     }
     let all = published == board.verdicts.0 + board.verdicts.1;
     let text = match (missing, all) {
-        (0, true) => "past the quorum they reached all five, charlie once it was back".to_owned(),
+        (0, true) => "past the quorum they reached all four honest relays, charlie once back".to_owned(),
         (0, false) => format!("{published} were published, but there are not as many verdicts"),
         (n, _) => format!("{n} deliveries did not come to pass"),
     };

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nostr_pool_tokio::{Config, Pool, PublishOptions, Quorum, SubscribeOptions, Verdict};
+use nostr_pool_tokio::{Config, ConnectionState, Pool, PublishOptions, Quorum, RelayRecord, SubscribeOptions, Verdict};
 use nostr_proto::{Event, Filter, Kind};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::exit::Stop;
@@ -32,8 +31,8 @@ pub(crate) struct Stage {
     pub(crate) pool: Pool,
     pub(crate) board: SharedBoard,
     pub(crate) screen: Arc<Screen>,
-    /// Publishes that have not ended everywhere.
-    under_way: Vec<JoinHandle<()>>,
+    /// How many notes were published.
+    published: u32,
 }
 
 impl Stage {
@@ -48,7 +47,7 @@ impl Stage {
         if screen.is_watched() {
             tokio::spawn(watch::draw(pool.clone(), board.clone(), Arc::clone(&screen), TICK));
         }
-        Ok(Self { cast, pool, board, screen, under_way: Vec::new() })
+        Ok(Self { cast, pool, board, screen, published: 0 })
     }
 
     /// Subscribes to all notes of all relays.
@@ -75,16 +74,24 @@ impl Stage {
             verdict: None,
         });
         let screen = tell.then(|| Arc::clone(&self.screen));
-        self.under_way.push(tokio::spawn(watch::publish(publishing, self.board.clone(), screen)));
+        tokio::spawn(watch::publish(publishing, self.board.clone(), screen));
+        self.published += 1;
         Ok(())
     }
 
-    /// Waits until every publish has ended at every relay, for a bounded time.
-    pub(crate) async fn all_delivered(&mut self) {
+    /// Waits until every publish has its verdict and has ended at every relay that is not left alone, for a bounded time.
+    /// What takes too long shows in the final check.
+    pub(crate) async fn all_delivered(&self) {
         let deadline = Instant::now() + DELIVERY;
-        for publish in self.under_way.drain(..) {
-            // One that takes too long shows in the final check.
-            let _ = tokio::time::timeout_at(deadline, publish).await;
+        let settled = |record: &RelayRecord| {
+            record.pending_publishes == 0 || matches!(record.state, ConnectionState::Quarantined { .. })
+        };
+        let is_done = || {
+            let (reached, not) = self.board.lock().verdicts;
+            reached + not >= self.published && self.pool.relays().iter().all(settled)
+        };
+        while !is_done() && Instant::now() < deadline {
+            sleep(TICK / 5).await;
         }
     }
 

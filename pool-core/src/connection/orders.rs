@@ -96,7 +96,7 @@ impl Connection {
             }
             State::WaitingForSlot { .. } => self.dial(cx, fx),
             State::Quarantined { .. } if planted!(cx.config, QuarantineLiftedByNetworkChange) => self.dial(cx, fx),
-            State::Closing { then: then @ Then::Backoff, .. } => {
+            State::Closing { then: then @ Then::Backoff, .. } if cx.wanted => {
                 *then = Then::Dial;
                 Change::None
             }

@@ -228,6 +228,18 @@ mod tests {
     }
 
     #[test]
+    fn what_brought_a_quarantine_is_done_with() {
+        let config = Config::default();
+        let mut q = Quarantine::new([1; 16]);
+        (0..3_000).for_each(|n| q.event(&id(n), &config, at(0)));
+        assert!((10_000..10_100).any(|n| q.forged(&id(n), &config, at(0))));
+        q.begin(&config, at(0));
+        // Nine more are not enough, and ten are, whatever came before.
+        assert!(!(20_000..20_009).any(|n| q.forged(&id(n), &config, at(1))));
+        assert!(q.forged(&id(20_009), &config, at(1)));
+    }
+
+    #[test]
     fn time_that_stands_still_or_ends_is_no_trouble() {
         let config = Config { quarantine_window: Duration::ZERO, ..Config::default() };
         let mut q = Quarantine::new([1; 16]);

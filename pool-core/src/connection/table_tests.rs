@@ -249,3 +249,99 @@ fn the_tables_tell_of_every_state_and_every_input_what_the_machine_does() {
     assert!(wrong.is_empty(), "{}\n\nThe tables are:\n{right}", wrong.join("\n"));
     assert_eq!(tables.len(), STATES.len() * INPUTS.len(), "the tables tell of nothing else");
 }
+
+/// The variants of an enum in a source.
+fn variants<'a>(source: &'a str, name: &str) -> Vec<&'a str> {
+    let body = source.lines().skip_while(|line| !line.ends_with(&format!("enum {name} {{"))).skip(1);
+    let words = body.take_while(|line| *line != "}").filter_map(|line| line.strip_prefix("    "));
+    let words = words.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    words.filter_map(|line| line.split(|c: char| !c.is_alphanumeric()).next()).collect()
+}
+
+/// The methods of a source that the machine's owner can call.
+fn methods(source: &str) -> Vec<&str> {
+    let heads = source.lines().filter_map(|line| line.strip_prefix("    pub(crate) fn "));
+    heads.filter_map(|line| line.split(['(', '<']).next()).collect()
+}
+
+/// A state or an input that is added to the machine is added here, and so to the tables.
+#[test]
+fn no_state_and_no_input_is_left_out() {
+    let heads: Vec<_> = STATES.iter().map(|(head, _)| *head).collect();
+    let states = variants(include_str!("state.rs"), "State");
+    assert_eq!(states.len(), 8, "{states:?}");
+    for state in states {
+        assert!(heads.iter().any(|head| head.starts_with(&format!("`{state}`"))), "{state} has no column");
+    }
+    let ways = variants(include_str!("state.rs"), "Then");
+    assert_eq!(ways.len(), 5, "{ways:?}");
+    for then in ways {
+        let then = if then == "Dial" { "dial".to_string() } else { format!("`{then}`") };
+        assert!(heads.contains(&format!("`Closing`→{then}").as_str()), "closing for {then} has no column");
+    }
+    let walked = include_str!("table_tests.rs").split("\nconst INPUTS").nth(1).unwrap();
+    let walked = walked.split("\nfn bye").next().unwrap();
+    let inputs = [include_str!("inputs.rs"), include_str!("orders.rs")].map(methods).concat();
+    assert_eq!(inputs.len(), 16, "{inputs:?}");
+    // Time has rows of its own: see `due`.
+    for input in inputs.into_iter().filter(|input| *input != "timeout") {
+        let by_name = [format!("Connection::{input})"), format!("c.{input}(")];
+        assert!(by_name.iter().any(|call| walked.contains(call)), "{input} has no row");
+    }
+}
+
+/// The rows speak of a socket that the relay closed: each other reason is like it, with the switch that it goes by.
+#[test]
+fn why_a_socket_is_gone_matters_for_the_switches_alone() {
+    let reasons = [
+        (CloseReason::Local, true),
+        (CloseReason::Error("reset".into()), false),
+        (CloseReason::TooLarge, false),
+        (bye(), true),
+    ];
+    for (state, reach) in STATES.iter().filter(|(state, _)| ["`D", "`O", "`C"].contains(&&state[..2])) {
+        for ((reason, by_close), (on_close, on_error)) in
+            reasons.iter().flat_map(|r| [(true, false), (false, true)].map(|switches| (r, switches)))
+        {
+            let mut ends = Vec::new();
+            for like_a_row in [true, false] {
+                let mut b = Bench::new();
+                reach(&mut b);
+                b.commands();
+                let again = if *by_close { on_close } else { on_error };
+                b.options.reconnect_on_close = if like_a_row { again } else { on_close };
+                b.options.reconnect_on_error = if like_a_row { !again } else { on_error };
+                let reason = if like_a_row { bye() } else { reason.clone() };
+                let socket = SocketId::new(3, b.conn.generation);
+                let change = b.step(|c, cx, fx| c.closed(socket, &reason, cx, fx));
+                ends.push((label(&b.conn), change, b.commands().len()));
+            }
+            assert_eq!(ends[0], ends[1], "{state}, {reason:?}, again on close {on_close}, on error {on_error}");
+        }
+    }
+}
+
+/// What requests and those that wait for its slot are told of a relay, by the heads of the columns.
+#[test]
+fn a_state_tells_whether_to_wait_for_the_relay_and_for_its_slot() {
+    let promising = [
+        "`WaitingForSlot`, promised",
+        "`Dialing`",
+        "`Open`",
+        "`Open`, unneeded",
+        "`Open`, silent",
+        "`Closing`→`Idle`",
+        "`Closing`→dial",
+    ];
+    let dialled = [("`Open`", true), ("`Open`, unneeded", true), ("`Open`, silent", true)];
+    let failed = [("`Backoff`", false), ("`Disabled`", false), ("`Closing`→`Backoff`", false)];
+    for (state, reach) in STATES {
+        let mut b = Bench::new();
+        reach(&mut b);
+        assert_eq!(b.conn.is_promising(), promising.contains(&state), "{state}");
+        let leaves = state.starts_with("`Closing`") && state != "`Closing`→dial";
+        assert_eq!(b.conn.is_leaving(), leaves, "{state}");
+        let result = dialled.iter().chain(&failed).find(|(of, _)| *of == state).map(|(_, result)| *result);
+        assert_eq!(b.conn.dial_result(), result, "{state}");
+    }
+}

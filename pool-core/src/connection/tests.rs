@@ -167,6 +167,138 @@ fn switches_leave_a_relay_closed() {
     }
 }
 
+#[test]
+fn the_first_wait_is_jittered_and_so_is_the_one_for_a_new_network() {
+    let (mut waits, mut news) = (Vec::new(), Vec::new());
+    for seed in 0..20 {
+        let mut b = Bench::new();
+        b.conn.backoff = Backoff::new(Rng::new([seed; 16]));
+        let socket = b.dialled();
+        let _ = b.step(|c, cx, fx| c.open_failed(socket, "refused", cx, fx));
+        for all in [&mut waits, &mut news] {
+            let ConnectionState::Backoff { until } = b.conn.state() else { panic!("backs off") };
+            all.push(until.saturating_since(b.now.mono));
+            let _ = b.step(Connection::network_changed);
+        }
+    }
+    assert!(waits.iter().all(|wait| (SECOND..=2 * SECOND).contains(wait)), "{waits:?}");
+    assert!(news.iter().all(|wait| *wait <= SECOND), "{news:?}");
+    for mut all in [waits, news] {
+        all.sort_unstable();
+        all.dedup();
+        assert!(all.len() > 10, "not all at once: {all:?}");
+    }
+}
+
+#[test]
+fn pings_are_not_sent_for_ever_to_a_sink_that_takes_nothing() {
+    let mut b = Bench::new();
+    b.config.send_credits = 3;
+    let socket = b.opened();
+    let keep = |b: &mut Bench| {
+        b.now.mono = b.conn.deadline(&b.config).unwrap();
+        let _ = b.step(Connection::timeout);
+        b.now.mono = b.now.mono + SECOND;
+        assert!(b.conn.heard(socket, b.now));
+        b.commands().len()
+    };
+    let pings: usize = (0..40).map(|_| keep(&mut b)).sum();
+    assert_eq!(pings, 3 + 8);
+    assert_eq!(b.conn.sendable(&b.config), None, "pings take up credits, too");
+    assert!(b.conn.sent(socket));
+    assert_eq!([keep(&mut b), keep(&mut b)], [1, 0], "one was taken");
+}
+
+#[test]
+fn a_record_is_kept_of_dials_and_ends() {
+    let mut b = Bench::new();
+    let socket = b.dialled();
+    let _ = b.step(|c, cx, fx| c.open_failed(socket, "refused", cx, fx));
+    assert_eq!((b.conn.dials, b.conn.opened, b.conn.last_connected), (1, 0, None));
+    assert_eq!(b.conn.last_error.as_deref(), Some("refused"));
+    let _ = b.step(|c, cx, fx| c.reconnect(false, cx, fx));
+    let Some(Command::Open { socket, .. }) = b.commands().pop() else { panic!("dialled again") };
+    let _ = b.step(|c, cx, fx| c.opened(socket, cx, fx));
+    assert_eq!((b.conn.dials, b.conn.opened, b.conn.last_connected), (2, 1, Some(b.now.unix)));
+    let reason = CloseReason::Remote { code: 4000, reason: "go away".into() };
+    let _ = b.step(|c, cx, fx| c.closed(socket, &reason, cx, fx));
+    assert_eq!(b.conn.last_close, Some((4000, "go away".into())));
+    for (reason, told) in [(CloseReason::TooLarge, "larger"), (CloseReason::Error("reset".into()), "reset")] {
+        let mut b = Bench::new();
+        let socket = b.opened();
+        let _ = b.step(|c, cx, fx| c.closed(socket, &reason, cx, fx));
+        assert!(b.conn.last_error.as_ref().is_some_and(|error| error.contains(told)), "{:?}", b.conn.last_error);
+    }
+    let mut b = Bench::new();
+    b.opened();
+    for _ in 0..3 {
+        b.now.mono = b.conn.deadline(&b.config).unwrap();
+        let _ = b.step(Connection::timeout);
+    }
+    assert!(b.conn.last_error.as_ref().is_some_and(|error| error.contains("silent")), "{:?}", b.conn.last_error);
+}
+
+#[test]
+fn a_stable_connection_that_we_close_ends_the_row_of_failures() {
+    for stable in [true, false] {
+        let mut b = Bench::new();
+        let socket = b.dialled();
+        let _ = b.step(|c, cx, fx| c.open_failed(socket, "refused", cx, fx));
+        b.now.mono = b.conn.deadline(&b.config).unwrap();
+        let _ = b.step(Connection::timeout);
+        let Some(Command::Open { socket, .. }) = b.commands().pop() else { panic!("dialled again") };
+        let _ = b.step(|c, cx, fx| c.opened(socket, cx, fx));
+        b.now.mono = b.now.mono + b.config.stable_after - if stable { Duration::ZERO } else { SECOND };
+        let _ = b.step(Connection::yield_slot);
+        assert_eq!(b.conn.backoff.failures(), u32::from(!stable));
+    }
+}
+
+#[test]
+fn reading_is_stopped_once_and_silence_says_nothing_meanwhile() {
+    let mut b = Bench::new();
+    let socket = b.opened();
+    b.conn.set_paused(true, &mut b.fx);
+    b.conn.set_paused(true, &mut b.fx);
+    assert_eq!(b.commands(), [Command::PauseRead { socket }]);
+    for _ in 0..9 {
+        b.now.mono = b.conn.deadline(&b.config).unwrap();
+        assert_eq!(b.step(Connection::timeout), Change::None);
+    }
+    assert_eq!(b.conn.state(), ConnectionState::Open);
+    b.commands();
+    b.conn.set_paused(false, &mut b.fx);
+    b.conn.set_paused(false, &mut b.fx);
+    assert_eq!(b.commands(), [Command::ResumeRead { socket }]);
+}
+
+#[test]
+fn a_pong_proves_the_oldest_ping_whatever_came_between() {
+    let mut b = Bench::new();
+    let socket = b.opened();
+    for unix in [500, 600, 700] {
+        b.now = Now { mono: b.conn.deadline(&b.config).unwrap(), unix: Timestamp::new(unix) };
+        let _ = b.step(Connection::timeout);
+        b.now.mono = b.now.mono + SECOND;
+        assert!(b.conn.heard(socket, b.now));
+    }
+    assert!(b.conn.ponged(socket, b.now));
+    assert_eq!(b.conn.proven(), Some(Timestamp::new(500)));
+}
+
+#[test]
+fn an_unneeded_connection_goes_after_its_time_and_not_when_a_ping_is_due() {
+    let mut b = Bench::new();
+    b.config.keepalive = b.config.idle_close * 3;
+    b.opened();
+    let since = b.now.mono;
+    let _ = b.step(Connection::unwant);
+    b.now.mono = since + SECOND;
+    let _ = b.step(Connection::unwant);
+    assert_eq!(b.conn.idle_since(), Some(since), "since the first time that nobody needed it");
+    assert_eq!(b.conn.deadline(&b.config), Some(since + b.config.idle_close));
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Want,

@@ -27,7 +27,9 @@ pub(crate) struct Flight {
     pub(crate) relays: Vec<RelayIx>,
     /// Other signatures for the same content, at most one per relay, for the case that this one is forged.
     pub(crate) parked: VecDeque<(RelayIx, Signature)>,
-    /// Who brought other signatures that there was no room for, each relay once.
+    /// Who brought signatures that were found forged: of those, no more are parked, or they could go on for ever.
+    pub(crate) refuted: Vec<RelayIx>,
+    /// Who brought other signatures that were not kept, each relay once.
     pub(crate) crowded_out: Vec<RelayIx>,
     /// Whom the decision concerns; at most one entry per leg.
     pub(crate) waiters: Vec<Waiter>,
@@ -42,6 +44,13 @@ impl Flight {
             self.waiters.push(waiter);
         }
         !known
+    }
+
+    /// Whether another signature from this relay is kept.
+    pub(crate) fn may_park(&self, relay: RelayIx, max_parked: usize) -> bool {
+        self.parked.len() < max_parked
+            && !self.parked.iter().any(|(parked, _)| *parked == relay)
+            && !self.refuted.contains(&relay)
     }
 }
 
@@ -88,7 +97,8 @@ impl Flights {
         let flight = self.by_id.get_mut(id)?;
         let (relay, signature) = flight.parked.pop_front()?;
         flight.event = flight.event.clone().with_signature(signature);
-        flight.relays = alloc::vec![relay];
+        flight.refuted.append(&mut flight.relays);
+        flight.relays.push(relay);
         // Others that parked the very same signature have the event, too, if it is good.
         let same: Vec<_> = flight.parked.iter().filter(|(_, s)| *s == signature).map(|(r, _)| *r).collect();
         flight.relays.extend(&same);

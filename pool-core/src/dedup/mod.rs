@@ -25,8 +25,8 @@
 //! | a clean start | unknown | unknown | unknown | unknown |
 //!
 //! An id enters flight only if the event's content hashes to it and there is room; so copies of one in flight can differ in
-//! the signature alone, and no more than that is looked at, or kept: one other signature per relay, `max_parked` in all. One
-//! that was forgotten and goes into flight with another signature is forgotten again if that is forged.
+//! the signature alone, and no more than that is looked at, or kept: one other signature per relay, `max_parked` in all, and
+//! none of a relay that brought one found forged, so that a flight ends whatever keeps coming. One that was forgotten and goes into flight with another signature is forgotten again if that is forged.
 //!
 //! An id is *seen* (held or forgotten) only once its signature was verified: a forged copy can delay the real one by a
 //! check, never suppress it. No id is ever remembered as bad. A seen id only ever drops a copy, or hands out the verified
@@ -96,7 +96,7 @@ pub(crate) enum Copy {
     Same,
     /// It is kept for the case that the first one is forged.
     Parked,
-    /// There was no room to keep it.
+    /// It was not kept: there was no room, or the relay has had its say.
     CrowdedOut,
 }
 
@@ -110,7 +110,7 @@ pub(crate) enum Decision {
     /// every relay that brought the forged one, the culprit among them.
     TryNext { culprit: RelayIx, answerable: Vec<RelayIx>, event: HashedEvent, same: Vec<RelayIx> },
     /// Every copy that was checked was forged, the last one by `culprit`: let the waiters go on. `crowded_out`: who had
-    /// brought others that there was no room to park. `answerable`: every relay that brought the last one.
+    /// brought others that were not parked. `answerable`: every relay that brought the last one.
     Bad { culprit: RelayIx, answerable: Vec<RelayIx>, waiters: Vec<Waiter>, crowded_out: Vec<RelayIx> },
     /// Nobody waits for it.
     Unknown,
@@ -205,6 +205,7 @@ impl Dedup {
             relays: alloc::vec![waiter.relay],
             parked: alloc::collections::VecDeque::new(),
             waiters: alloc::vec![waiter],
+            refuted: Vec::new(),
             crowded_out: Vec::new(),
         };
         self.flights.start(id, flight);
@@ -345,11 +346,11 @@ fn note_copy(flight: &mut Flight, relay: RelayIx, signature: Signature, max_park
             flight.relays.push(relay);
         }
         Copy::Same
-    } else if flight.parked.len() < max_parked && !flight.parked.iter().any(|(r, _)| *r == relay) {
-        flight.parked.push_back((relay, signature));
-        Copy::Parked
     } else if flight.parked.contains(&(relay, signature)) {
         Copy::Same
+    } else if flight.may_park(relay, max_parked) {
+        flight.parked.push_back((relay, signature));
+        Copy::Parked
     } else {
         if !flight.crowded_out.contains(&relay) {
             flight.crowded_out.push(relay);

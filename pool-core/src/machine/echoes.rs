@@ -3,10 +3,10 @@
 //! | state \ news | quorum reached | other verdict | a relay has it | delivery over, no relay has it | signer refused | superseded |
 //! |---|---|---|---|---|---|---|
 //! | shown | `Published`, end | `Published`, judged | – | – | `NotSigned`, end | `Superseded`, end |
-//! | judged | – | – | `AcceptedLate`, end | `NeverAccepted`, end | – | `Superseded`, end |
+//! | judged | – | – | `AcceptedLate`, end | `NeverAccepted`, end | `NotSigned`, end | `Superseded`, end |
 //!
-//! Whether a relay has it counts from the other verdict on, so that both can be told in one step. One final fate each,
-//! and nothing after it: see [`PendingOutcome`].
+//! Whether a relay has it counts from the other verdict on, so that both can be told in one step. One that is not signed
+//! by then may still be refused by the signer. One final fate each, and nothing after it: see [`PendingOutcome`].
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

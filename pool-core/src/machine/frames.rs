@@ -1,7 +1,7 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
 //! parse, filter match, hash, expiry, room, signature, delivery.
 
-use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, scan_head, scan_signature};
+use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, scan_head, scan_signature};
 
 use crate::command::Command;
 use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
@@ -182,7 +182,15 @@ impl Core {
     }
 
     fn on_ending(&mut self, ix: RelayIx, subscription: &str, end: Ending) {
-        let found = WireId::parse(subscription).and_then(|wire| Some((wire, *self.wires.get(&(ix, wire))?)));
+        let named = WireId::parse(subscription).filter(|wire| wire.0 < self.next_wire);
+        // It slows the whole relay, and at once: also if the request is over, or waits for events to be decided.
+        if let Ending::Closed(reason) = &end
+            && reason.prefix == Some(Prefix::RateLimited)
+            && named.is_some()
+        {
+            self.pause_lanes(ix);
+        }
+        let found = named.and_then(|wire| Some((wire, *self.wires.get(&(ix, wire))?)));
         let Some((wire, sub)) = found else {
             self.count(ix, |c| &mut c.unsolicited);
             return;

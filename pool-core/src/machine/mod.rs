@@ -256,7 +256,7 @@ impl Core {
         self.publishes.get(&publish).map(event_of)
     }
 
-    /// Publishes that some relay has not settled yet, oldest first.
+    /// Publishes that some relay has not settled yet, or that have no verdict yet, oldest first.
     pub fn unfinished(&self) -> Vec<(PublishReport, Unfinished)> {
         let open = self.publishes.values().filter(|p| !p.is_done());
         open.map(|p| (p.report(), event_of(p))).collect()
@@ -285,9 +285,14 @@ impl Core {
         }
     }
 
-    /// Arms a timer, always later than now: handling what is due ends, whatever the configured delays.
+    /// Arms a timer: later than now, so that handling what is due ends, whatever the configured delays. One that is due
+    /// already, and still to be handled, is left to that.
     fn arm(&mut self, key: TimerKey, at: Option<Instant>) {
-        let soonest = self.now.mono + core::time::Duration::from_micros(1);
+        let now = self.now.mono;
+        if at.is_some_and(|at| at <= now) && self.timers.is_due(key, now) {
+            return;
+        }
+        let soonest = now + core::time::Duration::from_micros(1);
         self.timers.set(key, at.map(|at| at.max(soonest)));
     }
 

@@ -64,6 +64,7 @@ impl Core {
         self.make_publish_room(size);
         let (id, reply) = self.start_publish(Body::Unsigned(event.clone()), relays, terms);
         self.echo(id, &event, before);
+        self.note_publish(id);
         self.supersede(link, id);
         self.limit_publish(id);
         self.sign(id, event);
@@ -76,7 +77,7 @@ impl Core {
         let earlier = self.by_event.get(event).and_then(|ids| self.publishes.get(ids.last()?));
         let Some(earlier) = earlier else { return Err(CallError::UnknownEvent(*event)) };
         let (old, body, quorum) = (earlier.id, earlier.body.clone(), earlier.quorum().clone());
-        let (urls, size) = (earlier.remaining_urls(), earlier.bytes());
+        let (urls, accepted, size) = (earlier.remaining_urls(), earlier.accepted(), earlier.bytes());
         let shows = earlier.echoed && !earlier.is_out() && !self.echoes.contains_key(&old);
         let unsigned = match &body {
             Body::Unsigned(event) => event.clone(),
@@ -96,20 +97,18 @@ impl Core {
         let relays = self.target(&Target::Relays(urls), |_| true)?;
         let terms = self.terms_for(&relays, quorum, deadline, None)?;
         let is_signed = matches!(body, Body::Signed { .. });
+        self.make_publish_room(size);
         let (id, reply) = self.start_publish(body, relays, terms);
         if shows {
             self.echo(id, &unsigned, before);
+            self.note_publish(id);
         }
-        if let Some(earlier) = self.publishes.remove(&old) {
-            self.on_publish(id, |p, _, _, fx| p.carry_over(&earlier, fx));
-            self.publishes.insert(old, earlier);
-        }
+        self.on_publish(id, |p, _, _, fx| p.carry_over(&accepted, fx));
         if !is_signed {
             self.limit_publish(id);
             self.sign(id, unsigned);
         }
         self.deliver_publish(id);
-        self.make_publish_room(0);
         Ok(reply)
     }
 
@@ -167,6 +166,7 @@ impl Core {
 
     pub(super) fn on_publish_timer(&mut self, id: PublishId) {
         let again = self.on_publish(id, |p, config, now, fx| p.timeout(config, now, fx));
+        self.limit_publish(id);
         for ix in again.into_iter().flatten() {
             self.enqueue_event(ix, id);
         }
@@ -201,6 +201,7 @@ impl Core {
                 }
                 Some(Next::Unsolicited) | None => {}
             }
+            self.limit_publish(id);
         }
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         if !answered {
@@ -230,12 +231,14 @@ impl Core {
         }
     }
 
-    /// Rejects it for the relays that are known to take no message as long.
-    fn limit_publish(&mut self, id: PublishId) {
-        for ix in self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default() {
-            if let Some(max) = self.relays.get(&ix).and_then(|relay| relay.max_message) {
-                self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
-            }
+    /// Rejects it for the relays that are known to take no message as long, where it waits to be sent. To be called
+    /// whenever it does so anew: what is known may be news since it was sent.
+    pub(super) fn limit_publish(&mut self, id: PublishId) {
+        let Some(p) = self.publishes.get(&id) else { return };
+        let known = |ix: &RelayIx| Some((*ix, self.relays.get(ix)?.max_message?));
+        let limits: Vec<(RelayIx, u64)> = p.open_relays().iter().filter_map(known).collect();
+        if !limits.is_empty() {
+            self.on_publish(id, |p, _, _, fx| limits.iter().for_each(|&(ix, max)| p.limit(ix, max, fx)));
         }
     }
 

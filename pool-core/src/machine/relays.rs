@@ -312,6 +312,7 @@ impl Core {
                 relay.conn.heard(socket, now);
                 relay.counters.garbage += 1;
                 relay.vitals.broke_a_rule();
+                self.note_heard(RelayIx(socket.slot));
             }
             _ => self.stats.stale_sockets += 1,
         }

@@ -1,8 +1,8 @@
 //! Fetching an event again whose copies were crowded out.
 //!
-//! Of an event in flight, only so many other signatures are kept. When all of those turn out forged, one that there was
-//! no room for may have been the real one. So the relays that brought those are asked for that id, by a subscription of
-//! the core's own: its retries, deadlines and CLOSE are those of any other. Whatever it brings goes the ordinary way and
+//! Of an event in flight, only so many other signatures are kept. When all of those turn out forged, one that was not
+//! kept may have been the real one. So the relays that brought those are asked for that id, if a request that they brought
+//! them for is still of interest, by a subscription of the core's own: its retries, deadlines and CLOSE are those of any other. Whatever it brings goes the ordinary way and
 //! reaches everybody who asked for it; nobody sees the subscription itself.
 //!
 //! Meanwhile the requests that brought a copy wait as they do while a signature is being checked: their EOSE may not
@@ -37,6 +37,12 @@ impl Core {
     /// All copies that were kept were forged; these relays had brought others.
     pub(super) fn repair(&mut self, event: EventId, crowded_out: Vec<RelayIx>, waiters: Vec<Waiter>) {
         if planted!(self.config, RepairForgotten) {
+            self.release(waiters);
+            return;
+        }
+        let missed = |waiter: &Waiter| crowded_out.contains(&waiter.relay) && self.subs.contains_key(&waiter.sub);
+        if !waiters.iter().any(missed) {
+            // Whoever asked for it has gone.
             self.release(waiters);
             return;
         }

@@ -241,6 +241,7 @@ impl Core {
         for publish in publishes {
             let loss = trial.loss(publish);
             self.on_publish(publish, |p, config, now, fx| p.lost(ix, loss, config, now, fx));
+            self.limit_publish(publish);
         }
     }
 

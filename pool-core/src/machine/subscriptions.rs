@@ -180,7 +180,8 @@ impl Core {
             }
             Ending::Closed(reason) => {
                 self.wires.remove(&(ix, wire));
-                self.apply_refusal(id, ix, reason)
+                self.apply_refusal(id, ix, reason);
+                Next::Nothing
             }
             Ending::Lost => {
                 sub.drained(ix, &mut self.fx);
@@ -190,7 +191,6 @@ impl Core {
         self.note_need(ix, id);
         match next {
             Next::Nothing => {}
-            Next::Pause => self.pause_lanes(ix),
             Next::Close(wire) => self.close_wire(ix, wire),
         }
         self.sync_sub(id);
@@ -198,10 +198,10 @@ impl Core {
     }
 
     /// A refused request waits for an authentication, is repeated, or is the subscription's affair.
-    fn apply_refusal(&mut self, id: SubId, ix: RelayIx, reason: Reason) -> Next {
+    fn apply_refusal(&mut self, id: SubId, ix: RelayIx, reason: Reason) {
         let under = self.subs.get_mut(&id).and_then(|s| s.leg(ix)).map(|leg| leg.under);
         let refusal = under.and_then(|under| self.lacks_auth(ix, &reason, under));
-        let Some(sub) = self.subs.get_mut(&id) else { return Next::Nothing };
+        let Some(sub) = self.subs.get_mut(&id) else { return };
         match refusal {
             None | Some(Refusal::Final) => sub.refused(ix, reason, &self.config, self.now, &mut self.fx),
             Some(waits) => {
@@ -209,7 +209,6 @@ impl Core {
                 if waits == Refusal::Again {
                     self.ask_again_known(ix, id);
                 }
-                Next::Nothing
             }
         }
     }

@@ -277,7 +277,7 @@ impl Publication {
         let Some(part) = self.parts.get_mut(&relay) else { return Next::Unsolicited };
         match part.answered(accepted, reason, config, now.mono) {
             Answer::Unsolicited => Next::Unsolicited,
-            Answer::Known => Next::Nothing,
+            Answer::Known(next) => next,
             Answer::Changed(next) => {
                 self.settle(relay, now, fx);
                 next
@@ -381,11 +381,19 @@ impl Publication {
         }
     }
 
+    /// Who accepted it, and whether they had it before.
+    pub(crate) fn accepted(&self) -> Vec<(RelayUrl, bool)> {
+        let accepted = |p: &Part| match p.state {
+            State::Accepted { duplicate } => Some((p.url.clone(), duplicate)),
+            _ => None,
+        };
+        self.parts.values().filter_map(accepted).collect()
+    }
+
     /// For a new publish of the same event: who accepted the earlier one need not be asked again.
-    pub(crate) fn carry_over(&mut self, earlier: &Self, fx: &mut Effects) {
+    pub(crate) fn carry_over(&mut self, accepted: &[(RelayUrl, bool)], fx: &mut Effects) {
         for part in self.parts.values_mut() {
-            let before = earlier.parts.values().find(|p| p.url == part.url).map(|p| &p.state);
-            if let Some(State::Accepted { duplicate }) = before {
+            if let Some((_, duplicate)) = accepted.iter().find(|(url, _)| *url == part.url) {
                 part.state = State::Accepted { duplicate: *duplicate };
                 part.sends = 1;
             }

@@ -51,8 +51,8 @@ pub(super) struct Part {
 pub(super) enum Answer {
     /// It answers nothing here.
     Unsolicited,
-    /// It answers what was sent before, and changes nothing.
-    Known,
+    /// It answers what was sent before, and does not change the state.
+    Known(Next),
     /// The state.
     Changed(Next),
 }
@@ -85,18 +85,19 @@ impl Part {
             self.state = State::Rejected(Rejection::Refused(reason.clone()));
             return Answer::Changed(Next::Nothing);
         };
+        // A relay that has had enough has had enough, whichever try it answers.
+        let next = if reason.prefix == Some(Prefix::RateLimited) { Next::Pause } else { Next::Nothing };
         match self.state {
             State::Rejected(_) => return Answer::Unsolicited,
             State::InFlight { .. } => {}
-            _ => return Answer::Known,
+            _ => return Answer::Known(next),
         }
         self.state = if self.sends < most {
             State::Retry { at: now + wait(self.sends, config), said: reason.clone() }
         } else {
             State::Unknown(UnknownCause::Refused(reason.clone()))
         };
-        let pause = reason.prefix == Some(Prefix::RateLimited);
-        Answer::Changed(if pause { Next::Pause } else { Next::Nothing })
+        Answer::Changed(next)
     }
 
     /// The connection is gone. `bytes`: the EVENT message's. False: that changes nothing.

@@ -1,7 +1,7 @@
 //! Which event ended a connection.
 //!
 //! Some relays, or something on the way to them, end the connection over a message that they cannot take, and would do so
-//! at every try. An EVENT is *on trial* from being taken by the socket's sink until anything at all is heard from the
+//! at every try. An EVENT is *on trial* from being taken by the socket's sink until anything but a ping is heard from the
 //! relay, or `suspect_window` is over. If the relay or the transport ends the connection meanwhile:
 //!
 //! - with close code 1009 (message too big), it is the largest EVENT on trial, unless a REQ on trial is larger still;
@@ -9,7 +9,7 @@
 //!   is on trial, and nothing but CLOSE is sent while it is. So it is not blamed for another's deed a second time: the
 //!   connection that ends right after it then makes it suspect, and nothing else.
 //!
-//! Never blamed: an event after which the relay said anything, of whatever; one that the sink had not taken; one sent
+//! Never blamed: an event after which the relay said anything, of whatever, pings apart; one that the sink had not taken; one sent
 //! longer ago than the window; any at all when the pool closed the connection, or the relay sent too large a message.
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -173,6 +173,24 @@ mod tests {
         let mut larger = two();
         larger.asked(901, at(210));
         assert_eq!(losses(larger, Some(1009), 300), [Innocent; 2], "the REQ was too large");
+    }
+
+    #[test]
+    fn the_largest_request_counts_until_it_is_long_ago_or_something_was_heard() {
+        let with = |asked: &[(usize, u64)]| {
+            let mut trial = two();
+            asked.iter().for_each(|(bytes, ms)| trial.asked(*bytes, at(*ms)));
+            trial
+        };
+        assert_eq!(losses(with(&[(901, 210), (10, 220)]), Some(1009), 300), [Loss::Innocent; 2], "not the last one");
+        assert_eq!(losses(with(&[(900, 210)]), Some(1009), 300), [Loss::Innocent, Loss::ForSize], "none is larger");
+        let mut trial = Trial::default();
+        assert!(!trial.heard());
+        trial.asked(10, at(0));
+        let config = Config::default();
+        assert!(!trial.admits_event(true, &config, at(1_999)) && trial.admits_event(true, &config, at(2_000)));
+        trial.asked(10, at(3_000));
+        assert!(trial.heard(), "a doubted event may wait for that");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Walks every pair of the module's transition table: the table is read out of the module's own documentation.
 
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -145,6 +146,8 @@ fn every_input_in_every_state_does_what_the_documentation_says() {
     let config = Config::default();
     let (states, rows) = table();
     assert_eq!((states.len(), rows.len()), (11, 19), "the whole table is read");
+    let once = |names: Vec<&String>| names.iter().all(|name| names.iter().filter(|other| other == &name).count() == 1);
+    assert!(once(states.iter().collect()) && once(rows.iter().map(|row| &row[0]).collect()), "each once");
     for row in &rows {
         assert_eq!(row.len(), states.len() + 1, "{row:?}");
         for (state, expected) in states.iter().zip(&row[1..]) {
@@ -160,6 +163,29 @@ fn every_input_in_every_state_does_what_the_documentation_says() {
                 assert_eq!(name(&p), expected, "{input} in {state}");
             }
         }
+    }
+}
+
+/// A state or an input that is added to the machine is added here, and so to the table.
+#[test]
+fn no_state_and_no_input_is_left_out() {
+    let (states, _) = table();
+    let variants = include_str!("part.rs").split("enum State {").nth(1).unwrap().split("\n}").next().unwrap();
+    let variants: Vec<&str> =
+        variants.lines().filter_map(|line| line.trim().split(|c: char| !c.is_alphanumeric()).next()).collect();
+    let variants: Vec<&str> = variants.into_iter().filter(|name| !name.is_empty()).collect();
+    assert_eq!(variants.len(), 6, "{variants:?}");
+    assert!(variants.iter().all(|name| states.iter().any(|state| state == name)), "{variants:?} have columns");
+    let machine = include_str!("mod.rs").split("impl Publication {").nth(1).unwrap();
+    let methods = machine.split("pub(crate) fn ").skip(1).filter_map(|method| method.split_once('('));
+    let changing =
+        methods.filter(|(_, arguments)| arguments.trim_start().starts_with("&mut self")).map(|(name, _)| name);
+    // A new publish of an event takes over who has it: that is how it begins, no input of it.
+    let inputs: Vec<&str> = changing.filter(|name| *name != "carry_over").collect();
+    assert_eq!(inputs.len(), 9, "{inputs:?}");
+    let walked = include_str!("walk.rs").split("\nfn apply(").nth(1).unwrap().split("\nfn ").next().unwrap();
+    for input in inputs {
+        assert!(walked.contains(&format!("p.{input}(")), "{input} has no row");
     }
 }
 

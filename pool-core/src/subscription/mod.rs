@@ -29,7 +29,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{EoseHints, Event, EventId, Filter, Prefix, Reason, RelayUrl, Timestamp, VerifiedEvent};
+use nostr_proto::{EoseHints, Event, EventId, Filter, Reason, RelayUrl, Timestamp, VerifiedEvent};
 
 use crate::call::{Mode, Subscribe, Target, Versions};
 use crate::config::Config;
@@ -48,8 +48,6 @@ use queue::Queue;
 pub(crate) enum Next {
     /// Nothing.
     Nothing,
-    /// The relay wants a pause, for all that is sent to it.
-    Pause,
     /// Send CLOSE for this request.
     Close(WireId),
 }
@@ -219,28 +217,19 @@ impl Subscription {
 
     /// CLOSED takes effect: `rate-limited`, `error`, an unknown prefix or none → ask again after a pause, unless that was
     /// tried `max_refusals` times without an EOSE between; any other prefix → closed for good.
-    pub(crate) fn refused(
-        &mut self,
-        relay: RelayIx,
-        reason: Reason,
-        config: &Config,
-        now: Now,
-        fx: &mut Effects,
-    ) -> Next {
-        let Some(leg) = self.leg(relay) else { return Next::Nothing };
+    pub(crate) fn refused(&mut self, relay: RelayIx, reason: Reason, config: &Config, now: Now, fx: &mut Effects) {
+        let Some(leg) = self.leg(relay) else { return };
         if leg.wire().is_none() {
-            return Next::Nothing;
+            return;
         }
         let was_live = matches!(leg.state, State::Live { .. });
-        // The whole relay, also where this request is given up.
-        let next = if reason.prefix == Some(Prefix::RateLimited) { Next::Pause } else { Next::Nothing };
         leg.refusals += 1;
         if leg::is_final(&reason) || leg.refusals >= config.max_refusals {
             leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
             leg.state = State::Closed(reason);
             self.tell_leg(relay, fx);
             self.settle(fx);
-            return next;
+            return;
         }
         let doubled = config.retry_base.saturating_mul(1_u32.checked_shl(leg.refusals - 1).unwrap_or(u32::MAX));
         leg.retry_at = Some(now.mono + doubled.min(config.backoff_max));
@@ -250,7 +239,6 @@ impl Subscription {
         if was_live {
             self.tell_lost(relay, since, fx);
         }
-        next
     }
 
     /// The relay's connection is gone. `promising`: another is on its way already.

@@ -81,7 +81,7 @@ fn eose_timeout_refusal_and_disconnect_stay_different_facts() {
         let _ = sub.ask(RelayIx(n), WireId(n.into()), &config, at(0), &mut fx);
     }
     let _ = eose(&mut sub, 0, &mut fx);
-    let _ = sub.refused(RelayIx(1), Reason::parse("blocked: no"), &config, at(1), &mut fx);
+    sub.refused(RelayIx(1), Reason::parse("blocked: no"), &config, at(1), &mut fx);
     sub.disconnected(RelayIx(2), None, false, &mut fx);
     sub.unavailable(RelayIx(4), &mut fx);
     assert_eq!(coverage(&items(&mut fx)), None, "one is still awaited");
@@ -162,23 +162,23 @@ fn a_leg_that_never_was_live_asks_the_same_again() {
 #[test]
 fn refusals() {
     let config = Config::default();
-    for (text, closed, next) in [
-        ("rate-limited: slow", false, Next::Pause),
-        ("error: x", false, Next::Nothing),
-        ("", false, Next::Nothing),
-        ("whatever", false, Next::Nothing),
-        ("auth-required: x", true, Next::Nothing),
-        ("restricted: x", true, Next::Nothing),
-        ("blocked: x", true, Next::Nothing),
-        ("invalid: x", true, Next::Nothing),
-        ("unsupported: x", true, Next::Nothing),
-        ("pow: x", true, Next::Nothing),
-        ("mute: x", true, Next::Nothing),
+    for (text, closed) in [
+        ("rate-limited: slow", false),
+        ("error: x", false),
+        ("", false),
+        ("whatever", false),
+        ("auth-required: x", true),
+        ("restricted: x", true),
+        ("blocked: x", true),
+        ("invalid: x", true),
+        ("unsupported: x", true),
+        ("pow: x", true),
+        ("mute: x", true),
     ] {
         let mut fx = Effects::default();
         let mut sub = subscription(1, Mode::Live, &config, &mut fx);
         let _ = sub.ask(RelayIx(0), WireId(0), &config, at(0), &mut fx);
-        assert_eq!(sub.refused(RelayIx(0), Reason::parse(text), &config, at(0), &mut fx), next, "{text}");
+        sub.refused(RelayIx(0), Reason::parse(text), &config, at(0), &mut fx);
         let state = sub.leg(RelayIx(0)).unwrap().public_state().unwrap();
         assert_eq!(matches!(state, LegState::Closed(_)), closed, "{text}");
         if !closed {
@@ -197,7 +197,7 @@ fn five_refusals_without_an_eose_between_close_the_leg_until_the_next_connection
     for n in 0..5 {
         let _ = sub.timeout(&config, at(now), &mut fx);
         assert!(sub.ask(RelayIx(0), WireId(n), &config, at(now), &mut fx).is_some());
-        let _ = sub.refused(RelayIx(0), Reason::parse("error: x"), &config, at(now), &mut fx);
+        sub.refused(RelayIx(0), Reason::parse("error: x"), &config, at(now), &mut fx);
         now += 60_000;
     }
     assert!(matches!(sub.leg(RelayIx(0)).unwrap().public_state(), Some(LegState::Closed(_))));
@@ -205,20 +205,6 @@ fn five_refusals_without_an_eose_between_close_the_leg_until_the_next_connection
     assert!(!sub.leg(RelayIx(0)).unwrap().needs_connection(), "what was refused does not make the relay needed");
     sub.reconnected(RelayIx(0), &mut fx);
     assert!(sub.ask(RelayIx(0), WireId(9), &config, at(now), &mut fx).is_some());
-}
-
-#[test]
-fn the_refusal_that_closes_the_leg_slows_the_relay_too() {
-    let (config, mut fx) = (Config::default(), Effects::default());
-    let mut sub = subscription(1, Mode::Live, &config, &mut fx);
-    for n in 0..5 {
-        let now = at(n * 60_000);
-        let _ = sub.timeout(&config, now, &mut fx);
-        assert!(sub.ask(RelayIx(0), WireId(n), &config, now, &mut fx).is_some());
-        let next = sub.refused(RelayIx(0), Reason::parse("rate-limited: x"), &config, now, &mut fx);
-        assert_eq!(next, Next::Pause, "refusal {n}");
-    }
-    assert!(matches!(sub.leg(RelayIx(0)).unwrap().public_state(), Some(LegState::Closed(_))));
 }
 
 #[derive(Clone, Debug)]
@@ -260,7 +246,10 @@ struct Model {
 fn apply(sub: &mut Subscription, end: Ending, relay: RelayIx, config: &Config, ms: u64, fx: &mut Effects) {
     let _ = match end {
         Ending::Eose(hints) => sub.eose(relay, hints, fx),
-        Ending::Closed(reason) => sub.refused(relay, reason, config, at(ms), fx),
+        Ending::Closed(reason) => {
+            sub.refused(relay, reason, config, at(ms), fx);
+            Next::Nothing
+        }
         Ending::Lost => {
             sub.drained(relay, fx);
             Next::Nothing

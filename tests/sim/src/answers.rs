@@ -24,6 +24,8 @@ pub(super) struct Answers {
     known: BTreeMap<(SocketId, String), Answer>,
     /// Signature and content of every event that is no forgery.
     genuine: BTreeMap<String, (String, String)>,
+    /// The whole of each.
+    made: BTreeMap<EventId, String>,
 }
 
 impl Answers {
@@ -31,6 +33,12 @@ impl Answers {
     pub(super) fn made(&mut self, event: &Event) {
         let made = (event.signature().to_string(), event.content().to_owned());
         self.genuine.insert(event.id().to_string(), made);
+        self.made.insert(event.id(), event.to_json());
+    }
+
+    /// Whether an author made this very event.
+    pub(super) fn is_made(&self, id: &EventId, text: &str) -> bool {
+        self.made.get(id).is_some_and(|made| made == text)
     }
 
     /// The pool sends a frame.

@@ -1,24 +1,28 @@
 //! What the application does, step by step, and what the oracles have to know of it.
 
+use std::time::Duration;
+
 use nostr_pool_core::{
     Call, CallError, Mode, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SubId,
     Subscribe, Target, Versions, Which,
 };
-use nostr_proto::{EventId, Filter, Kind, RelayUrl};
+use nostr_proto::{EventId, Filter, Kind, RelayInfo, RelayUrl};
 
 use super::quorum::Asked;
-use super::step::{App, Reader, Votes, What, Where};
+use super::step::{App, Note, Reader, Terms, Votes, What, Where};
 use super::world::World;
 
 impl World {
     pub(super) fn app(&mut self, app: App) {
         match app {
-            App::Publish { target, votes } => self.publish(target, votes),
-            App::PublishUnsigned { target } => self.publish_unsigned(target),
-            App::Retry { publish } => self.retry(publish),
+            App::Publish { target, votes, note, terms } => self.publish(target, votes, note, terms),
+            App::PublishUnsigned { target, note, terms } => self.publish_unsigned(target, note, terms),
+            App::Impatient { relay, times, millis } => self.impatient(relay, times, millis),
+            App::RelayInfo { relay, max } => self.relay_info(self.nth(relay), max),
+            App::Retry { publish, patience } => self.retry(publish, patience),
             App::Cancel { publish } => self.cancel(publish),
-            App::Subscribe { what, target, reader } => self.subscribe(what, target, reader),
-            App::Fetch { what, target } => drop(self.start(what, target, Mode::UntilEose, None)),
+            App::Subscribe { what, target, reader, patience } => self.subscribe(what, target, reader, patience),
+            App::Fetch { what, target, patience } => drop(self.start(what, target, Mode::UntilEose, None, patience)),
             App::Update { sub, what } => self.update(sub, what),
             App::Unsubscribe { sub } => self.unsubscribe(sub),
             App::CatchUp => self.catch_up(),
@@ -31,12 +35,8 @@ impl World {
                 self.try_call(Call::Disconnect { which, code, reason });
             }
             App::Reconnect { relay, keep_open, keep_backoff } => {
-                let url = self.url(self.nth(relay));
-                self.oracle.dials.user_wants(Some(&url), !keep_backoff);
-                let now = self.now().mono;
-                self.oracle.watch.wanted(Some(&url), now);
                 let options = ReconnectOptions { keep_open, keep_backoff };
-                self.try_call(Call::Reconnect { which: Which::One(url), options });
+                self.reconnect(self.nth(relay), options);
             }
             App::NetworkChanged => {
                 self.oracle.dials.user_wants(None, false);
@@ -61,6 +61,9 @@ impl World {
                     CallError::Closed => self.shut,
                     CallError::UnknownRelay(url) => self.core.relay(url).is_none(),
                     CallError::NoRelays | CallError::UnknownEvent(_) | CallError::UnknownPublish(_) => true,
+                    CallError::Expired(event) => event.is_expired_at(self.now().unix),
+                    CallError::UnsignedExpired(event) => event.tags().is_expired_at(self.now().unix),
+                    CallError::HasSuccessor(by) => self.core.publish_report(*by).is_some_and(|r| r.link.is_some()),
                     _ => false,
                 };
                 self.check(right, &format!("a call is refused for a reason that holds: {error:?}, {told}"));
@@ -98,7 +101,7 @@ impl World {
         }
     }
 
-    fn store(&mut self, relay: usize, event: nostr_proto::Event) {
+    pub(super) fn store(&mut self, relay: usize, event: nostr_proto::Event) {
         self.sites[relay].relay.store(event);
         self.drain_relay(relay);
     }
@@ -119,8 +122,10 @@ impl World {
         }
     }
 
-    fn publish(&mut self, target: Where, votes: Votes) {
-        let event = self.note();
+    fn publish(&mut self, target: Where, votes: Votes, note: Note, terms: Terms) {
+        let keys = self.rng.pick(&self.keys).clone();
+        let event = self.template_of(note).unsigned(keys.public_key()).sign(&keys, [0; 32]);
+        self.oracle.answers.made(&event);
         let quorum = match votes {
             Votes::First => Quorum::First,
             Votes::Majority => Quorum::Majority,
@@ -128,30 +133,66 @@ impl World {
             Votes::Third => Quorum::Percent(30),
         };
         let (target, asked) = self.asked(target, &quorum, false);
-        let call = Call::Publish(Publish { event, target, quorum, deadline: None, link: None });
+        let (deadline, link) = (seconds(terms.patience), self.linked(terms));
+        let call = Call::Publish(Publish { event, target, quorum, deadline, link });
         let reply = self.try_call(call);
-        self.published(reply, asked);
+        self.published(reply, asked, deadline);
     }
 
-    fn publish_unsigned(&mut self, target: Where) {
+    fn linked(&self, terms: Terms) -> Option<PublishId> {
+        self.oracle.publishes.nth(terms.follows?).map(|(_, publish, _)| publish)
+    }
+
+    fn publish_unsigned(&mut self, target: Where, note: Note, terms: Terms) {
         let author = self.keys[0].public_key();
-        let event = self.template().unsigned(author);
+        let event = self.template_of(note).unsigned(author);
         let quorum = Quorum::First;
         let (target, asked) = self.asked(target, &quorum, true);
-        let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline: None, link: None });
+        let (deadline, link) = (seconds(terms.patience), self.linked(terms));
+        let call = Call::PublishUnsigned(PublishUnsigned { event, target, quorum, deadline, link });
         let reply = self.try_call(call);
-        self.published(reply, asked);
+        self.published(reply, asked, deadline);
     }
 
-    fn retry(&mut self, publish: u8) {
+    /// The connection ends right after the event, by the application's own doing.
+    fn impatient(&mut self, relay: u8, times: u8, millis: u16) {
+        self.publish(Where::One(relay), Votes::First, Note::Plain, Terms { patience: 0, follows: None });
+        for _ in 0..times {
+            self.pass(u64::from(millis) * 1_000);
+            self.totals.fault("reconnected right after an event");
+            self.reconnect(self.nth(relay), ReconnectOptions::default());
+        }
+    }
+
+    fn reconnect(&mut self, relay: usize, options: ReconnectOptions) {
+        let url = self.url(relay);
+        self.oracle.dials.user_wants(Some(&url), !options.keep_backoff);
+        self.oracle.slots.kept(Some(&url));
+        let now = self.now().mono;
+        self.oracle.watch.wanted(Some(&url), now);
+        self.try_call(Call::Reconnect { which: Which::One(url), options });
+    }
+
+    fn relay_info(&mut self, relay: usize, max: u16) {
+        let url = self.url(relay);
+        let json = format!("{{\"limitation\":{{\"max_message_length\":{max}}}}}");
+        let info = Box::new(RelayInfo::from_json(&json).expect("a document"));
+        if self.knows(relay) && !self.shut {
+            self.oracle.sending.takes(&url, usize::from(max));
+        }
+        self.try_call(Call::RelayInfo { url, info });
+    }
+
+    fn retry(&mut self, publish: u8, patience: u8) {
         if let Some((event, _, mut asked)) = self.oracle.publishes.nth(publish) {
-            let reply = self.try_call(Call::Retry { event, deadline: None });
+            let deadline = seconds(patience);
+            let reply = self.try_call(Call::Retry { event, deadline });
             if let Some(Reply::Publishing(publish, _)) = reply {
                 // Relays that were taken out of the pool meanwhile are not asked again.
                 let report = self.core.publish_report(publish);
                 asked.relays = report.into_iter().flat_map(|r| r.relays).map(|(url, _)| url).collect();
             }
-            self.published(reply, asked);
+            self.published(reply, asked, deadline);
         }
     }
 
@@ -169,9 +210,9 @@ impl World {
         (target, Asked { relays, quorum: quorum.clone(), unsigned })
     }
 
-    fn published(&mut self, reply: Option<Reply>, asked: Asked) {
+    fn published(&mut self, reply: Option<Reply>, asked: Asked, patience: Option<Duration>) {
         let Some(Reply::Publishing(publish, event)) = reply else { return };
-        let deadline = self.now().mono + self.core.config().publish_deadline;
+        let deadline = self.now().mono + patience.unwrap_or(self.core.config().publish_deadline);
         if let Err(rule) = self.oracle.publishes.published(publish, event, asked, deadline) {
             self.check(false, rule);
         }
@@ -189,7 +230,14 @@ impl World {
         }
     }
 
-    fn start(&mut self, what: What, target: Where, mode: Mode, queue_items: Option<usize>) -> Option<SubId> {
+    fn start(
+        &mut self,
+        what: What,
+        target: Where,
+        mode: Mode,
+        queue_items: Option<usize>,
+        patience: u8,
+    ) -> Option<SubId> {
         let filters = self.filters(what);
         let (all, (target, urls)) = (target == Where::All, self.target(target, |options| options.read));
         let now = self.now().mono;
@@ -203,7 +251,7 @@ impl World {
         if versions == Versions::All {
             self.oracle.watch.dates.wants_all(id);
         }
-        let request = Subscribe { filters, target, mode, eose_deadline: None, queue_items, versions };
+        let request = Subscribe { filters, target, mode, eose_deadline: seconds(patience), queue_items, versions };
         match self.try_call(Call::Subscribe(request)) {
             Some(Reply::Subscribed(sub)) => {
                 self.check(sub == id, "subscriptions are numbered in order");
@@ -217,9 +265,10 @@ impl World {
         }
     }
 
-    pub(super) fn subscribe(&mut self, what: What, target: Where, reader: Reader) {
+    pub(super) fn subscribe(&mut self, what: What, target: Where, reader: Reader, patience: u8) {
+        let target = if self.plan.narrow { Where::One(0) } else { target };
         let room = if let Reader::Slow(room) = reader { Some(usize::from(room.max(1))) } else { None };
-        let sub = self.start(what, target, Mode::Live, room);
+        let sub = self.start(what, target, Mode::Live, room, patience);
         if reader == Reader::Drops
             && let Some(sub) = sub
         {
@@ -280,6 +329,7 @@ impl World {
     fn connect(&mut self, relay: Option<u8>) {
         let url = relay.map(|relay| self.url(self.nth(relay)));
         self.oracle.dials.user_wants(url.as_ref(), false);
+        self.oracle.slots.kept(url.as_ref());
         let now = self.now().mono;
         self.oracle.watch.wanted(url.as_ref(), now);
         let which = self.which(relay);
@@ -296,10 +346,11 @@ impl World {
         self.oracle.dials.user_wants(None, true);
         let now = self.now().mono;
         self.oracle.watch.start_clean(now);
+        self.oracle.slots.start_clean();
         self.call(Call::StartClean).expect("the pool is open");
         let open = self.oracle.open_subscriptions();
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
-        self.subscribe(What::All, Where::All, Reader::Prompt);
+        self.subscribe(What::All, Where::All, Reader::Prompt, 0);
     }
 
     /// What never was is refused by its name, and changes nothing.
@@ -326,4 +377,9 @@ impl World {
         let reply = self.quietly(|world| world.core.handle_call(taken, world.clock.read()));
         self.check(reply == Ok(Reply::Done), "items can always be taken");
     }
+}
+
+/// A deadline of its own; `None`: the default.
+fn seconds(patience: u8) -> Option<Duration> {
+    (patience > 0).then(|| Duration::from_secs(patience.into()))
 }

@@ -2,7 +2,7 @@
 
 use super::choices::Choices;
 use super::step::What;
-use super::step::{Age, App, Dialling, Nemesis, Odd, Reader, Said, Signer, Sink, Step, Votes, Where};
+use super::step::{Age, App, Dialling, Nemesis, Note, Odd, Reader, Said, Signer, Sink, Step, Terms, Votes, Where};
 
 const SECOND: u64 = 1_000_000;
 
@@ -80,20 +80,63 @@ impl Reader {
     }
 }
 
+impl Note {
+    fn choose(from: &mut impl Choices) -> Self {
+        match from.below(10) {
+            0..=5 => Self::Plain,
+            6 | 7 => Self::Expiring(from.byte() % 60 + 1),
+            8 => Self::Long(from.small(300, 3_000)),
+            _ => Self::Version(from.byte() % 4),
+        }
+    }
+}
+
+impl Terms {
+    fn choose(from: &mut impl Choices) -> Self {
+        let follows = from.one_in(8).then(|| from.byte() % 3);
+        Self { patience: patience(from), follows }
+    }
+}
+
+/// Seconds; 0 is the default.
+fn patience(from: &mut impl Choices) -> u8 {
+    if from.one_in(4) { from.pick(&[1, 3, 20, 90]) } else { 0 }
+}
+
 impl App {
+    /// What is published to go wrong, or in a way of its own.
+    fn publish(from: &mut impl Choices) -> Self {
+        let relay = from.byte();
+        match from.below(10) {
+            0..=4 => {
+                let note = if from.one_in(2) { Note::Version(from.byte() % 4) } else { Note::choose(from) };
+                Self::PublishUnsigned { target: Where::choose(from), note, terms: Terms::choose(from) }
+            }
+            5 | 6 => Self::Impatient { relay, times: from.byte() % 3 + 1, millis: from.small(20, 1_500) },
+            7 | 8 => Self::RelayInfo { relay, max: from.pick(&[1_024, 1_500, 2_500, 500, 60_000]) },
+            _ => Self::Retry { publish: from.byte() % 3, patience: patience(from) },
+        }
+    }
+
     fn choose(kinds: Kinds, from: &mut impl Choices) -> Option<Self> {
         let votes = [Votes::First, Votes::Majority, Votes::All, Votes::Third];
         let (relay, sub, publish) = (from.byte(), from.byte(), from.byte() % 3);
-        Some(match from.below(54) {
-            0..=19 => Self::Publish { target: Where::choose(from), votes: from.pick(&votes) },
-            20..=26 => {
-                Self::Subscribe { what: What::choose(from), target: Where::choose(from), reader: Reader::choose(from) }
+        Some(match from.below(60) {
+            0..=19 => {
+                let (target, votes) = (Where::choose(from), from.pick(&votes));
+                Self::Publish { target, votes, note: Note::choose(from), terms: Terms::choose(from) }
             }
-            27..=31 => Self::Fetch { what: What::choose(from), target: Where::choose(from) },
+            20..=26 => {
+                let (what, target, reader) = (What::choose(from), Where::choose(from), Reader::choose(from));
+                Self::Subscribe { what, target, reader, patience: patience(from) }
+            }
+            27..=31 => {
+                let (what, target) = (What::choose(from), Where::choose(from));
+                Self::Fetch { what, target, patience: patience(from) }
+            }
             32..=35 => Self::Update { sub, what: What::choose(from) },
             36..=38 => Self::Unsubscribe { sub },
-            39..=41 => Self::PublishUnsigned { target: Where::choose(from) },
-            42 => Self::Retry { publish },
+            39..=42 | 54..=59 => Self::publish(from),
             43 => Self::CatchUp,
             44 => Self::NetworkChanged,
             45 => Self::Reconnect { relay, keep_open: from.one_in(3), keep_backoff: from.one_in(3) },

@@ -12,7 +12,7 @@ use super::world::World;
 
 impl World {
     pub(super) fn carry_out(&mut self, command: Command) {
-        if let Err(rule) = self.oracle.command(&command, self.now().mono) {
+        if let Err(rule) = self.oracle.command(&command, self.now()) {
             self.check(false, &format!("{rule}: {command:?}"));
         }
         match command {

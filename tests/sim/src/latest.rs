@@ -4,10 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use nostr_pool_core::{Config, EventItem, SubId};
+use nostr_pool_core::{Config, EventItem, Item, PendingOutcome, SubId};
 use serde_json::Value;
 
 use super::judge::{Judge, Judged};
+use super::sub::json;
+
+/// The pool keeps at least so many bytes of events at hand.
+const AT_HAND: usize = 2 << 20;
 
 /// What versions have in common: kind, author, `d`.
 type Address = (u64, String, String);
@@ -27,6 +31,14 @@ pub(super) struct Dates {
     all_versions: BTreeSet<SubId>,
     /// The latest that the device's wall clock ever read.
     latest_wall: u64,
+    /// The wall clock was set: what won by it stays won, and nobody else knows what that is.
+    stepped: bool,
+    /// Pending events: what each is a version of.
+    pending: BTreeMap<String, Address>,
+    /// When versions expire.
+    expires: BTreeMap<String, u64>,
+    /// Bytes of the events that came.
+    bytes: usize,
 }
 
 impl Dates {
@@ -38,6 +50,10 @@ impl Dates {
             delivered: BTreeMap::new(),
             all_versions: BTreeSet::new(),
             latest_wall: 0,
+            stepped: false,
+            pending: BTreeMap::new(),
+            expires: BTreeMap::new(),
+            bytes: 0,
         }
     }
 
@@ -52,11 +68,63 @@ impl Dates {
     }
 
     /// An event reaches the pool.
-    pub(super) fn heard(&mut self, event: &Value, judge: &mut Judge) {
+    pub(super) fn heard(&mut self, event: &Value, bytes: usize, judge: &mut Judge) {
+        self.bytes += bytes;
         if let Some(address) = address(event)
             && judge.judge(event) == Judged::Good
         {
-            self.came.entry(address).or_default().insert(version(event));
+            let version = version(event);
+            expiration(event).map(|at| self.expires.insert(version.1.0.clone(), at));
+            self.came.entry(address).or_default().insert(version);
+        }
+    }
+
+    /// The wall clock is set.
+    pub(super) fn stepped(&mut self) {
+        self.stepped = true;
+    }
+
+    /// A pending event is shown, or its fate told: where no relay has it, the version counts again that counted before.
+    pub(super) fn pending(&mut self, item: &Item, unix: u64) -> Result<(), &'static str> {
+        let (event, outcome, back_to) = match item {
+            Item::Pending(p) => {
+                let event = json(&p.event.as_event().to_json());
+                address(&event).map(|address| self.pending.insert(p.event.id().to_string(), address));
+                return Ok(());
+            }
+            Item::Resolved { event, outcome, back_to } => (event.to_string(), outcome, back_to),
+            _ => return Ok(()),
+        };
+        let back_to = back_to.as_ref().map(|event| json(&event.to_json()));
+        if !matches!(outcome, PendingOutcome::NeverAccepted | PendingOutcome::NotSigned(_)) {
+            return if back_to.is_none() { Ok(()) } else { Err("only what no relay took gives way") };
+        }
+        let Some(own) = self.pending.get(&event) else {
+            return if back_to.is_none() { Ok(()) } else { Err("only a version gives way to a version") };
+        };
+        let (none, wall) = (BTreeSet::new(), self.latest_wall.max(unix));
+        let came = self.came.get(own).unwrap_or(&none);
+        let expired = |v: &Version| self.expires.get(&v.1.0).is_some_and(|at| *at <= wall);
+        let told = back_to.as_ref().map(version);
+        if let (Some(told), Some(back_to)) = (&told, &back_to)
+            && (address(back_to).as_ref() != Some(own)
+                || told.1.0 == event
+                || !came.contains(told)
+                || expiration(back_to).is_some_and(|at| at <= unix))
+        {
+            return Err("a version gives way to another that came and has not expired");
+        }
+        let delivered = self.delivered.get(own).unwrap_or(&none);
+        let before = delivered.iter().rev().find(|v| v.1.0 != event && !expired(v));
+        // What replaced it and has expired since, or is the event itself, leaves nothing to go back to.
+        let hidden = |before: &Version| came.iter().any(|v| v > before && (expired(v) || v.1.0 == event));
+        match before {
+            Some(before)
+                if !self.stepped && self.bytes < AT_HAND && !hidden(before) && told.as_ref() < Some(before) =>
+            {
+                Err("a version that no relay took gives way to the newest one before it")
+            }
+            _ => Ok(()),
         }
     }
 
@@ -88,7 +156,8 @@ impl Dates {
         if !is_future {
             known.insert(own);
         }
-        if is_outdated && !self.all_versions.contains(&sub) {
+        // After a step back, what had won may not be due any more, and what it had replaced is forgotten.
+        if is_outdated && !self.stepped && !self.all_versions.contains(&sub) {
             return Err("no older version comes after a newer one");
         }
         Ok(())

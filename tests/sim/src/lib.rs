@@ -30,8 +30,11 @@ mod plan;
 mod quarantine;
 mod quorum;
 mod records;
+mod sending;
 mod shares;
 mod site;
+mod slots;
+mod sources;
 pub mod step;
 mod sub;
 mod swarm;
@@ -99,6 +102,11 @@ fn replay_with(plan: &Plan, steps: &[Step], change: impl FnOnce(&mut Config)) ->
     }
     world.heal();
     world.finish()
+}
+
+/// Whether the relay of this draw, in [`Plan::relays`], takes so many messages a window and refuses the others.
+pub fn limits_rate(draw: u64) -> bool {
+    site::limits_rate(draw)
 }
 
 /// Whether the relay of this draw, in [`Plan::relays`], sends forged events.

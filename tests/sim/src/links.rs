@@ -87,6 +87,7 @@ impl World {
             Arrival::ToRelay { socket, text } => {
                 let Some(link) = self.links.get(&socket).filter(|link| !link.dead) else { return };
                 let (relay, conn, unix) = (link.relay, link.conn, self.clock.date());
+                self.oracle.reaches_relay(&text, unix.as_secs());
                 self.sites[relay].relay.handle(conn, &text, unix);
                 self.wake_later(relay);
                 self.drain_relay(relay);

@@ -12,8 +12,10 @@ use super::answers::Answers;
 use super::auth::Auths;
 use super::dials::Dials;
 use super::quorum::Publishes;
+use super::sending::Sending;
 use super::shares::Shares;
 use super::site::Site;
+use super::slots::Slots;
 use super::sub::{Sub, json};
 use super::watch::Watch;
 use super::wire::Wire;
@@ -40,10 +42,17 @@ pub struct Oracle {
     pub(super) answers: Answers,
     pub(super) auths: Auths,
     pub(super) watch: Watch,
+    pub(super) sending: Sending,
+    pub(super) slots: Slots,
     max_connections: usize,
     close_deadline: Duration,
+    /// How old an event may be that a relay takes, in seconds; and those that were older.
+    late_window: u64,
+    late: BTreeSet<EventId>,
     eose_deadline_max: Duration,
     delivered: u64,
+    /// Aggregate EOSEs that every relay had sent its own for.
+    complete: u64,
     removed: bool,
     /// The wall clock is so far ahead that what is missed can't be asked for.
     astray: bool,
@@ -63,10 +72,15 @@ impl Oracle {
             watch: Watch::new(config, sites),
             answers: Answers::default(),
             auths: Auths::new(config),
+            sending: Sending::default(),
+            slots: Slots::new(config),
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
+            late_window: config.late_window.as_secs(),
+            late: BTreeSet::new(),
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
+            complete: 0,
             removed: false,
             astray: false,
             timed: Instant::ZERO,
@@ -111,7 +125,8 @@ impl Oracle {
     }
 
     /// A command: one live socket per URL, and none for a socket that is gone.
-    pub(super) fn command(&mut self, command: &Command, now: Instant) -> Result<(), &'static str> {
+    pub(super) fn command(&mut self, command: &Command, now: Now) -> Result<(), &'static str> {
+        let (now, unix) = (now.mono, now.unix.as_secs());
         match command {
             Command::Open { socket, url } => {
                 if self.sockets.values().any(|known| known.url == *url && known.closing.is_none()) {
@@ -138,6 +153,7 @@ impl Oracle {
                             self.watch.sent(&known.url, frame, now)?;
                             let publishes = &self.publishes;
                             self.auths.sent(*socket, &known.url, frame, |event| publishes.is_repeated(event))?;
+                            self.sending.sent(&known.url, frame, unix)?;
                         }
                         self.wire.sent(*socket, frame)?;
                     }
@@ -171,22 +187,27 @@ impl Oracle {
                 let Some(sub) = self.subs.get_mut(id) else { return Err("an item belongs to a subscription") };
                 if let Item::Event(e) = item {
                     self.delivered += 1;
-                    self.watch.delivered(*id, e, &json(&e.event.to_json()), now.unix.as_secs())?;
+                    let (text, named) = (e.event.to_json(), (!sub.all).then_some(&sub.relays[..]));
+                    let origin = (self.answers.is_made(&e.event.id(), &text), named);
+                    self.watch.delivered(*id, e, &json(&text), origin, now.unix.as_secs())?;
                 }
                 if let Item::Eose(coverage) = item {
+                    self.complete += u64::from(coverage.is_complete());
                     let dates = &self.watch.dates;
                     sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
                 }
+                self.watch.dates.pending(item, now.unix.as_secs())?;
                 sub.item(item, &self.shares)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Relay { relay, status, .. } } => {
-                self.publishes.status(*publish, relay, status)
+                self.publishes.status(*publish, relay, status, &self.sending)
             }
             PoolEvent::Relay { relay, update: RelayUpdate::State(state) } => {
                 self.watch.state(relay, *state, now.mono)?;
+                self.slots.state(relay, *state, now.mono);
                 match state {
                     // A call can only shorten a wait.
                     ConnectionState::Backoff { until } if !called => self.dials.backs_off(relay, *until, now.mono),
@@ -198,6 +219,8 @@ impl Oracle {
                 self.shares.removed();
                 self.dials.user_wants(Some(relay), true);
                 self.watch.removed(relay, now.mono);
+                self.sending.forgotten(relay);
+                self.slots.removed(relay);
                 Ok(())
             }
             _ => Ok(()),
@@ -208,7 +231,7 @@ impl Oracle {
     pub(super) fn heard(&mut self, socket: SocketId, site: &Site, text: &str, now: Now) -> Result<(), &'static str> {
         let wire = &self.wire;
         self.auths.heard(socket, &site.url, text);
-        self.watch.heard(site, text, |name| wire.runs(socket, name), now)
+        self.watch.heard(site, text, |name| wire.runs(socket, name), |name| wire.was_used(name), now)
     }
 
     /// The core handled what is due by now. What was long due may be told at once, or be due again in a moment.
@@ -220,11 +243,14 @@ impl Oracle {
                 return Err(format!("the aggregate EOSE comes by its deadline; missing: {id}"));
             }
         }
-        Ok(())
+        let then = if now > before + MOMENT { before } else { Instant::ZERO };
+        let live: Vec<&Sub> = self.subs.values().filter(|sub| sub.live && !sub.ended).collect();
+        self.slots.timed(then, now, |relay| live.iter().any(|sub| sub.relays.contains(relay)))
     }
 
     /// The wall clock was set. Where it is ahead by more than the window and the skew, what is missed is not asked for.
     pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
+        self.watch.dates.stepped();
         self.astray |= seconds > 900;
     }
 
@@ -248,6 +274,8 @@ impl Oracle {
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
         self.watch.removed(relay, now);
+        self.sending.forgotten(relay);
+        self.slots.removed(relay);
     }
 
     pub(super) fn has_removed(&self) -> bool {
@@ -257,6 +285,11 @@ impl Oracle {
     /// Events delivered, to each subscription counted.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered
+    }
+
+    /// Aggregate EOSEs to which every relay had contributed.
+    pub(super) fn complete(&self) -> u64 {
+        self.complete
     }
 
     /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no
@@ -269,6 +302,8 @@ impl Oracle {
             let got = held.filter(|event| sub.delivered.contains_key(&event.id()));
             // A forger may hold a genuine version that is newer than what the others hold: no forgery takes part in that.
             let got = got.filter(|event| !event.kind().is_addressable() && !event.kind().is_replaceable());
+            // It may bring one before it expires that the others bring later.
+            let got = got.filter(|event| event.expiration().is_none());
             got.filter(|event| sub.wants(&json(&event.to_json()))).map(Event::id).collect()
         };
         whole.map(|(&id, sub)| (id, got(sub))).collect()
@@ -320,10 +355,31 @@ impl Oracle {
         self.subs.iter().filter(|(_, s)| !s.ended).map(|(&id, _)| id).collect()
     }
 
+    /// See [`World::unserved`](super::World::unserved).
+    pub(super) fn unserved(&self) -> Vec<String> {
+        let live = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended);
+        let unserved = live.flat_map(|(id, sub)| {
+            let open = sub.relays.iter().filter(|relay| !sub.past_eose.contains(relay));
+            open.map(move |relay| format!("subscription {id} at {relay}"))
+        });
+        unserved.chain(self.publishes.unserved()).collect()
+    }
+
     /// How many relays some live subscription asks.
     pub(super) fn needed(&self, sites: &[Site]) -> usize {
         let live: Vec<&Sub> = self.subs.values().filter(|s| s.live && !s.ended).collect();
         sites.iter().filter(|site| live.iter().any(|sub| sub.asks(&site.url))).count()
+    }
+
+    /// A message reaches a relay. An event that is older by then than it may be is not asked for again.
+    pub(super) fn reaches_relay(&mut self, text: &str, unix: u64) {
+        if text.starts_with("[\"EVENT\"")
+            && let serde_json::Value::Object(event) = &json(text)[1]
+            && event["created_at"].as_u64().is_some_and(|at| at.saturating_add(self.late_window) < unix)
+            && let Some(id) = event["id"].as_str().and_then(|id| id.parse().ok())
+        {
+            self.late.insert(id);
+        }
     }
 
     /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
@@ -343,6 +399,7 @@ impl Oracle {
             for (url, event) in held {
                 let json = json(&event.to_json());
                 if sub.wants(&json)
+                    && !self.late.contains(&event.id())
                     && !sub.delivered.contains_key(&event.id())
                     && !self.watch.dates.excuses(id, &json, unix)
                 {

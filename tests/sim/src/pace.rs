@@ -1,6 +1,6 @@
 //! What has to hold of messages to a relay that said `rate-limited`: a pause, and then one by one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nostr_pool_core::{Config, Instant};
@@ -20,8 +20,6 @@ struct Line {
 #[derive(Debug)]
 pub(super) struct Paces {
     lines: BTreeMap<RelayUrl, Line>,
-    /// Requests that got events: their end counts when those are judged, and nobody else knows when that is.
-    answered: BTreeSet<(RelayUrl, String)>,
     pause: Duration,
     /// The shortest distance between messages for some time after a refusal.
     distance: Duration,
@@ -32,22 +30,16 @@ impl Paces {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             lines: BTreeMap::new(),
-            answered: BTreeSet::new(),
             pause: config.retry_base.min(config.backoff_max),
             distance: config.pace_base.min(config.pace_max) / 8,
             memory: config.pace_memory,
         }
     }
 
-    /// A CLOSED for a running request or an OK for an event that was sent reaches the pool.
+    /// A CLOSED for a request of ours or an OK for an event that was sent reaches the pool.
     pub(super) fn heard(&mut self, relay: &RelayUrl, message: &Value, now: Instant) {
-        let name = message[1].as_str().unwrap_or_default();
         let reason = match message[0].as_str() {
-            Some("EVENT") => {
-                self.answered.insert((relay.clone(), name.to_owned()));
-                return;
-            }
-            Some("CLOSED") if !self.answered.contains(&(relay.clone(), name.to_owned())) => &message[2],
+            Some("CLOSED") => &message[2],
             Some("OK") if message[2] == false => &message[3],
             _ => return,
         };

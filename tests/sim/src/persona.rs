@@ -149,6 +149,12 @@ impl Persona {
         (Self::AuthRequired, complete([auth(rng)].into_iter().chain(quirk)))
     }
 
+    /// A few forged events among thousands.
+    pub(super) fn sparse() -> (Self, Character) {
+        let few = Fault::ForgeSignature { every: 150 };
+        (Self::FewForged, Character { forges: true, ..restarting([few]) })
+    }
+
     fn character(self, rng: &mut Rng, n: usize) -> Character {
         match self {
             Self::Honest => Character::default(),

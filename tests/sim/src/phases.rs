@@ -9,6 +9,9 @@ use super::world::World;
 
 const SECOND: u64 = 1_000_000;
 
+/// How many events a relay holds that forges a few of them.
+const THOUSANDS: usize = 2_400;
+
 impl World {
     /// The relays are added, hold something, and are asked.
     pub fn begin(&mut self) {
@@ -16,7 +19,8 @@ impl World {
             let pinned = self.rng.one_in(6);
             self.add_relay(n, u8::from(pinned) << 2);
         }
-        if self.rng.one_in(2) {
+        if self.rng.one_in(2) && !self.plan.narrow {
+            self.oracle.slots.kept(None);
             self.oracle.dials.user_wants(None, false);
             self.call(Call::Connect { which: Which::All }).expect("relays are there");
         }
@@ -24,7 +28,19 @@ impl World {
             let relays = self.rng.next_u64().to_le_bytes()[0];
             self.note_elsewhere(relays);
         }
-        self.subscribe(What::All, Where::All, Reader::Prompt);
+        if self.plan.sparse {
+            for _ in 0..THOUSANDS {
+                let event = self.note();
+                self.store(self.sites.len() - 1, event);
+            }
+        }
+        self.subscribe(What::All, Where::All, Reader::Prompt, 0);
+    }
+
+    /// What was asked of relays of the pool and not answered: live requests without EOSE, publishes without an OK
+    /// that settles them.
+    pub fn unserved(&self) -> Vec<String> {
+        self.oracle.unserved()
     }
 
     /// Everything heals; what relays hold has to arrive, and every publish to end.
@@ -66,6 +82,7 @@ impl World {
         if asks {
             let options = ReconnectOptions { keep_open: true, keep_backoff: false };
             self.oracle.dials.user_wants(None, true);
+            self.oracle.slots.kept(None);
             let now = self.now().mono;
             self.oracle.watch.wanted(None, now);
             self.call(Call::Reconnect { which: Which::All, options }).expect("the pool is open");

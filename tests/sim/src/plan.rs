@@ -19,6 +19,11 @@ pub struct Plan {
     pub limits: Limits,
     /// How often things go wrong by themselves.
     pub rates: Rates,
+    /// The last relay holds thousands of events and forges a few of them, as it sends them: too few to be left alone for it.
+    pub sparse: bool,
+    /// The application's live subscriptions ask the first relay alone: the others are connected for fetches and publishes,
+    /// and take turns where sockets are few.
+    pub narrow: bool,
     /// In the end, the application asks for all connections; otherwise the pool has to come back by itself.
     pub asks_in_the_end: bool,
 }
@@ -57,7 +62,16 @@ impl Plan {
     /// The plainest run: two honest relays, and nothing goes wrong by itself.
     pub fn plain(seed: u64) -> Self {
         let (limits, rates) = (Limits::default(), Rates::default());
-        Self { seed, relays: vec![None, None], mute: None, limits, rates, asks_in_the_end: true }
+        Self {
+            seed,
+            relays: vec![None, None],
+            mute: None,
+            limits,
+            rates,
+            sparse: false,
+            narrow: false,
+            asks_in_the_end: true,
+        }
     }
 
     /// A run as chosen.
@@ -65,8 +79,11 @@ impl Plan {
         let others = from.between(1, 4);
         let draw = |from: &mut _| Some(Choices::below(from, 1 << 16) as u64);
         let relays = std::iter::once(None).chain((0..others).map(|_| draw(from))).collect();
+        let sparse = from.one_in(500);
+        let narrow = from.one_in(4);
+        let mute = (narrow || from.one_in(8)).then(|| from.between(1, others));
         let limits = Limits {
-            max_connections: from.small(2, 10),
+            max_connections: if narrow { from.small(2, 3) } else { from.small(2, 10) },
             send_credits: from.small(1, 64),
             max_in_flight: from.small(8, 256),
             max_in_flight_per_relay: from.small(8, 64),
@@ -76,7 +93,8 @@ impl Plan {
         // Each kind of trouble is off in some runs: what one of them hides, the absence of another shows.
         let mut rate = |n: u8| if from.one_in(4) { 0 } else { n };
         let rates = Rates { refused: rate(8), hung: rate(6), unsigned: rate(6), echoed: rate(5) };
-        Self { seed, relays, mute: None, limits, rates, asks_in_the_end: from.one_in(2) }
+        let asks_in_the_end = from.one_in(2);
+        Self { seed, relays, mute, limits, rates, sparse, narrow, asks_in_the_end }
     }
 
     /// Whether the application lets relays know who it is, and some relay wants to: so it is in one run out of eight.

@@ -19,6 +19,8 @@ struct Line {
     vouched: bool,
     /// What it sent of late: when, which id, whether forged, and whether plainly.
     sent: VecDeque<(Instant, String, Judged)>,
+    /// What it sent that is genuine, ever: of that, no copy is looked at again.
+    good: BTreeSet<String>,
     until: Option<Instant>,
     /// Since when the pool counts, at the latest.
     since: Instant,
@@ -28,8 +30,8 @@ struct Line {
 
 impl Default for Line {
     fn default() -> Self {
-        let (sent, since) = (VecDeque::new(), Instant::ZERO);
-        Self { honest: false, vouched: false, sent, until: None, since, overdue: false }
+        let (sent, good, since) = (VecDeque::new(), BTreeSet::new(), Instant::ZERO);
+        Self { honest: false, vouched: false, sent, good, until: None, since, overdue: false }
     }
 }
 
@@ -96,15 +98,20 @@ impl Quarantines {
         }
         // What comes for a request that is over is not looked at: it is forged all the same, but not plainly.
         let judged = if judged == Judged::BadHash && !matches { Judged::BadSignature } else { judged };
+        if judged == Judged::Good {
+            line.good.insert(id.to_owned());
+        }
         line.sent.push_back((now, id.to_owned(), judged));
         // Plain is what nobody else sent, and what needs no verifier to be found out. The pool counts in tenths.
         let plain = |sent: &&(Instant, String, Judged)| {
             sent.2 == Judged::BadHash
-                && sent.0 >= line.since
+                && sent.0 > line.since
+                && !line.good.contains(&sent.1)
                 && now.saturating_since(sent.0) < window * 8 / 10
                 && brought.get(&sent.1).is_some_and(|relays| relays.len() == 1)
         };
-        if matches && !line.vouched {
+        // Only what is plainly forged can be too much.
+        if matches && !line.vouched && judged == Judged::BadHash {
             let forged: BTreeSet<&String> = line.sent.iter().filter(plain).map(|(_, id, _)| id).collect();
             let all: BTreeSet<&String> = line.sent.iter().map(|(_, id, _)| id).collect();
             line.overdue = forged.len() >= min.max(1) && forged.len() * 100 > all.len() * percent * 2;

@@ -7,6 +7,8 @@ use nostr_pool_core::{Instant, PublishId, PublishStatus, Quorum, Rejection, Sock
 use nostr_proto::{EventId, RelayUrl};
 use serde_json::Value;
 
+use super::sending::Sending;
+
 #[derive(Debug)]
 struct Published {
     event: EventId,
@@ -27,6 +29,11 @@ pub(super) struct Publishes {
     known: BTreeMap<PublishId, Published>,
     /// Verdicts told during the call that started the publish, before anyone knew its number.
     early: BTreeMap<PublishId, Verdict>,
+    /// The same for relays that are known not to take what is so long.
+    early_refused: BTreeMap<PublishId, BTreeSet<RelayUrl>>,
+    reached: u64,
+    /// Who has said of which event for good whether it takes it.
+    settled: BTreeSet<(EventId, RelayUrl)>,
     accepted: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     refused: BTreeMap<EventId, BTreeSet<RelayUrl>>,
     /// What was sent on each socket since its relay was last heard there.
@@ -56,6 +63,9 @@ impl Publishes {
             publish,
             Published { event, relays, quorum, deadline, verdict: false, unsigned, removed: BTreeSet::new() },
         );
+        if let Some(relays) = self.early_refused.remove(&publish) {
+            self.refused.entry(event).or_default().extend(relays);
+        }
         match self.early.remove(&publish) {
             Some(verdict) => self.verdict(publish, &verdict, Instant::ZERO),
             None => Ok(()),
@@ -91,7 +101,16 @@ impl Publishes {
         publish: PublishId,
         relay: &RelayUrl,
         status: &PublishStatus,
+        sending: &Sending,
     ) -> Result<(), &'static str> {
+        if let PublishStatus::Rejected(Rejection::TooLarge { bytes, max: Some(_) }) = status {
+            match self.known.get(&publish).map(|p| p.event) {
+                Some(event) => self.refused.entry(event).or_default().insert(relay.clone()),
+                None => self.early_refused.entry(publish).or_default().insert(relay.clone()),
+            };
+            let fits = sending.fits(relay, *bytes);
+            return if fits { Err("what is too large for a relay is longer than it takes") } else { Ok(()) };
+        }
         // During the call that starts a publish, nobody knows it yet, and nothing can have been in flight.
         let Some(event) = self.known.get(&publish).map(|p| p.event) else { return Ok(()) };
         match status {
@@ -104,7 +123,7 @@ impl Publishes {
                     Err("an event is suspect after two connections that ended right after it")
                 }
             }
-            // No relay of a run says how much it takes, but for the close code 1009.
+            // By the close code 1009.
             PublishStatus::Rejected(Rejection::TooLarge { .. }) => {
                 let ended = self.ended_after.get(&(relay.clone(), event)).copied().unwrap_or(0);
                 self.refused.entry(event).or_default().insert(relay.clone());
@@ -127,6 +146,9 @@ impl Publishes {
     pub(super) fn ok(&mut self, relay: &RelayUrl, ok: &Value) {
         let Some(id) = ok[1].as_str().and_then(|id| id.parse::<EventId>().ok()) else { return };
         let prefix = ok[3].as_str().unwrap_or_default().split(':').next().unwrap_or_default();
+        if !prefix.eq_ignore_ascii_case("rate-limited") {
+            self.settled.insert((id, relay.clone()));
+        }
         if ok[2] == true || prefix.eq_ignore_ascii_case("duplicate") {
             self.accepted.entry(id).or_default().insert(relay.clone());
         } else {
@@ -145,6 +167,7 @@ impl Publishes {
             return Err("a publish has one verdict");
         }
         p.verdict = true;
+        self.reached += u64::from(*verdict == Verdict::Reached);
         if now > p.deadline {
             return Err("the verdict comes by the deadline");
         }
@@ -185,6 +208,20 @@ impl Publishes {
 
     pub(super) fn verdicts(&self) -> u64 {
         self.known.values().filter(|p| p.verdict).count() as u64
+    }
+
+    /// Publishes of which some of their relays never said for good whether they take them.
+    pub(super) fn unserved(&self) -> Vec<String> {
+        let open = self.known.iter().flat_map(|(id, p)| {
+            let open = |relay: &&RelayUrl| !self.settled.contains(&(p.event, RelayUrl::clone(relay)));
+            p.relays.iter().filter(open).map(move |relay| format!("publish {id} at {relay}")).collect::<Vec<_>>()
+        });
+        open.collect()
+    }
+
+    /// Verdicts that tell of success.
+    pub(super) fn reached(&self) -> u64 {
+        self.reached
     }
 
     pub(super) fn without_verdict(&self) -> Vec<PublishId> {

@@ -38,6 +38,16 @@ impl Site {
             Some(draw) => Persona::draw(&mut Rng::new(draw), n),
             None => (Persona::Honest, Character::default()),
         };
+        Self::with(n, persona, character)
+    }
+
+    /// The same, which forges a few of thousands.
+    pub(super) fn sparse(n: usize) -> Self {
+        let (persona, character) = Persona::sparse();
+        Self::with(n, persona, character)
+    }
+
+    fn with(n: usize, persona: Persona, character: Character) -> Self {
         let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
         let config = RelayConfig { max_limit: 5_000, url: Some(url.to_string()), ..RelayConfig::default() };
         let mut relay = Relay::new(config);
@@ -72,6 +82,11 @@ impl Site {
         self.healed = restarts.then_some(date);
         restarts
     }
+}
+
+/// Whether the relay of this draw takes so many messages a window, and refuses the others.
+pub(super) fn limits_rate(draw: u64) -> bool {
+    Persona::draw(&mut Rng::new(draw), 0).0 == Persona::RateLimited
 }
 
 /// Whether the relay of this draw sends forged events, at whatever place it stands.

@@ -70,6 +70,28 @@ pub enum Votes {
     Third,
 }
 
+/// What is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Anything.
+    Plain,
+    /// It expires in so many seconds, by the device's clock.
+    Expiring(u8),
+    /// It is longer than others, by so many bytes.
+    Long(u16),
+    /// A version of what is replaced: one of four.
+    Version(u8),
+}
+
+/// On which terms something is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Seconds until the verdict; 0 leaves the default.
+    pub patience: u8,
+    /// It takes the place of this publish; 0 is the newest.
+    pub follows: Option<u8>,
+}
+
 /// What the application does. Subscriptions and publishes are numbered from the oldest on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum App {
@@ -79,16 +101,42 @@ pub enum App {
         target: Where,
         /// How many must take it.
         votes: Votes,
+        /// What.
+        note: Note,
+        /// How.
+        terms: Terms,
     },
     /// Publishes one that is to be signed.
     PublishUnsigned {
         /// Where to.
         target: Where,
+        /// What.
+        note: Note,
+        /// How.
+        terms: Terms,
+    },
+    /// Publishes an event, and wants a new connection again and again, right after it was sent.
+    Impatient {
+        /// Where to.
+        relay: u8,
+        /// How often.
+        times: u8,
+        /// How long it waits each time, in milliseconds.
+        millis: u16,
+    },
+    /// Says what a relay says of itself (NIP-11).
+    RelayInfo {
+        /// Which.
+        relay: u8,
+        /// The longest message that it takes.
+        max: u16,
     },
     /// Tries a publish again.
     Retry {
         /// Which; 0 is the newest.
         publish: u8,
+        /// Seconds until the verdict; 0 leaves the default.
+        patience: u8,
     },
     /// Gives a publish up.
     Cancel {
@@ -103,6 +151,8 @@ pub enum App {
         target: Where,
         /// How it reads.
         reader: Reader,
+        /// Seconds until it goes without a relay's EOSE; 0 leaves the default.
+        patience: u8,
     },
     /// Fetches what relays have.
     Fetch {
@@ -110,6 +160,8 @@ pub enum App {
         what: What,
         /// Where.
         target: Where,
+        /// Seconds until it goes without a relay's EOSE; 0 leaves the default.
+        patience: u8,
     },
     /// Replaces a live subscription's filters.
     Update {

@@ -10,6 +10,7 @@ use super::pace::Paces;
 use super::quarantine::Quarantines;
 use super::records::Records;
 use super::site::Site;
+use super::sources::Sources;
 
 /// See the module.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Watch {
     pub(super) dates: Dates,
     pub(super) quarantines: Quarantines,
     paces: Paces,
+    sources: Sources,
     pub(super) records: Records,
 }
 
@@ -28,32 +30,41 @@ impl Watch {
             quarantines.is_honest(&site.url);
         }
         let (judge, records) = (Judge::default(), Records::default());
-        Self { judge, dates: Dates::new(config), quarantines, paces: Paces::new(config), records }
+        let (dates, paces, sources) = (Dates::new(config), Paces::new(config), Sources::default());
+        Self { judge, dates, quarantines, paces, sources, records }
     }
 
-    /// A frame reaches the pool on an open socket of a relay. `runs`: whether a request of that name runs there.
+    /// A frame reaches the pool on an open socket of a relay. `runs`: whether a request of that name runs there;
+    /// `was_used`: whether one ever had it.
     pub(super) fn heard(
         &mut self,
         site: &Site,
         text: &str,
         runs: impl FnOnce(&str) -> bool,
+        was_used: impl FnOnce(&str) -> bool,
         now: Now,
     ) -> Result<(), &'static str> {
         self.records.heard(&site.url, text);
         self.dates.reads(now.unix.as_secs());
         let now = now.mono;
-        let Ok(message) = serde_json::from_str::<Value>(text) else { return Ok(()) };
+        let Ok(message) = serde_json::from_str::<Value>(text) else {
+            // A copy that was cut off is known by its id all the same.
+            if let Some(id) = text.split_once("\"id\":\"").and_then(|(_, rest)| rest.get(..64)) {
+                self.sources.heard(&site.url, id);
+            }
+            return Ok(());
+        };
         match (message[0].as_str(), message[1].as_str()) {
             (Some("EVENT"), Some(name)) => {
                 let event = &message[2];
-                self.paces.heard(&site.url, &message, now);
-                self.dates.heard(event, &mut self.judge);
+                self.dates.heard(event, text.len(), &mut self.judge);
                 let Some(id) = event["id"].as_str() else { return Ok(()) };
+                self.sources.heard(&site.url, id);
                 // What an honest relay sends is only told apart where versions count.
                 let judged = if site.forges { self.judge.judge(event) } else { Judged::Good };
                 self.quarantines.heard(&site.url, id, judged, runs(name), now)
             }
-            (Some("CLOSED"), Some(name)) if !runs(name) => Ok(()),
+            (Some("CLOSED"), Some(name)) if !was_used(name) => Ok(()),
             _ => {
                 self.paces.heard(&site.url, &message, now);
                 Ok(())
@@ -74,13 +85,19 @@ impl Watch {
         self.quarantines.state(relay, state, now)
     }
 
+    /// An event is delivered. `made`: some author is known to have made it; `named`: see [`Sources::delivered`].
     pub(super) fn delivered(
         &mut self,
         sub: SubId,
         item: &EventItem,
         event: &Value,
+        (made, named): (bool, Option<&[RelayUrl]>),
         unix: u64,
     ) -> Result<(), &'static str> {
+        if !made && self.judge.judge(event) != Judged::Good {
+            return Err("what is delivered is genuine");
+        }
+        self.sources.delivered(item, named)?;
         self.dates.reads(unix);
         self.dates.delivered(sub, item, event, unix)
     }

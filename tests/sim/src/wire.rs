@@ -10,8 +10,8 @@ use serde_json::Value;
 pub(super) struct Wire {
     /// Requests that run, by socket.
     running: BTreeMap<SocketId, BTreeSet<String>>,
-    /// Every request's name that was used on a socket.
-    used: BTreeSet<(SocketId, String)>,
+    /// Every request's name that was used.
+    used: BTreeSet<String>,
     /// The first EVENT message of each event.
     events: BTreeMap<String, String>,
     /// Frames that each socket's sink has not taken.
@@ -59,7 +59,7 @@ impl Wire {
                 }
             }
             Some("REQ") => {
-                if !self.used.insert((socket, name.clone())) {
+                if !self.used.insert(name.clone()) {
                     return Err("a request has a name of its own");
                 }
                 self.running.entry(socket).or_default().insert(name);
@@ -83,6 +83,11 @@ impl Wire {
     pub(super) fn runs(&self, socket: SocketId, name: &str) -> bool {
         self.untaken.get(&socket).is_none_or(|untaken| *untaken < self.credits)
             && self.running.get(&socket).is_some_and(|running| running.contains(name))
+    }
+
+    /// Whether a request ever had that name.
+    pub(super) fn was_used(&self, name: &str) -> bool {
+        self.used.contains(name)
     }
 
     /// How many requests run on a socket.

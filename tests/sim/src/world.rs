@@ -15,7 +15,7 @@ use super::net::Network;
 use super::oracle::Oracle;
 use super::plan::Plan;
 use super::site::{Site, forges};
-use super::step::{Signer, Step};
+use super::step::{Note, Signer, Step};
 use super::totals::Totals;
 use super::{Outcome, Trace};
 
@@ -77,6 +77,11 @@ impl World {
         if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
             site.honest = false;
         }
+        if plan.sparse
+            && let Some((n, last)) = sites.iter_mut().enumerate().last()
+        {
+            *last = Site::sparse(n);
+        }
         if plan.limits.max_seen > 0
             && let Some(last) = sites.last_mut()
         {
@@ -85,7 +90,7 @@ impl World {
         change(&mut config);
         let mut totals = Totals { runs: 1, ..Totals::default() };
         for kind in sites.iter().flat_map(Site::kinds_of_fault) {
-            totals.fault(kind);
+            totals.relay(kind);
         }
         let mut clock = Clock::default();
         let oracle = Oracle::new(&config, &sites);
@@ -186,6 +191,27 @@ impl World {
         if kind.as_u16() == 30_000 { template.tag(["d", &format!("{}", self.notes % 3)]) } else { template }
     }
 
+    /// What the application publishes, dated truly.
+    pub(super) fn template_of(&mut self, note: Note) -> EventTemplate {
+        let template = self.template();
+        match note {
+            Note::Plain => template,
+            Note::Expiring(seconds) => {
+                let expires = self.now().unix.as_secs() + u64::from(seconds);
+                template.tag(["expiration", &expires.to_string()])
+            }
+            Note::Long(bytes) => {
+                let content = template.content.clone() + &"x".repeat(usize::from(bytes));
+                EventTemplate { content, ..template }
+            }
+            Note::Version(3) => EventTemplate { kind: Kind::METADATA, tags: Vec::new(), ..template },
+            Note::Version(n) => {
+                let template = EventTemplate { kind: Kind::new(30_000), tags: Vec::new(), ..template };
+                template.tag(["d", &n.to_string()])
+            }
+        }
+    }
+
     /// A call of the application.
     pub(super) fn call(&mut self, call: Call) -> Result<Reply, CallError> {
         self.called = true;
@@ -284,6 +310,8 @@ impl World {
         for _ in 0..self.oracle.auths.answers() {
             self.totals.fault("relay that wants to know who asks");
         }
+        self.totals.reached = self.oracle.publishes.reached();
+        self.totals.complete = self.oracle.complete();
         for _ in 0..self.oracle.watch.quarantines.begun() {
             self.totals.fault("relay quarantined");
         }

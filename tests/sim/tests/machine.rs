@@ -28,7 +28,7 @@ struct Model {
 
 /// Steps are chosen by bytes, which shrink towards the plainest.
 fn step() -> impl Strategy<Value = Step> {
-    prop::collection::vec(any::<u8>(), 12).prop_map(|bytes| Step::choose(Kinds::ALL, &mut Bytes::new(&bytes)))
+    prop::collection::vec(any::<u8>(), 16).prop_map(|bytes| Step::choose(Kinds::ALL, &mut Bytes::new(&bytes)))
 }
 
 fn pause() -> impl Strategy<Value = Step> {
@@ -37,7 +37,7 @@ fn pause() -> impl Strategy<Value = Step> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    (any::<u64>(), prop::collection::vec(any::<u8>(), 40))
+    (any::<u64>(), prop::collection::vec(any::<u8>(), 48))
         .prop_map(|(seed, bytes)| Plan::choose(seed, &mut Bytes::new(&bytes)))
 }
 
@@ -65,7 +65,9 @@ impl ReferenceStateMachine for Machine {
             Step::App(App::AddRelay { relay, .. }) => model.members[usize::from(*relay) % count] = true,
             Step::App(App::RemoveRelay { relay }) => model.members[usize::from(*relay) % count] = false,
             Step::App(App::Subscribe { .. }) => model.subscribed += 1,
-            Step::App(App::Publish { .. } | App::PublishUnsigned { .. }) => model.published += 1,
+            Step::App(App::Publish { .. } | App::PublishUnsigned { .. } | App::Impatient { .. }) => {
+                model.published += 1;
+            }
             Step::App(App::StartClean) => (model.subscribed, model.published) = (1, 0),
             Step::App(App::Shutdown) => model.shut = true,
             _ => {}
@@ -78,7 +80,12 @@ impl ReferenceStateMachine for Machine {
         let is_member = |relay: u8| model.members[usize::from(relay) % model.members.len()];
         match step {
             Step::App(_) if model.shut => false,
-            Step::App(App::RemoveRelay { relay } | App::Reconnect { relay, .. }) => is_member(*relay),
+            Step::App(
+                App::RemoveRelay { relay }
+                | App::Reconnect { relay, .. }
+                | App::RelayInfo { relay, .. }
+                | App::Impatient { relay, .. },
+            ) => is_member(*relay),
             Step::App(App::Connect { relay } | App::Disconnect { relay, .. }) => relay.is_none_or(is_member),
             Step::App(App::Update { .. } | App::Unsubscribe { .. }) => model.subscribed > 0,
             Step::App(App::Retry { .. } | App::Cancel { .. }) => model.published > 0,

@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Instant;
 
 use nostr_pool_sim as sim;
+use sim::step::{App, Note, Reader, Step, Terms, Votes, What, Where};
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -87,7 +88,8 @@ fn swarm_nothing_is_lost_or_doubled_and_every_publish_ends() {
     let totals = all.totals;
     if count > 100 {
         assert!(totals.duplicates > 0 && totals.forged > 0 && totals.verdicts > 0, "the runs saw no trouble");
-        assert!(totals.faults.len() >= 20, "the runs saw few kinds of trouble: {:?}", totals.faults);
+        let few = "the runs saw few kinds of trouble";
+        assert!(totals.faults.len() >= 20 && totals.relays.len() >= 20, "{few}: {totals}");
     }
 }
 
@@ -101,11 +103,53 @@ fn the_same_seed_gives_the_same_commands_and_events() {
     assert_ne!(sim::run(1).trace, sim::run(2).trace);
 }
 
+/// A relay that takes 3 to 20 messages a window of 10 to 60 s, and never more, is asked for more than that at once. The
+/// default gives a request up after five refusals, the pauses between which are shorter than such a window: here, the
+/// application has more patience.
+#[test]
+fn a_relay_that_limits_the_rate_for_ever_serves_everything_in_time() {
+    let draws: Vec<u64> = (0..2_000).filter(|&draw| sim::limits_rate(draw)).take(12).collect();
+    assert!(draws.len() == 12, "few relays limit the rate");
+    for (seed, draw) in (0..).zip(draws) {
+        let plan = sim::Plan { relays: vec![None, Some(draw)], ..sim::Plan::plain(seed) };
+        let mut world = sim::World::new(&plan, |config| (config.max_refusals, config.max_sends) = (20, 20));
+        world.begin();
+        let (target, terms) = (Where::One(1), Terms { patience: 0, follows: None });
+        for n in 0..10 {
+            let (what, reader) = (What::By(n), Reader::Prompt);
+            world.apply(&Step::App(App::Publish { target, votes: Votes::All, note: Note::Plain, terms }));
+            world.apply(&Step::App(App::Subscribe { what, target, reader, patience: 0 }));
+            world.apply(&Step::Pass { micros: 100_000 });
+        }
+        world.apply(&Step::Pass { micros: 590_000_000 });
+        let unserved = world.unserved();
+        assert!(unserved.is_empty(), "seed {seed}: not served within 590 s: {unserved:?}");
+        world.heal();
+        world.finish();
+    }
+}
+
+#[test]
+fn a_few_forged_among_thousands_bring_no_quarantine() {
+    for seed in 0..2 {
+        let mut world = sim::World::new(&sim::Plan { sparse: true, ..sim::Plan::plain(seed) }, |_| ());
+        world.begin();
+        world.apply(&Step::Pass { micros: 120_000_000 });
+        let totals = world.finish().totals;
+        assert!(totals.forged >= 10 && totals.delivered >= 1_500, "seed {seed}: {totals}");
+        assert!(totals.forged * 100 < totals.delivered, "seed {seed}: {totals}");
+        assert!(!totals.faults.contains_key("relay quarantined"), "seed {seed}: {totals}");
+    }
+}
+
 /// Relays that send forged events alone, or some: draws of `site.rs`.
 fn forgers() -> Vec<u64> {
     (0..400).filter(|&draw| sim::forges(draw)).take(8).collect()
 }
 
+/// What is delivered is compared, not in which order: a forger may hold a genuine event too, and bring it before an
+/// honest relay does; and what its forged copies crowd out is fetched from honest relays again, by requests of which
+/// every later answer of theirs is a little later.
 #[test]
 fn forged_events_do_not_change_what_honest_relays_deliver() {
     let forgers = forgers();
@@ -114,7 +158,8 @@ fn forged_events_do_not_change_what_honest_relays_deliver() {
     for seed in number("SIM_SEED").map_or(2_000_000..2_000_060, |seed| seed..seed + 1) {
         let (mut plan, steps) = sim::draw(seed);
         // Room for everyone, so that no relay takes another's place; and the forger sends what it can.
-        plan.limits = sim::Limits::default();
+        (plan.limits, plan.mute) = (sim::Limits::default(), None);
+        (plan.sparse, plan.narrow) = (false, false);
         let forger = plan.relays.len();
         let draw = usize::try_from(seed).map_or(0, |seed| seed % forgers.len());
         plan.relays.push(Some(forgers[draw]));

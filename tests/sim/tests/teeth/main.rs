@@ -9,7 +9,7 @@ mod table;
 
 use bite::bite;
 use nostr_pool_core::PlantedBug;
-use table::{RECORDED, UNMET};
+use table::RECORDED;
 
 /// A bug that is not among so many seeds in a row is hidden from the swarm that the ordinary test run affords.
 const FRESH: std::ops::Range<u64> = 1_000_000..1_000_100;
@@ -26,7 +26,7 @@ fn every_planted_bug_is_found_by_its_recorded_seed_and_nothing_is_found_without_
 
 #[test]
 fn every_planted_bug_is_found_by_fresh_seeds_too() {
-    for bug in PlantedBug::ALL.into_iter().filter(|bug| !UNMET.contains(bug)) {
+    for bug in PlantedBug::ALL {
         assert!(FRESH.into_iter().any(|seed| bite(seed, Some(bug)).is_some()), "{bug:?} is not found by {FRESH:?}");
     }
 }
@@ -43,7 +43,7 @@ fn the_table_names_each_bug_once_and_is_written_down() {
     }
     for bug in PlantedBug::ALL {
         let recorded = RECORDED.iter().any(|found| found.bug == bug);
-        assert!(recorded != UNMET.contains(&bug), "{bug:?} can be planted and is not recorded");
+        assert!(recorded, "{bug:?} can be planted and is not recorded");
     }
 }
 
@@ -56,7 +56,7 @@ fn search() {
     let mut hidden = Vec::new();
     println!("| bug | seeds until found | oracle |\n|---|---|---|");
     for bug in PlantedBug::ALL {
-        if only.as_ref().map_or(UNMET.contains(&bug), |name| *name != format!("{bug:?}")) {
+        if only.as_ref().is_some_and(|name| *name != format!("{bug:?}")) {
             continue;
         }
         match (0..seeds).find_map(|seed| Some((seed, bite(seed, Some(bug))?))) {
