@@ -137,6 +137,12 @@ pub(crate) struct ReqArgs {
     /// Wait at most this long for stored events [default: 10 s after the last event, 60 s in all]
     #[arg(long, value_name = "SECONDS", value_parser = parse::seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Option<Duration>,
+    /// Tell relays that ask who is asking: NIP-42, signed with the key in --key-file or in NOSTR_SECRET_KEY
+    #[arg(long)]
+    pub(crate) auth: bool,
+    /// A file that holds the secret key for --auth, in hex or as nsec; goes before NOSTR_SECRET_KEY
+    #[arg(long, value_name = "PATH", requires = "auth")]
+    pub(crate) key_file: Option<PathBuf>,
     /// When done, say on stderr what each relay answered, and the CPU and wall time
     #[arg(long)]
     pub(crate) stats: bool,
@@ -151,6 +157,7 @@ Examples:
   nostr-pool req --relay wss://a.example --author npub1… --kind 0 --kind 10002
   nostr-pool req --relay wss://a.example --tag t=nostr --live
   nostr-pool req --relay wss://a.example --filter '{\"kinds\":[1]}' --filter '{\"kinds\":[6],\"limit\":5}'
+  nostr-pool req --relay wss://a.example --kind 1059 --auth --key-file ~/.nostr-key
   nostr-pool req --relay wss://a.example --kind 1 --stats --quiet
 
 Everything but events goes to stderr: relays that did not answer in full, or sent what is forged
@@ -188,6 +195,9 @@ pub(crate) struct PublishArgs {
     /// A file that holds the secret key, in hex or as nsec; goes before NOSTR_SECRET_KEY
     #[arg(long, value_name = "PATH")]
     pub(crate) key_file: Option<PathBuf>,
+    /// Tell relays that ask who is publishing: NIP-42, signed with the same key
+    #[arg(long)]
+    pub(crate) auth: bool,
     /// Print one JSON object per event
     #[arg(long)]
     pub(crate) json: bool,
@@ -204,6 +214,7 @@ const PUBLISH_HELP: &str = "\
 Examples:
   nostr-pool publish --relay wss://a.example --relay wss://b.example --quorum 2 < events.jsonl
   nostr-pool publish --relay wss://a.example --content 'hello' --key-file ~/.nostr-key
+  nostr-pool publish --relay wss://a.example --auth --key-file ~/.nostr-key < events.jsonl
   nostr-pool publish --relay wss://a.example --content '+' --kind 7 --tag e=ID --tag p=KEY --json
 
 Lines that hold no valid event, or one that has expired or is larger than 1 MiB, are named on stderr; the others are

@@ -35,6 +35,11 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Keys, Stop> {
     parse(&text).map_err(|reason| Stop::usage(format!("{source}: {reason}")))
 }
 
+/// The same where they are needed to authenticate.
+pub(crate) fn load_for_auth(auth: bool, file: Option<&Path>) -> Result<Option<Keys>, Stop> {
+    auth.then(|| load(file)).transpose()
+}
+
 fn parse(text: &str) -> Result<Keys, String> {
     let text = text.trim_start_matches(BOM).trim();
     if text.is_empty() {

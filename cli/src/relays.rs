@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nostr_pool_tokio::{
-    Config, GapCause, LegOutcome, Pool, PublishStatus, Rejection, RelayCounters, RelayRecord, Tokio, UnknownCause,
-    Verdict,
+    AuthFailure, AuthPolicy, Config, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, Rejection, RelayCounters,
+    RelayRecord, Tokio, UnknownCause, Verdict,
 };
-use nostr_proto::{RelayUrl, Timestamp};
+use nostr_proto::{Keys, RelayUrl, Timestamp};
 
 use crate::exit::Stop;
 use crate::output;
@@ -17,10 +17,13 @@ pub(crate) fn distinct(relays: &[RelayUrl]) -> Vec<RelayUrl> {
     relays.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// A pool of these relays, each with a connection of its own.
-pub(crate) fn open(relays: &[RelayUrl], config: &Config) -> Result<Pool, Stop> {
+/// A pool of these relays, each with a connection of its own. `keys` are what relays get to know that ask for it.
+pub(crate) fn open(relays: &[RelayUrl], config: &Config, keys: Option<Keys>) -> Result<Pool, Stop> {
     let connections = config.max_connections.max(relays.len());
     let mut builder = Pool::builder().config(Config { max_connections: connections, ..config.clone() });
+    if let Some(keys) = keys {
+        builder = builder.signer(KeySigner::new(keys)).auth_policy(AuthPolicy::Always);
+    }
     for relay in relays {
         builder = builder.relay(relay.clone());
     }
@@ -43,6 +46,17 @@ fn with_error(what: &str, record: Option<&RelayRecord>) -> String {
     match record.and_then(|r| r.last_error.as_deref()) {
         Some(error) => format!("{what}: {error}"),
         None => what.to_owned(),
+    }
+}
+
+/// Why a relay does not know who is asking.
+pub(crate) fn auth_failure(failure: &AuthFailure) -> String {
+    match failure {
+        AuthFailure::Denied => "it was not allowed".to_owned(),
+        AuthFailure::NoIdentity => "no key".to_owned(),
+        AuthFailure::NotSigned(why) => format!("not signed: {why}"),
+        AuthFailure::Refused(reason) => format!("refused: {reason}"),
+        AuthFailure::ChallengeTooLong { bytes } => format!("a challenge of {bytes} bytes is too long"),
     }
 }
 

@@ -7,8 +7,8 @@ use cpu_time::ProcessTime;
 use futures::{FutureExt as _, StreamExt as _};
 use indicatif::ProgressBar;
 use nostr_pool_tokio::{
-    Config, Coverage, GapCause, Item, LegOutcome, LegReport, LegState, Mode, Pool, RelayUpdate, SubscribeOptions,
-    Subscription, Versions, Why,
+    AuthState, Config, Coverage, GapCause, Item, LegOutcome, LegReport, LegState, Mode, Pool, RelayUpdate,
+    SubscribeOptions, Subscription, Versions, Why,
 };
 use nostr_proto::{Filter, RelayUrl};
 
@@ -16,6 +16,7 @@ use crate::args::ReqArgs;
 use crate::exit::{Exit, Stop};
 use crate::hangup;
 use crate::interrupt::interrupted;
+use crate::key;
 use crate::output::{self, Lines};
 use crate::relays;
 
@@ -37,7 +38,8 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let started = (Instant::now(), ProcessTime::now());
     let filters = filters(args)?;
     let urls = relays::distinct(&args.relays);
-    let pool = relays::open(&urls, &config(args))?;
+    let keys = key::load_for_auth(args.auth, args.key_file.as_deref())?;
+    let pool = relays::open(&urls, &config(args), keys)?;
     let mut options = SubscribeOptions::default().with_mode(if args.live { Mode::Live } else { Mode::UntilEose });
     options.eose_deadline = args.timeout;
     if args.all_versions {
@@ -224,8 +226,12 @@ impl<'a> Reading<'a> {
     }
 
     fn relay_news(&self, relay: &RelayUrl, update: &RelayUpdate) {
-        if let RelayUpdate::Notice(text) = update {
-            self.say(relay, &format!("says: {text}"));
+        match update {
+            RelayUpdate::Notice(text) => self.say(relay, &format!("says: {text}")),
+            RelayUpdate::Auth(AuthState::Failed(failure)) => {
+                self.say(relay, &format!("not authenticated: {}", relays::auth_failure(failure)));
+            }
+            _ => {}
         }
     }
 

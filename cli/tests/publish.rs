@@ -233,3 +233,21 @@ fn what_req_prints_publish_takes() {
     run_on(read.stdout, &args(&[to.url()], &["--quorum", "all"])).exits(0);
     assert_eq!(to.with(|relay| relay.len()), 40);
 }
+
+#[test]
+fn a_relay_that_asks_who_is_publishing_is_told_with_auth_alone() {
+    let file = temp_file("auth-key", SECRET_HEX.as_bytes());
+    let key = ["--auth", "--key-file", file.to_str().unwrap()];
+    for early in [true, false] {
+        let relay = relay();
+        relay.set_faults(Fault::AuthRequired { reads: false, writes: true, challenge_on_connect: early });
+        let url = [relay.url()];
+        let untold = run_on(json_lines(&notes(1)), &args(&url, &[])).exits(1);
+        assert!(untold.stdout.contains("auth-required"), "{untold:?}");
+        run_on(json_lines(&notes(1)), &args(&url, &key)).exits(0);
+        assert_eq!(held(&relay), notes(1)[0]);
+        let mut signed = key.to_vec();
+        signed.extend(["--content", "signed here"]);
+        run(&args(&url, &signed)).exits(0);
+    }
+}

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use common::{command, finish, nobody, notes, relay, relay_with, run, tagged};
+use common::{SECRET_HEX, SECRET_NSEC, command, finish, nobody, notes, relay, relay_with, run, tagged, temp_file};
 use nostr_model_relay::{Config, Fault, FaultPlan, Server};
 use nostr_proto::{Event, EventId};
 
@@ -337,4 +337,22 @@ fn an_empty_relay_is_an_answer() {
     let relay = relay();
     let run = run(&args(&[relay.url()], &[])).exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn a_relay_that_asks_who_is_reading_is_told_with_auth_alone() {
+    let relay = relay_with(&notes(3));
+    relay.set_faults(Fault::AuthRequired { reads: true, writes: true, challenge_on_connect: true });
+    let file = temp_file("auth-key", format!("{SECRET_NSEC}\n").as_bytes());
+    let (url, file) = (relay.url(), file.to_str().unwrap().to_owned());
+    let told = run(&["req", "--relay", &url, "--auth", "--key-file", &file]).exits(0);
+    assert_eq!(told.lines().len(), 3);
+    let untold = run(&["req", "--relay", &url]).exits(1);
+    assert!(untold.fault().contains("refused: auth-required"), "{untold:?}");
+    for run in [&told, &untold] {
+        assert!(!run.stderr.contains(SECRET_NSEC) && !run.stderr.contains(SECRET_HEX), "{run:?}");
+    }
+    let without = run(&["req", "--relay", &url, "--auth"]).exits(64);
+    assert!(without.fault().contains("no key to sign with"), "{without:?}");
+    run(&["req", "--relay", &url, "--key-file", &file]).exits(64);
 }

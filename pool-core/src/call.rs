@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use nostr_proto::{Event, EventId, Filter, RelayInfo, RelayUrl, UnsignedEvent};
+use nostr_proto::{Event, EventId, Filter, PublicKey, RelayInfo, RelayUrl, UnsignedEvent};
 
+use crate::auth::AuthPolicy;
 use crate::ids::{PublishId, SubId};
 
 /// A call of the application.
@@ -88,6 +89,19 @@ pub enum Call {
         /// Which.
         publish: PublishId,
     },
+    /// Tell a relay who is asking (NIP-42), whatever the policy: on this connection, or on the next one if there is none.
+    /// Also the answer "yes" to [`AuthState::Requested`](crate::AuthState::Requested). It holds for one connection.
+    Authenticate {
+        /// Which.
+        url: RelayUrl,
+        /// As whom; `None`: as the relay's options or the configuration say.
+        identity: Option<PublicKey>,
+    },
+    /// Do not tell it, on this connection: the answer "no". What was sent already can't be taken back.
+    DenyAuth {
+        /// Which.
+        url: RelayUrl,
+    },
     /// What a relay's information document (NIP-11) says, in place of what an earlier one said. It is a hint: what waits
     /// for a relay that takes no message as long is [`Rejection::TooLarge`](crate::Rejection::TooLarge), and that is all
     /// that is used of it now. A `max_message_length` below 1,024 bytes is ignored: no relay that takes events means it.
@@ -149,6 +163,16 @@ pub struct RelayOptions {
     pub reconnect_on_close: bool,
     /// Dial again after a transport error or a failed dial. Default `true`.
     pub reconnect_on_error: bool,
+    /// Whether it gets to know who is asking (NIP-42). Default `None`: as [`Config::auth`](crate::Config::auth) says.
+    pub auth: Option<AuthPolicy>,
+    /// The key that it gets to know. Default `None`: that of [`Config::identity`](crate::Config::identity).
+    pub identity: Option<PublicKey>,
+    /// Where the policy allows it, answer the first challenge of each connection at once, needed or not: for relays that
+    /// hide from strangers what they do not refuse. Default `false`.
+    pub auth_at_once: bool,
+    /// It may know one connection by several keys, at most 8, and so link the accounts behind them. Default `false`: a
+    /// second key needs a new connection.
+    pub link_identities: bool,
     /// Take a NOTICE for a failure: the connection is closed (1000, `notice`) and dialled again after the back-off.
     /// Default `false`: a NOTICE is told to the application and changes nothing.
     pub reconnect_on_notice: bool,
@@ -166,6 +190,10 @@ impl Default for RelayOptions {
             pinned: false,
             reconnect_on_close: true,
             reconnect_on_error: true,
+            auth: None,
+            identity: None,
+            auth_at_once: false,
+            link_identities: false,
             reconnect_on_notice: false,
             quarantine: true,
         }
@@ -317,6 +345,23 @@ pub enum CallError {
         /// Relays that the publish goes to; where the quorum names relays, those of them.
         relays: usize,
     },
+    /// There is no key to authenticate with: name one.
+    NoIdentity,
+    /// The relay has seen another key on this connection: reconnect first, or allow it to link the two
+    /// ([`RelayOptions::link_identities`]).
+    LinkedIdentities {
+        /// Which relay.
+        relay: RelayUrl,
+        /// The key that it has seen.
+        seen: PublicKey,
+    },
+    /// Another key is being authenticated there: wait until that is done.
+    AuthUnderWay {
+        /// Which relay.
+        relay: RelayUrl,
+        /// The other key.
+        identity: PublicKey,
+    },
     /// A close code that no endpoint may send by its own will: 1000 and 3000 to 4999 are (RFC 6455, section 7.4).
     CloseCode(u16),
     /// The pool was shut down.
@@ -345,6 +390,11 @@ impl fmt::Display for CallError {
             Self::ImpossibleQuorum { needed, relays } => {
                 write!(f, "the quorum asks for {needed} relays to accept, but only {relays} can")
             }
+            Self::NoIdentity => f.write_str("no key to authenticate with"),
+            Self::LinkedIdentities { relay, seen } => {
+                write!(f, "relay {relay} knows this connection by the key {seen}: reconnect to be another")
+            }
+            Self::AuthUnderWay { relay, identity } => write!(f, "relay {relay} is being told of the key {identity}"),
             Self::CloseCode(code) => write!(f, "close code {code} may not be sent: 1000 may, and 3000 to 4999"),
             Self::Closed => f.write_str("the pool was shut down"),
         }

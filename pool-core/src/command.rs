@@ -62,4 +62,14 @@ pub enum Command {
         /// What to sign.
         event: UnsignedEvent,
     },
+    /// Have the user's signer answer a relay's challenge (NIP-42). Answered by `Signed`, or not at all if the connection
+    /// is lost before: the core stops waiting for it by itself.
+    SignAuth {
+        /// To be named in the answer.
+        ticket: Ticket,
+        /// The relay that gets to know the event's author.
+        relay: RelayUrl,
+        /// What to sign: kind 22242, for this relay and its challenge.
+        event: UnsignedEvent,
+    },
 }

@@ -2,6 +2,10 @@
 
 use core::time::Duration;
 
+use nostr_proto::PublicKey;
+
+use crate::auth::AuthPolicy;
+
 /// Limits and delays. All of them are finite; [`Config::default`] is what a desktop or mobile client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -133,6 +137,24 @@ pub struct Config {
     /// Default 600 s.
     pub publish_lifetime: Duration,
 
+    /// Whether relays get to know who is asking (NIP-42), where the relay's own options say nothing. Default `Never`.
+    pub auth: AuthPolicy,
+    /// The key that relays get to know, where the relay's own options name none. Default none.
+    pub identity: Option<PublicKey>,
+    /// What needs an authentication waits this long for the relay's challenge; and requests to a relay that demanded one
+    /// before are held for no longer than this after the connection opened. Default 5 s.
+    pub auth_wait: Duration,
+    /// The signer is given this long to sign the answer to a challenge. Default 60 s.
+    pub auth_sign_deadline: Duration,
+    /// Without an OK by then, an authentication is taken as good, for some relays send none. Default 5 s.
+    pub auth_ok_deadline: Duration,
+    /// Challenges of one relay that are signed within `auth_window`; further ones wait. At least 1 is. Default 4.
+    pub max_auth_signings: usize,
+    /// See `max_auth_signings`. Default 60 s.
+    pub auth_window: Duration,
+    /// A longer challenge is not answered. Default 1 KiB.
+    pub max_challenge_bytes: usize,
+
     /// The rule that this core breaks, to see whether it is noticed. Default none.
     #[cfg(feature = "planted-bugs")]
     pub planted: Option<crate::PlantedBug>,
@@ -194,6 +216,14 @@ impl Default for Config {
             suspect_window: Duration::from_secs(2),
             publish_deadline: Duration::from_secs(30),
             publish_lifetime: Duration::from_secs(600),
+            auth: AuthPolicy::Never,
+            identity: None,
+            auth_wait: Duration::from_secs(5),
+            auth_sign_deadline: Duration::from_secs(60),
+            auth_ok_deadline: Duration::from_secs(5),
+            max_auth_signings: 4,
+            auth_window: Duration::from_secs(60),
+            max_challenge_bytes: 1_024,
             #[cfg(feature = "planted-bugs")]
             planted: None,
         }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use nostr_proto::{EventId, Reason, RelayUrl, Timestamp, UnsignedEvent, VerifiedEvent};
 
+use crate::auth::AuthState;
 use crate::ids::{PublishId, SubId};
 use crate::record::ConnectionState;
 
@@ -43,6 +44,8 @@ pub enum RelayUpdate {
     State(ConnectionState),
     /// It sent a NOTICE: text for people, at most 1 KiB of it, control characters escaped.
     Notice(String),
+    /// Authentication there (NIP-42) has come to this. Where it is [`AuthState::Requested`], the application is to decide.
+    Auth(AuthState),
     /// It was taken out of the pool.
     Removed,
 }
@@ -242,6 +245,8 @@ pub enum Why {
     Credit,
     /// The end of a pause that the relay asked for.
     Pause,
+    /// An authentication (NIP-42): the relay demands it, or demanded it before.
+    Auth,
 }
 
 /// A stretch of a relay's time from which events may be missing.

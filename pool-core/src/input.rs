@@ -62,7 +62,7 @@ pub enum Input<'a> {
         /// Proof of the signature, or that it is none.
         outcome: Result<Proof, BadSignature>,
     },
-    /// The answer to [`Command::Sign`](crate::Command::Sign).
+    /// The answer to [`Command::Sign`](crate::Command::Sign) or [`Command::SignAuth`](crate::Command::SignAuth).
     Signed {
         /// Whose answer.
         ticket: Ticket,

@@ -13,6 +13,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod auth;
 mod call;
 mod command;
 mod config;
@@ -34,6 +35,7 @@ mod text;
 mod time;
 mod timers;
 
+pub use auth::{AuthFailure, AuthPolicy, AuthState};
 pub use call::{
     Call, CallError, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, Subscribe, Target,
     Versions, Which,

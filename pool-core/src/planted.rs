@@ -79,12 +79,18 @@ pub enum PlantedBug {
     PendingNotRolledBack,
     /// *A pending event has one fate.* Planted: what comes after the first is told, too.
     FateTwice,
+    /// *The OK of an AUTH is no publish's.* Planted: whatever waits for an OK there takes it for its own.
+    AuthOkAsPublishOk,
+    /// *After an authentication, what was refused is repeated, and only that.* Planted: what was accepted is, too.
+    AcceptedSentAgainAfterAuth,
+    /// *A challenge is answered for the relay that sent it.* Planted: for the first other relay of the pool.
+    ChallengeSignedForOtherRelay,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -120,6 +126,9 @@ impl PlantedBug {
         Self::ExpiredSent,
         Self::PendingNotRolledBack,
         Self::FateTwice,
+        Self::AuthOkAsPublishOk,
+        Self::AcceptedSentAgainAfterAuth,
+        Self::ChallengeSignedForOtherRelay,
     ];
 }
 

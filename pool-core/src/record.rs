@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use nostr_proto::{RelayUrl, Timestamp};
 
+use crate::auth::AuthState;
 use crate::call::RelayOptions;
 use crate::health::Health;
 use crate::time::Instant;
@@ -45,6 +46,8 @@ pub struct RelayRecord {
     pub options: RelayOptions,
     /// Its connection.
     pub state: ConnectionState,
+    /// Authentication there (NIP-42).
+    pub auth: AuthState,
     /// Dials so far.
     pub dials: u64,
     /// Dials that led to an open connection.

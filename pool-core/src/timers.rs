@@ -9,6 +9,7 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TimerKey {
     Connection(RelayIx),
+    Auth(RelayIx),
     Lanes(RelayIx),
     /// A connection has had its turn, and others wait for its slot.
     Slots,
@@ -22,6 +23,8 @@ pub(crate) enum TimerKey {
 pub enum DeadlineKind {
     /// A dial, a keepalive, a back-off, a quarantine, a closing handshake, an idle connection or one that makes room.
     Connection,
+    /// A challenge, a signature or an OK is due (NIP-42).
+    Auth,
     /// A relay's pause is over, or the next message is due at its pace.
     Pause,
     /// A relay's EOSE is due.
@@ -85,6 +88,7 @@ impl Timers {
     pub(crate) fn next(&self) -> Option<Deadline> {
         let &(at, key) = self.by_time.first()?;
         let why = match key {
+            TimerKey::Auth(_) => DeadlineKind::Auth,
             TimerKey::Connection(_) | TimerKey::Slots => DeadlineKind::Connection,
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) => DeadlineKind::Subscription,

@@ -82,7 +82,10 @@ impl Bench {
                     }
                 }
                 Command::Verify { ticket, event } => self.verify.push_back((ticket, event)),
-                Command::Sign { .. } | Command::PauseRead { .. } | Command::ResumeRead { .. } => {}
+                Command::Sign { .. }
+                | Command::SignAuth { .. }
+                | Command::PauseRead { .. }
+                | Command::ResumeRead { .. } => {}
             }
         }
         while let Some(event) = self.core.poll_event() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use nostr_pool_core::{Call, CallError, Config, Core, RelayOptions, Reply};
+use nostr_pool_core::{AuthPolicy, Call, CallError, Config, Core, RelayOptions, Reply};
 use nostr_proto::RelayUrl;
 use rustls::ClientConfig;
 
@@ -25,7 +25,8 @@ const USER_AGENT: &str = concat!("nostr-pool/", env!("CARGO_PKG_VERSION"));
 pub struct PoolBuilder {
     relays: Vec<(Given, RelayOptions)>,
     config: Config,
-    signer: Option<Arc<dyn Signer>>,
+    auth: Option<AuthPolicy>,
+    signers: Vec<Arc<dyn Signer>>,
     user_agent: Option<String>,
     verifier_threads: Option<usize>,
     tls: Option<Arc<ClientConfig>>,
@@ -103,10 +104,20 @@ impl PoolBuilder {
         self
     }
 
-    /// Who signs for [`Pool::publish_unsigned`]. Default: nobody.
+    /// Who signs for [`Pool::publish_unsigned`], and answers relays' challenges where the policy allows it (NIP-42).
+    /// Default: nobody. Further ones sign for further keys: the first one's is the author of what is published unsigned,
+    /// and what relays get to know where neither [`Config::identity`] nor [`RelayOptions::identity`] names another.
     #[must_use]
     pub fn signer(mut self, signer: impl Signer) -> Self {
-        self.signer = Some(Arc::new(signer));
+        self.signers.push(Arc::new(signer));
+        self
+    }
+
+    /// Whether relays get to know who is asking (NIP-42), where [`RelayOptions::auth`] says nothing else. Default: as
+    /// [`Config::auth`] says, which is `Never` by default.
+    #[must_use]
+    pub fn auth_policy(mut self, policy: AuthPolicy) -> Self {
+        self.auth = Some(policy);
         self
     }
 
@@ -159,7 +170,12 @@ impl PoolBuilder {
         let now = engine.now();
         let clock = Clock::starting_at(now);
         let deadline = self.config.dial_deadline;
-        let mut core = Core::new(self.config, seed, clock.now(now));
+        let config = Config {
+            auth: self.auth.unwrap_or(self.config.auth),
+            identity: self.config.identity.or(self.signers.first().map(|signer| signer.public_key())),
+            ..self.config
+        };
+        let mut core = Core::new(config, seed, clock.now(now));
         for (given, options) in self.relays {
             given.add(|call| core.handle_call(call, clock.now(now)), options)?;
         }
@@ -171,7 +187,7 @@ impl PoolBuilder {
             limits: self.limits,
         };
 
-        let shared = Arc::new(Shared::new(State::new(core), engine, clock, dial, self.signer));
+        let shared = Arc::new(Shared::new(State::new(core), engine, clock, dial, self.signers));
         let threads = self.verifier_threads.unwrap_or_else(verifier::default_threads).max(1);
         start(&shared, threads).map_err(BuildError::Thread)?;
         Ok(Pool::new(shared))

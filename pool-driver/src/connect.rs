@@ -212,6 +212,7 @@ mod tests {
             url: RelayUrl::parse("ws://127.0.0.1:1").unwrap(),
             options: RelayOptions::default(),
             state,
+            auth: nostr_pool_core::AuthState::default(),
             dials,
             opened,
             failures_in_row: 0,

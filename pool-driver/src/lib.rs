@@ -66,10 +66,11 @@ pub use tap::{Direction, TapFrame, TapStream};
 pub use transport::Transport;
 
 pub use nostr_pool_core::{
-    CallError, CloseReason, Config, ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Health, Item,
-    Latency, LegOutcome, LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome, PublishId, PublishReport,
-    PublishStatus, PublishUpdate, Quorum, ReconnectOptions, Rejection, RelayCounters, RelayOptions, RelayRecord,
-    RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
+    AuthFailure, AuthPolicy, AuthState, CallError, CloseReason, Config, ConnectionState, Coverage, EndReason,
+    EventItem, Gap, GapCause, Health, Item, Latency, LegOutcome, LegReport, LegState, Mark, Mode, PendingItem,
+    PendingOutcome, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions, Rejection,
+    RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict,
+    Versions, Which, Why,
 };
 pub use nostr_proto::{
     self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayInfo, RelayUrl, SecretKey,

@@ -37,7 +37,7 @@ impl Mining {
         max_difficulty: u8,
         options: PublishOptions,
     ) -> Result<Self, MineError> {
-        let author = shared.signer.as_ref().ok_or(MineError::NoSigner)?.public_key();
+        let author = shared.signers.first().ok_or(MineError::NoSigner)?.public_key();
         let found = shared.look(|state| {
             if state.has_ended() {
                 return Err(CallError::Closed);

@@ -144,6 +144,26 @@ impl Pool {
         self.call(Call::NetworkChanged)
     }
 
+    /// Tells a relay who is asking (NIP-42), whatever the policy: on this connection, or on the next one if there is
+    /// none, where requests then wait for it. Also the answer "yes" to [`AuthState::Requested`](crate::AuthState::Requested).
+    /// `identity`: as whom; `None`: as the relay's options or the configuration say, or else as the first signer. What
+    /// comes of it is told by [`status`](Self::status), and stands in [`RelayRecord::auth`].
+    ///
+    /// # Errors
+    /// [`CallError::UnknownRelay`], [`CallError::NoIdentity`], [`CallError::LinkedIdentities`],
+    /// [`CallError::AuthUnderWay`], [`CallError::Closed`].
+    pub fn authenticate(&self, relay: &RelayUrl, identity: Option<PublicKey>) -> Result<(), CallError> {
+        self.call(Call::Authenticate { url: relay.clone(), identity })
+    }
+
+    /// Does not tell it on this connection: the answer "no". What waits for it is refused.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownRelay`], [`CallError::Closed`].
+    pub fn deny_auth(&self, relay: &RelayUrl) -> Result<(), CallError> {
+        self.call(Call::DenyAuth { url: relay.clone() })
+    }
+
     /// Forgets all that was learned, for another account say: subscriptions and publishes end, remembered events are
     /// dropped, connections are closed. Relays and their options stay.
     ///
@@ -178,7 +198,7 @@ impl Pool {
         template: EventTemplate,
         options: PublishOptions,
     ) -> Result<Publishing, PublishUnsignedError> {
-        let signer = self.shared().signer.as_ref().ok_or(PublishUnsignedError::NoSigner)?;
+        let signer = self.shared().signers.first().ok_or(PublishUnsignedError::NoSigner)?;
         let event = template.unsigned(signer.public_key());
         let PublishOptions { target, quorum, deadline, link } = options;
         let call = nostr_pool_core::PublishUnsigned { event, target, quorum, deadline, link };
@@ -254,7 +274,7 @@ impl Pool {
         Fetch::start(self.shared(), filters.into(), options)
     }
 
-    /// The news of all relays, from now on: states of connections, NOTICEs, removals.
+    /// The news of all relays, from now on: states of connections and authentications, NOTICEs, removals.
     pub fn status(&self) -> StatusStream {
         StatusStream::new(self.shared())
     }

@@ -1,4 +1,4 @@
-//! Who signs what the application publishes unsigned.
+//! Who signs what the application publishes unsigned, and the answers to relays' challenges.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either, ready, select};
 use nostr_pool_core::{Input, Ticket};
-use nostr_proto::{Event, Keys, PublicKey, UnsignedEvent};
+use nostr_proto::{Event, Keys, PublicKey, RelayUrl, UnsignedEvent};
 
 use crate::shared::Shared;
 
@@ -19,6 +19,14 @@ pub trait Signer: Send + Sync + 'static {
     /// event than the one asked for, or a wrong signature, counts as a refusal. The publish's deadline does not wait
     /// for it. What has not answered when the pool ends is dropped.
     fn sign(&self, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>>;
+
+    /// Signs the answer to a relay's challenge (NIP-42), after which the relay knows whose connection it is; the policy
+    /// of the pool has allowed it. By default [`sign`](Self::sign)ed like any event. The answer is checked as well, and
+    /// counts for nothing after [`Config::auth_sign_deadline`](crate::Config::auth_sign_deadline).
+    fn sign_auth(&self, relay: RelayUrl, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>> {
+        let _ = relay;
+        self.sign(event)
+    }
 }
 
 impl<S: Signer + ?Sized> Signer for Arc<S> {
@@ -28,6 +36,10 @@ impl<S: Signer + ?Sized> Signer for Arc<S> {
 
     fn sign(&self, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>> {
         (**self).sign(event)
+    }
+
+    fn sign_auth(&self, relay: RelayUrl, event: UnsignedEvent) -> BoxFuture<'static, Result<Event, SignError>> {
+        (**self).sign_auth(relay, event)
     }
 }
 
@@ -94,20 +106,35 @@ impl Drop for Reply {
     }
 }
 
+/// An event to be signed.
+pub(crate) struct Order {
+    pub(crate) ticket: Ticket,
+    pub(crate) event: UnsignedEvent,
+    /// Whose challenge it answers, if it is such an answer.
+    pub(crate) relay: Option<RelayUrl>,
+}
+
 /// Has an event signed in a task of its own, which ends with the pool.
-pub(crate) fn spawn(shared: &Arc<Shared>, ticket: Ticket, event: UnsignedEvent) {
+pub(crate) fn spawn(shared: &Arc<Shared>, order: Order) {
+    let Order { ticket, event, relay } = order;
     let reply = Reply { shared: Arc::downgrade(shared), ticket, outcome: None };
-    let signer = shared.signer.clone();
+    let signer = shared.signers.iter().find(|signer| signer.public_key() == event.pubkey()).cloned();
     let ended = shared.ended.clone();
     let task = async move {
         // The whole of it moves in here, so that it is dropped, and answers, however the task ends.
         let mut reply = reply;
         reply.outcome = match signer {
-            Some(signer) => match select(signer.sign(event), ended).await {
-                Either::Left((outcome, _)) => Some(outcome),
-                Either::Right(_) => None,
-            },
-            None => Some(Err(SignError::new("the pool has no signer"))),
+            Some(signer) => {
+                let signing = match relay {
+                    Some(relay) => signer.sign_auth(relay, event),
+                    None => signer.sign(event),
+                };
+                match select(signing, ended).await {
+                    Either::Left((outcome, _)) => Some(outcome),
+                    Either::Right(_) => None,
+                }
+            }
+            None => Some(Err(SignError::new("the pool has no signer for this key"))),
         };
     };
     shared.engine.spawn(task.boxed());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
-use nostr_pool_core::{RelayRecord, RelayUpdate};
-use nostr_proto::RelayUrl;
+use nostr_pool_core::{AuthFailure, AuthState, RelayRecord, RelayUpdate};
+use nostr_proto::{PublicKey, RelayUrl};
 
 use crate::mailbox::{Mailbox, Ring};
 use crate::shared::{Shared, StatusRing};
@@ -21,7 +21,8 @@ const MAX_WAITING_BYTES: usize = 4 << 20;
 pub struct StatusUpdate {
     /// Which relay.
     pub relay: RelayUrl,
-    /// What happened: a new state of its connection, a NOTICE, or that it was taken out of the pool.
+    /// What happened: a new state of its connection or of its authentication, a NOTICE, or that it was taken out of the
+    /// pool.
     pub update: RelayUpdate,
     /// The relay as it stands; `None` if it is no longer in the pool.
     pub record: Option<RelayRecord>,
@@ -71,10 +72,21 @@ impl std::fmt::Debug for StatusStream {
 pub(crate) fn size(update: &StatusUpdate) -> usize {
     let text = match &update.update {
         RelayUpdate::Notice(text) => text.len(),
+        RelayUpdate::Auth(state) => auth_size(state),
         _ => 0,
     };
     let record = update.record.as_ref().map_or(0, |r| {
-        r.last_close.as_ref().map_or(0, |(_, reason)| reason.len()) + r.last_error.as_ref().map_or(0, String::len)
+        let close = r.last_close.as_ref().map_or(0, |(_, reason)| reason.len());
+        close + r.last_error.as_ref().map_or(0, String::len) + auth_size(&r.auth)
     });
     size_of::<StatusUpdate>() + text + record
+}
+
+fn auth_size(state: &AuthState) -> usize {
+    match state {
+        AuthState::Authenticated { identities, .. } => identities.len() * size_of::<PublicKey>(),
+        AuthState::Failed(AuthFailure::NotSigned(why)) => why.len(),
+        AuthState::Failed(AuthFailure::Refused(reason)) => reason.message.len(),
+        _ => 0,
+    }
 }

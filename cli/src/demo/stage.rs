@@ -40,7 +40,7 @@ impl Stage {
     pub(crate) fn set(plain: bool) -> Result<Self, Stop> {
         let cast = Cast::assemble()?;
         let urls: Vec<_> = cast.relays.iter().map(|relay| relay.url.clone()).collect();
-        let pool = relays::open(&urls, &config())?;
+        let pool = relays::open(&urls, &config(), None)?;
         let board = SharedBoard::new(Board::new(&cast));
         let screen = Arc::new(Screen::new(plain));
         tokio::spawn(watch::connections(pool.status(), board.clone(), Arc::clone(&screen)));

@@ -16,6 +16,7 @@ use nostr_proto::RelayUrl;
 use crate::args::PublishArgs;
 use crate::exit::{Exit, Stop};
 use crate::interrupt::interrupted;
+use crate::key;
 use crate::lines;
 use crate::output::{self, Lines};
 use crate::relays;
@@ -38,13 +39,14 @@ pub(crate) async fn run(args: PublishArgs) -> Result<Exit, Stop> {
     check_quorum(&args.quorum, urls.len())?;
     let source = if args.signs() {
         Source::signed(&args)?
-    } else if args.key_file.is_some() {
+    } else if args.key_file.is_some() && !args.auth {
         return Err(Stop::usage("--key-file: nothing to sign; events on stdin are signed, and others need --content"));
     } else {
         lines::note_terminal();
         Source::stdin()
     };
-    let pool = relays::open(&urls, &config(&args))?;
+    let keys = key::load_for_auth(args.auth, args.key_file.as_deref())?;
+    let pool = relays::open(&urls, &config(&args), keys)?;
     let mut publisher = Publisher::new(&args, &pool, urls);
     let end = tokio::select! {
         end = publisher.work(source) => end.map(|()| None),

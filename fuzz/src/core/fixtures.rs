@@ -17,6 +17,8 @@ pub(crate) struct Sample {
 }
 
 pub(crate) struct Fixtures {
+    /// Whom relays get to know.
+    pub(crate) keys: Keys,
     pub(crate) relays: Vec<RelayUrl>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) filters: Vec<Filter>,
@@ -30,7 +32,8 @@ pub(crate) fn fixtures() -> &'static Fixtures {
     FIXTURES.get_or_init(|| {
         let samples = samples();
         let filters = filters(&samples);
-        Fixtures { relays: relays(), samples, filters }
+        let keys = Keys::from_entropy([3; 32]).expect("a small number is a valid key");
+        Fixtures { keys, relays: relays(), samples, filters }
     })
 }
 

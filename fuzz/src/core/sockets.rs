@@ -46,7 +46,7 @@ impl Sockets {
                 assert_ne!(live.state, State::Closing, "socket {socket} is closed twice");
                 live.state = State::Closing;
             }
-            Command::Verify { .. } | Command::Sign { .. } => {}
+            Command::Verify { .. } | Command::Sign { .. } | Command::SignAuth { .. } => {}
         }
     }
 

@@ -1,12 +1,14 @@
 //! The steps: what each byte makes happen.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Call, CloseReason, Command, Config, Core, Input, Instant, Mode, Now, Publish, PublishId, PublishUnsigned, Quorum,
-    ReconnectOptions, RelayOptions, Reply, SocketId, SubId, Subscribe, Target, Ticket, Versions, Which,
+    AuthPolicy, Call, CloseReason, Command, Config, Core, Input, Instant, Mode, Now, Publish, PublishId,
+    PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SocketId, SubId, Subscribe, Target, Ticket,
+    Versions, Which,
 };
-use nostr_proto::{BadSignature, EventId, Proof, RelayInfo, RelayUrl, Timestamp};
+use nostr_proto::{BadSignature, EventId, Kind, Proof, RelayInfo, RelayUrl, Timestamp, UnsignedEvent};
 
 use super::bytes::Bytes;
 use super::fixtures::{EPOCH, Fixtures, Sample, fixtures};
@@ -24,6 +26,11 @@ pub(crate) struct Harness {
     watch: Watch,
     verify: Vec<(Ticket, EventId, bool)>,
     sign: Vec<(Ticket, EventId)>,
+    /// Answers to challenges that are to be signed; and the proofs of those that were.
+    auth: Vec<(Ticket, UnsignedEvent)>,
+    proofs: BTreeMap<EventId, Proof>,
+    /// The last AUTH that was signed.
+    last_auth: Option<EventId>,
     subs: Vec<SubId>,
     publishes: Vec<PublishId>,
     closed: bool,
@@ -40,6 +47,8 @@ impl Harness {
             queue_items: 4,
             max_in_flight_per_relay: 8,
             send_credits: 3,
+            auth: [AuthPolicy::Never, AuthPolicy::Ask, AuthPolicy::Always][usize::from(seed % 3)],
+            identity: Some(fixtures().keys.public_key()),
             ..Config::default()
         };
         let now = Now { mono: Instant::from_micros(1), unix: Timestamp::new(EPOCH + 60) };
@@ -51,6 +60,9 @@ impl Harness {
             watch: Watch::default(),
             verify: Vec::new(),
             sign: Vec::new(),
+            auth: Vec::new(),
+            proofs: BTreeMap::new(),
+            last_auth: None,
             subs: Vec::new(),
             publishes: Vec::new(),
             closed: false,
@@ -103,9 +115,21 @@ impl Harness {
                 Command::Verify { ticket, event } => {
                     let samples = &fixtures().samples;
                     let genuine = samples.iter().any(|sample| sample.event.signature() == event.signature());
+                    if event.kind() == Kind::AUTH {
+                        self.proofs.extend(nostr_proto::verify(&event).map(|proof| (event.id(), proof)));
+                    }
                     self.verify.push((ticket, event.id(), genuine));
                 }
                 Command::Sign { ticket, event } => self.sign.push((ticket, event.id())),
+                Command::SignAuth { ticket, relay, event } => {
+                    assert_eq!(
+                        event.tags().value_of("relay"),
+                        Some(relay.as_str()),
+                        "a challenge is answered for its relay"
+                    );
+                    assert_ne!(self.config.auth, AuthPolicy::Never, "nothing is signed without consent");
+                    self.auth.push((ticket, event));
+                }
                 _ => {}
             }
         }
@@ -117,7 +141,7 @@ impl Harness {
 
     /// A call of the application.
     fn call(&mut self, bytes: &mut Bytes<'_>) {
-        let Fixtures { relays, samples, filters } = fixtures();
+        let Fixtures { relays, samples, filters, .. } = fixtures();
         let (Some(relay), Some(sample)) = (bytes.pick(relays), bytes.pick(samples)) else { return };
         let (url, deadline) = (relay.clone(), Some(DEADLINE));
         // What tears down is rare, or nothing would ever be up.
@@ -154,7 +178,9 @@ impl Harness {
             }
             31 | 32 => Call::Retry { event: sample.event.id(), deadline },
             33..=37 => return self.on_sub_or_publish(bytes),
-            38 => Call::StartClean,
+            38 if bytes.once_in(2) => Call::StartClean,
+            38 if bytes.once_in(2) => Call::DenyAuth { url },
+            38 if self.config.auth == AuthPolicy::Ask => Call::Authenticate { url, identity: None },
             // Shutting down ends the fun, so it takes a rare byte.
             _ if bytes.next() == 255 => Call::Shutdown,
             _ => Call::Connect { which: Which::One(url) },
@@ -290,7 +316,10 @@ impl Harness {
                 format!(r#"["CLOSED","{request}","{}"]"#, reason.copied().unwrap_or_default())
             }
             12 => r#"["NOTICE","\u001b[31mslow down"]"#.to_owned(),
-            13 => r#"["AUTH","challenge"]"#.to_owned(),
+            13 => match (bytes.next(), self.last_auth) {
+                (n @ 0..=127, Some(id)) => format!(r#"["OK","{id}",{},""]"#, n % 4 != 0),
+                (n, _) => format!(r#"["AUTH","challenge {}"]"#, n % 4),
+            },
             14 => format!(r#"["EOSE","{request}",["finish"]]"#),
             _ => String::from_utf8_lossy(bytes.take(40)).into_owned(),
         }
@@ -310,12 +339,22 @@ impl Harness {
         let which = usize::from(bytes.next());
         if let Some(at) = which.checked_rem(self.verify.len()) {
             let (ticket, event, genuine) = self.verify.remove(at);
-            let outcome = if genuine { proof(event) } else { Err(BadSignature { id: event }) };
+            let outcome = match self.proofs.get(&event) {
+                Some(proof) => Ok(*proof),
+                None if genuine => proof(event),
+                None => Err(BadSignature { id: event }),
+            };
             self.core.handle_input(Input::Verified { ticket, outcome }, self.now);
         } else if let Some(at) = which.checked_rem(self.sign.len()) {
             let (ticket, event) = self.sign.remove(at);
             let signed = fixtures().samples.iter().find(|sample| sample.event.id() == event);
             let outcome = signed.filter(|_| which < 200).map(|s| s.event.clone()).ok_or_else(|| "refused".to_owned());
+            self.core.handle_input(Input::Signed { ticket, outcome }, self.now);
+        } else if let Some(at) = which.checked_rem(self.auth.len()) {
+            let (ticket, event) = self.auth.remove(at);
+            self.last_auth = Some(event.id());
+            let signed = event.sign(&fixtures().keys, [7; 32]);
+            let outcome = if which < 200 { Ok(signed) } else { Err("refused".to_owned()) };
             self.core.handle_input(Input::Signed { ticket, outcome }, self.now);
         }
     }

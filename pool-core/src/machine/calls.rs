@@ -57,6 +57,8 @@ impl Core {
             Call::PublishUnsigned(request) => return self.publish_unsigned(request),
             Call::Retry { event, deadline } => return self.retry(&event, deadline),
             Call::Cancel { publish } => self.cancel(publish)?,
+            Call::Authenticate { url, identity } => self.authenticate(&url, identity)?,
+            Call::DenyAuth { url } => self.deny_auth(&url)?,
             Call::RelayInfo { url, info } => self.relay_info(&url, &info)?,
             Call::StartClean => self.start_clean(),
             Call::Shutdown => self.shut_down(),
@@ -70,6 +72,7 @@ impl Core {
             relay.added = true;
             relay.options = options;
         }
+        self.reconsider_auth(ix);
         self.spread_legs(ix);
         Ok(())
     }
@@ -96,6 +99,7 @@ impl Core {
                 relay.counters = RelayCounters::default();
                 relay.vitals = Vitals::default();
                 relay.conn.backoff.reset();
+                relay.auth.forget();
                 relay.conn.quarantine.reset();
             }
             self.drive(ix, Connection::release);

@@ -17,14 +17,15 @@ use super::{Core, Job};
 impl Core {
     pub(super) fn on_verified(&mut self, ticket: Ticket, outcome: Result<Proof, BadSignature>) {
         match self.jobs.get(&ticket) {
-            None | Some(Job::Sign(_)) => self.stats.unknown_tickets += 1,
-            Some(Job::Copy(_) | Job::CheckSigned(..)) => match self.jobs.remove(&ticket) {
+            None | Some(Job::Sign(_) | Job::SignAuth(..)) => self.stats.unknown_tickets += 1,
+            Some(Job::Copy(_) | Job::CheckSigned(..) | Job::CheckAuth(..)) => match self.jobs.remove(&ticket) {
                 Some(Job::Copy(id)) => {
                     let decision = self.dedup.decide(&id, outcome, self.now.unix);
                     self.on_decision(id, decision);
                 }
                 Some(Job::CheckSigned(publish, event)) => self.on_signature_checked(publish, event, outcome),
-                Some(Job::Sign(_)) | None => {}
+                Some(Job::CheckAuth(ix, event)) => self.on_auth_checked(ix, event, outcome),
+                Some(Job::Sign(_) | Job::SignAuth(..)) | None => {}
             },
         }
     }

@@ -111,7 +111,10 @@ impl Core {
                 self.on_ending(ix, &subscription, Ending::Closed(reason));
             }
             Ok(RelayMessage::Notice { message }) => self.note_notice(ix, &message),
-            Ok(RelayMessage::Auth { .. }) => self.count(ix, |c| &mut c.challenges),
+            Ok(RelayMessage::Auth { challenge }) => {
+                self.count(ix, |c| &mut c.challenges);
+                self.on_challenge(ix, &challenge);
+            }
             // The pool sends neither COUNT nor NEG-OPEN yet.
             Ok(RelayMessage::Count { .. } | RelayMessage::NegMsg { .. } | RelayMessage::NegErr { .. }) => {
                 self.count(ix, |c| &mut c.unsolicited);

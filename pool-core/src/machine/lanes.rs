@@ -64,10 +64,10 @@ impl Lanes {
         self.pace.held_until(now).filter(|_| waits)
     }
 
-    /// The next EVENT or REQ. EVENTs go first; where they go one by one, they take turns with the REQs.
-    pub(crate) fn next(&self) -> Option<Turn> {
+    /// The next EVENT or REQ, where `ask` is the next that may be sent of those. EVENTs go first; where they go one by one, they take turns with the REQs.
+    pub(crate) fn next(&self, ask: Option<SubId>) -> Option<Turn> {
         let asks_first = self.pace.is_slow() && self.asks_next;
-        let ask = self.asks.first().copied().map(Turn::Ask);
+        let ask = ask.map(Turn::Ask);
         let event = self.events.first().copied().map(Turn::Event);
         if asks_first { ask.or(event) } else { event.or(ask) }
     }

@@ -1,5 +1,6 @@
 //! The machines put together. `Core` routes between them, owns the one timer queue, and decides nothing itself.
 
+mod auth;
 mod calls;
 mod decisions;
 mod echoes;
@@ -120,6 +121,10 @@ enum Job {
     Sign(PublishId),
     /// The signature that the user's signer made.
     CheckSigned(PublishId, HashedEvent),
+    /// The answer to a relay's challenge, by the user's signer.
+    SignAuth(RelayIx, EventId),
+    /// The signature of that answer.
+    CheckAuth(RelayIx, HashedEvent),
 }
 
 impl Core {
@@ -195,6 +200,7 @@ impl Core {
         while let Some(key) = self.timers.pop_due(self.now.mono) {
             match key {
                 TimerKey::Connection(ix) => self.on_connection_timer(ix),
+                TimerKey::Auth(ix) => self.on_auth_timer(ix),
                 TimerKey::Lanes(ix) => self.on_pause_over(ix),
                 TimerKey::Slots => self.fill_slots(),
                 TimerKey::Trial(ix) => self.pump(ix),

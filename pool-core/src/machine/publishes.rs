@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::PendingOutcome;
 use crate::ids::{PublishId, RelayIx};
-#[cfg(feature = "planted-bugs")]
 use crate::planted::planted;
 use crate::publish::quorum::Rule;
 use crate::publish::{Body, Publication, Terms};
@@ -172,6 +171,15 @@ impl Core {
 
     /// A relay answered with OK.
     pub(super) fn on_ok(&mut self, ix: RelayIx, event: Option<EventId>, accepted: bool, reason: &Reason) {
+        if self.is_auth_ok(ix, event, accepted, reason) {
+            if planted!(self.config, AuthOkAsPublishOk) {
+                let open = self.relays.get(&ix).map(|relay| relay.publishes.clone()).unwrap_or_default();
+                for id in open {
+                    self.on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx));
+                }
+            }
+            return;
+        }
         let ids = event.and_then(|id| self.by_event.get(&id)).cloned().unwrap_or_default();
         // It slows the whole relay, whichever try it answers.
         if !accepted
@@ -184,6 +192,10 @@ impl Core {
         for id in ids {
             if let Some(relay) = self.relays.get_mut(&ix) {
                 relay.vitals.answered(id, self.now.mono);
+            }
+            if !accepted && self.publish_lacks_auth(ix, id, reason) {
+                answered = true;
+                continue;
             }
             answered |= self
                 .on_publish(id, |p, config, now, fx| p.ok(ix, accepted, reason, config, now, fx))

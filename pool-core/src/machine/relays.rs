@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use nostr_proto::RelayUrl;
 
+use crate::auth::Auth;
 use crate::call::{CallError, RelayOptions, Which};
 use crate::connection::{Change, Connection, Context};
 use crate::effects::Effects;
@@ -18,6 +19,7 @@ use crate::rng::Rng;
 use crate::text::printable;
 use crate::timers::TimerKey;
 
+use super::auth::AuthTicket;
 use super::lanes::Lanes;
 use super::slots::Needs;
 use super::{Core, derive};
@@ -35,6 +37,9 @@ pub(super) struct Relay {
     pub(super) removed: bool,
     pub(super) conn: Connection,
     pub(super) lanes: Lanes,
+    pub(super) auth: Auth,
+    /// The open question to the signer, or about its answer.
+    pub(super) auth_ticket: Option<AuthTicket>,
     /// Which EVENT would be to blame if the connection ended now.
     pub(super) trial: Trial,
     /// The longest message that it takes (NIP-11), in bytes, as far as it says.
@@ -59,6 +64,7 @@ impl Core {
             url: relay.url.clone(),
             options: relay.options,
             state: relay.conn.state(),
+            auth: relay.auth.state(),
             dials: relay.conn.dials,
             opened: relay.conn.opened,
             failures_in_row: relay.conn.backoff.failures(),
@@ -91,6 +97,8 @@ impl Core {
             removed: false,
             conn: Connection::new(ix, url.clone(), rng, derive(&self.seed, b"quarantine", ix.0)),
             lanes: Lanes::default(),
+            auth: Auth::new(url.clone()),
+            auth_ticket: None,
             trial: Trial::default(),
             max_message: None,
             legs: BTreeSet::new(),
@@ -184,6 +192,7 @@ impl Core {
         }
         self.timers.set(TimerKey::Connection(ix), None);
         self.timers.set(TimerKey::Lanes(ix), None);
+        self.timers.set(TimerKey::Auth(ix), None);
         self.timers.set(TimerKey::Trial(ix), None);
         self.paused.remove(&ix);
         let relay = self.relays.remove(&ix);
@@ -203,6 +212,7 @@ impl Core {
         relay.keep = false;
         relay.removed = true;
         relay.conn.silence();
+        relay.auth.silence();
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         self.by_url.remove(url);

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use nostr_proto::{Filter, Timestamp, encode};
 
-use crate::event::Why;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
 use crate::input::CloseReason;
 use crate::planted::planted;
@@ -15,12 +14,16 @@ use super::Core;
 use super::lanes::Turn;
 
 impl Core {
-    /// Sends what can be sent: CLOSE first, for it makes room; then EVENTs, then REQs.
+    /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs.
     pub(super) fn pump(&mut self, ix: RelayIx) {
         let now = self.now.mono;
         while let Some(relay) = self.relays.get_mut(&ix)
             && let Some(socket) = relay.conn.sendable(&self.config)
         {
+            if relay.auth.is_ready() {
+                self.send_auth(ix, socket);
+                continue;
+            }
             if let Some(wire) = relay.lanes.closes.pop_front() {
                 self.send_frame(ix, socket, encode::close(&wire_text(wire)).into());
                 continue;
@@ -44,8 +47,9 @@ impl Core {
     /// What goes out next, if its turn has come: an EVENT that the connection may end over is sent alone, and REQs do not
     /// pass it, for it might wait for ever.
     fn next_turn(&mut self, ix: RelayIx) -> Option<Turn> {
+        let askable = self.next_ask(ix);
         let relay = self.relays.get_mut(&ix)?;
-        let turn = relay.lanes.next()?;
+        let turn = relay.lanes.next(askable)?;
         let admitted = match turn {
             Turn::Event(publish) => {
                 let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
@@ -95,10 +99,9 @@ impl Core {
         relay.lanes.asks.insert(sub);
         self.pump(ix);
         let Some(relay) = self.relays.get(&ix) else { return };
-        if relay.lanes.asks.contains(&sub)
-            && let Some(s) = self.subs.get_mut(&sub)
-        {
-            let why = if relay.lanes.is_held(self.now.mono) { Why::Pause } else { Why::Credit };
+        if relay.lanes.asks.contains(&sub) {
+            let why = self.why_waiting(relay, sub);
+            let Some(s) = self.subs.get_mut(&sub) else { return };
             s.waits_for(ix, why, &mut self.fx);
         }
     }
@@ -139,7 +142,12 @@ impl Core {
     /// Whether anything was sent.
     fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) -> bool {
         let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
-        let frame = self.on_publish(publish, |p, config, now, fx| p.send(ix, config, now, fx)).flatten();
+        let Some(under) = self.relays.get(&ix).map(|relay| relay.auth.epoch()) else { return false };
+        let frame = self.on_publish(publish, |p, config, now, fx| {
+            p.send_under(ix, under);
+            p.send(ix, config, now, fx)
+        });
+        let frame = frame.flatten();
         let Some(frame) = frame else { return false };
         let bytes = frame.len();
         self.send_frame(ix, socket, frame);
@@ -153,7 +161,9 @@ impl Core {
     /// Whether anything was sent.
     fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) -> bool {
         let wire = WireId(self.next_wire);
+        let Some(auth) = self.relays.get(&ix).map(|relay| &relay.auth) else { return false };
         let Some(s) = self.subs.get_mut(&sub) else { return false };
+        s.ask_under(ix, auth.epoch(), auth.known_as());
         let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return false };
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
@@ -167,7 +177,7 @@ impl Core {
         true
     }
 
-    fn send_frame(&mut self, ix: RelayIx, socket: SocketId, frame: Arc<str>) {
+    pub(super) fn send_frame(&mut self, ix: RelayIx, socket: SocketId, frame: Arc<str>) {
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.conn.spend(frame.len());
             self.fx.send(socket, frame);
@@ -176,6 +186,8 @@ impl Core {
 
     /// A connection is open: everything that waits for it is due.
     pub(super) fn on_up(&mut self, ix: RelayIx) {
+        self.on_auth_opened(ix);
+        let may_authenticate = self.may_authenticate(ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.asks = relay.legs.clone();
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
@@ -183,6 +195,9 @@ impl Core {
         for id in legs {
             if let Some(sub) = self.subs.get_mut(&id) {
                 sub.reconnected(ix, &mut self.fx);
+                if may_authenticate {
+                    sub.reopen_unknown(ix, &mut self.fx);
+                }
                 self.note_need(ix, id);
             }
         }
@@ -191,9 +206,9 @@ impl Core {
         }
         self.pump(ix);
         let Some(relay) = self.relays.get(&ix) else { return };
-        let why = if relay.lanes.is_held(self.now.mono) { Why::Pause } else { Why::Credit };
-        for sub in &relay.lanes.asks {
-            if let Some(s) = self.subs.get_mut(sub) {
+        let waiting: Vec<_> = relay.lanes.asks.iter().map(|&sub| (sub, self.why_waiting(relay, sub))).collect();
+        for (sub, why) in waiting {
+            if let Some(s) = self.subs.get_mut(&sub) {
                 s.waits_for(ix, why, &mut self.fx);
             }
         }
@@ -201,6 +216,7 @@ impl Core {
 
     /// A connection is gone: requests and publishes there have to start over.
     pub(super) fn on_down(&mut self, ix: RelayIx, proven: Option<Timestamp>) {
+        self.on_auth_lost(ix);
         let promising = self.is_promising(ix);
         self.paused.remove(&ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };

@@ -22,11 +22,17 @@ impl Core {
 
     /// The user's signer answered.
     pub(super) fn on_signed(&mut self, ticket: Ticket, outcome: Result<Event, String>) {
-        let Some(Job::Sign(id)) = self.jobs.get(&ticket) else {
-            self.stats.unknown_tickets += 1;
-            return;
+        let id = match self.jobs.get(&ticket) {
+            Some(Job::Sign(id)) => *id,
+            Some(&Job::SignAuth(ix, event)) => {
+                self.jobs.remove(&ticket);
+                return self.on_auth_signed((ix, event), outcome);
+            }
+            _ => {
+                self.stats.unknown_tickets += 1;
+                return;
+            }
         };
-        let id = *id;
         self.jobs.remove(&ticket);
         self.signing.remove(&id);
         let Some(publication) = self.publishes.get(&id) else { return };

@@ -3,8 +3,9 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use nostr_proto::{Filter, RelayUrl};
+use nostr_proto::{Filter, Reason, RelayUrl};
 
+use crate::auth::Refusal;
 use crate::call::{CallError, Subscribe, Target};
 use crate::connection::Connection;
 use crate::event::EndReason;
@@ -93,7 +94,7 @@ impl Core {
     }
 
     /// Has a waiting leg asked as soon as may be, or settled if there is nothing to wait for.
-    fn engage_leg(&mut self, id: SubId, ix: RelayIx) {
+    pub(super) fn engage_leg(&mut self, id: SubId, ix: RelayIx) {
         self.drive(ix, Connection::want);
         if !self.is_promising(ix)
             && let Some(sub) = self.subs.get_mut(&id)
@@ -179,7 +180,7 @@ impl Core {
             }
             Ending::Closed(reason) => {
                 self.wires.remove(&(ix, wire));
-                sub.refused(ix, reason, &self.config, self.now, &mut self.fx);
+                self.apply_refusal(id, ix, reason);
                 Next::Nothing
             }
             Ending::Lost => {
@@ -194,6 +195,22 @@ impl Core {
         }
         self.sync_sub(id);
         self.review(ix);
+    }
+
+    /// A refused request waits for an authentication, is repeated, or is the subscription's affair.
+    fn apply_refusal(&mut self, id: SubId, ix: RelayIx, reason: Reason) {
+        let under = self.subs.get_mut(&id).and_then(|s| s.leg(ix)).map(|leg| leg.under);
+        let refusal = under.and_then(|under| self.lacks_auth(ix, &reason, under));
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        match refusal {
+            None | Some(Refusal::Final) => sub.refused(ix, reason, &self.config, self.now, &mut self.fx),
+            Some(waits) => {
+                sub.lacks_auth(ix, reason, &self.config, &mut self.fx);
+                if waits == Refusal::Again {
+                    self.ask_again_known(ix, id);
+                }
+            }
+        }
     }
 
     /// The relays that a call goes to. Explicit ones that are not in the pool are taken in.

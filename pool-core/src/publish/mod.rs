@@ -4,28 +4,32 @@
 //! differently: *again* was sent before, *doubted* was sent before and the connection ended right after it (see
 //! [`trial`]), *last* was sent as often as it may be. A dash: nothing changes, and nothing is told.
 //!
-//! | input \ state | Unsigned | Queued | Queued again | InFlight | InFlight doubted | InFlight last | Retry | Accepted | Rejected | Unknown |
-//! |---|---|---|---|---|---|---|---|---|---|---|
-//! | signed | Queued | – | – | – | – | – | – | – | – | – |
-//! | not signed | Unknown | – | – | – | – | – | – | – | – | – |
-//! | sent | – | InFlight | InFlight | – | – | – | – | – | – | – |
-//! | OK true | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
-//! | OK false, `duplicate:` | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
-//! | OK false, try again later¹ | – | – | – | Retry | Retry | Unknown | – | – | – | – |
-//! | OK false, for good² | – | – | Rejected | Rejected | Rejected | Rejected | Rejected | – | – | Rejected |
-//! | due³ | – | – | – | Queued | Queued | Unknown | Queued | – | – | – |
-//! | connection lost | – | – | – | Queued | Queued | Unknown | – | – | – | – |
-//! | connection lost right after | – | – | – | Queued | Rejected | Unknown | – | – | – | – |
-//! | connection closed for its size | – | – | – | Rejected | Rejected | Rejected | – | – | – | – |
-//! | longer than the relay takes | Rejected | Rejected | Rejected | – | – | – | Rejected | – | – | – |
-//! | expired | Unknown | Unknown | Unknown | – | – | – | Unknown | – | – | – |
-//! | lifetime over | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
-//! | cancelled | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
-//! | relay removed | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
+//! | input \ state | Unsigned | Queued | Queued again | InFlight | InFlight doubted | InFlight last | Retry | Lacking | Accepted | Rejected | Unknown |
+//! |---|---|---|---|---|---|---|---|---|---|---|---|
+//! | signed | Queued | – | – | – | – | – | – | – | – | – | – |
+//! | not signed | Unknown | – | – | – | – | – | – | – | – | – | – |
+//! | sent | – | InFlight | InFlight | – | – | – | – | – | – | – | – |
+//! | OK true | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
+//! | OK false, `duplicate:` | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
+//! | OK false, try again later¹ | – | – | – | Retry | Retry | Unknown | – | – | – | – | – |
+//! | OK false, for good² | – | – | Rejected | Rejected | Rejected | Rejected | Rejected | Rejected | – | – | Rejected |
+//! | OK false, `auth-required:`⁴ | – | – | – | Lacking | Lacking | Rejected | – | – | – | – | – |
+//! | authenticated | – | – | – | – | – | – | – | Queued | – | – | – |
+//! | not authenticated | – | – | – | – | – | – | – | Rejected | – | – | – |
+//! | due³ | – | – | – | Queued | Queued | Unknown | Queued | – | – | – | – |
+//! | connection lost | – | – | – | Queued | Queued | Unknown | – | Queued | – | – | – |
+//! | connection lost right after | – | – | – | Queued | Rejected | Unknown | – | Queued | – | – | – |
+//! | connection closed for its size | – | – | – | Rejected | Rejected | Rejected | – | Queued | – | – | – |
+//! | longer than the relay takes | Rejected | Rejected | Rejected | – | – | – | Rejected | Rejected | – | – | – |
+//! | expired | Unknown | Unknown | Unknown | – | – | – | Unknown | Unknown | – | – | – |
+//! | lifetime over | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
+//! | cancelled | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
+//! | relay removed | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | Unknown | – | – | – |
 //!
 //! ¹ `rate-limited`, `error`; and unknown or empty reasons, which are tried fewer times. ² Every other prefix; that is
-//! `auth-required`, too, for as long as this pool does not authenticate. ³ The OK is overdue, or the wait is over.
+//! `auth-required`, too, where nobody authenticates. ³ The OK is overdue, or the wait is over.
 //! What is in flight when its relay is said to take no message as long is `Rejected` where it would wait again.
+//! ⁴ Or `restricted:`, while an authentication is under way (see [`auth`](crate::auth)).
 //!
 //! The verdict comes exactly once: `Reached`, `Failed` as soon as the quorum is out of reach, `Indeterminate` at the
 //! deadline. Later OKs change the relays' statuses, never the verdict. Delivery goes on past the verdict until every
@@ -33,6 +37,7 @@
 //! call: one that is dialled, connected or added to the pool later gets the event if it was named, or was there.
 
 pub(crate) mod books;
+mod known;
 mod part;
 pub(crate) mod pow;
 pub(crate) mod quorum;

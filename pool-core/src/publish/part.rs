@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use nostr_proto::{Prefix, Reason, RelayUrl};
 
+use crate::auth::Epoch;
 use crate::config::Config;
 use crate::event::{PublishStatus, Rejection, UnknownCause};
 use crate::planted::planted;
@@ -15,9 +16,18 @@ use super::trial::Loss;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum State {
     Queued,
-    InFlight { until: Instant },
-    Retry { at: Instant, said: Reason },
-    Accepted { duplicate: bool },
+    InFlight {
+        until: Instant,
+    },
+    Retry {
+        at: Instant,
+        said: Reason,
+    },
+    /// Refused for lack of authentication, which is under way.
+    Lacking(Reason),
+    Accepted {
+        duplicate: bool,
+    },
     Rejected(Rejection),
     Unknown(UnknownCause),
 }
@@ -27,6 +37,8 @@ pub(super) struct Part {
     pub(super) url: RelayUrl,
     pub(super) state: State,
     pub(super) sends: u32,
+    /// Which knowledge of us it was last sent under.
+    pub(super) under: Epoch,
     /// The connection ended right after it once: see [`trial`](super::trial).
     pub(super) doubted: bool,
     /// The relay was taken out of the pool meanwhile.
@@ -55,7 +67,15 @@ pub(super) enum Answer {
 
 impl Part {
     pub(super) fn new(url: RelayUrl) -> Self {
-        Self { url, state: State::Queued, sends: 0, doubted: false, removed: false, too_long: None }
+        Self {
+            url,
+            state: State::Queued,
+            sends: 0,
+            under: Epoch::default(),
+            doubted: false,
+            removed: false,
+            too_long: None,
+        }
     }
 
     pub(super) fn sent(&mut self, until: Instant) {
@@ -96,8 +116,16 @@ impl Part {
 
     /// The connection is gone. `bytes`: the EVENT message's. False: that changes nothing.
     pub(super) fn lost(&mut self, loss: Loss, bytes: usize, config: &Config) -> bool {
-        let State::InFlight { .. } = self.state else { return false };
         let again = self.after_silence(config);
+        match self.state {
+            State::InFlight { .. } => {}
+            // It was answered: whatever ended the connection, it was not this.
+            State::Lacking(_) => {
+                self.state = again;
+                return true;
+            }
+            _ => return false,
+        }
         self.state = match loss {
             Loss::Innocent => again,
             Loss::ForSize => State::Rejected(Rejection::TooLarge { bytes, max: None }),
@@ -160,7 +188,7 @@ impl Part {
         self.state = State::Unknown(match &self.state {
             State::Queued if self.sends == 0 => idle(),
             State::Queued | State::InFlight { .. } => UnknownCause::NoAnswer,
-            State::Retry { said, .. } => UnknownCause::Refused(said.clone()),
+            State::Retry { said, .. } | State::Lacking(said) => UnknownCause::Refused(said.clone()),
             State::Accepted { .. } | State::Rejected(_) | State::Unknown(_) => return false,
         });
         true
@@ -168,7 +196,7 @@ impl Part {
 
     /// It is to be sent, now or later.
     fn waits(&self) -> bool {
-        matches!(self.state, State::Queued | State::Retry { .. })
+        matches!(self.state, State::Queued | State::Retry { .. } | State::Lacking(_))
     }
 
     pub(super) fn is_final(&self) -> bool {
@@ -183,13 +211,15 @@ impl Part {
         match self.state {
             State::Accepted { .. } => Vote::Accepted,
             State::Rejected(_) => Vote::Rejected,
-            State::Queued | State::InFlight { .. } | State::Retry { .. } | State::Unknown(_) => Vote::Open,
+            State::Queued | State::InFlight { .. } | State::Retry { .. } | State::Lacking(_) | State::Unknown(_) => {
+                Vote::Open
+            }
         }
     }
 
     pub(super) fn status(&self) -> PublishStatus {
         match &self.state {
-            State::Queued | State::Retry { .. } => PublishStatus::Queued,
+            State::Queued | State::Retry { .. } | State::Lacking(_) => PublishStatus::Queued,
             State::InFlight { .. } => PublishStatus::InFlight,
             State::Accepted { duplicate } => PublishStatus::Accepted { duplicate: *duplicate },
             State::Rejected(rejection) => PublishStatus::Rejected(rejection.clone()),
@@ -202,7 +232,7 @@ impl Part {
         let (own, expires) = match &self.state {
             State::InFlight { until } => (Some(*until), None),
             State::Retry { at, .. } => (Some(*at), expiry),
-            State::Queued => (None, expiry),
+            State::Queued | State::Lacking(_) => (None, expiry),
             State::Accepted { .. } | State::Rejected(_) | State::Unknown(_) => (None, None),
         };
         own.into_iter().chain(expires).min()

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{EoseHints, Reason, Timestamp};
+use nostr_proto::{EoseHints, PublicKey, Reason, Timestamp};
 
+use crate::auth::Epoch;
 use crate::event::{LegOutcome, LegState, Why};
 use crate::ids::WireId;
 use crate::time::{Instant, Now};
@@ -79,6 +80,14 @@ pub(crate) struct Leg {
     pub(crate) retry_at: Option<Instant>,
     /// The request that was running when the connection was lost, as long as events of it are undecided.
     pub(crate) draining: Option<Request>,
+    /// Which knowledge of us it was asked under.
+    pub(crate) under: Epoch,
+    /// The keys that the relay knew us by when it was last asked.
+    pub(crate) known_as: Vec<PublicKey>,
+    /// The relay knows us better than when it was asked before: it is asked for everything, not for what was missed.
+    pub(crate) whole: bool,
+    /// What the relay said when it refused for lack of authentication, as long as that is under way.
+    pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
 }
@@ -94,6 +103,10 @@ impl Leg {
             refusals: 0,
             retry_at: None,
             draining: None,
+            under: Epoch::default(),
+            known_as: Vec::new(),
+            whole: false,
+            lack: None,
             flooded: 0,
         }
     }
@@ -218,6 +231,7 @@ impl Leg {
         };
         self.refusals = 0;
         self.retry_at = None;
+        self.lack = None;
         self.state = State::Waiting(Why::Connection);
         lost
     }
@@ -238,6 +252,7 @@ impl Leg {
         self.alive_until = None;
         self.refusals = 0;
         self.retry_at = None;
+        self.lack = None;
         self.draining = None;
         self.progress = now.mono;
     }

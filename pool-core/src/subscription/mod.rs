@@ -17,6 +17,7 @@
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.
 
+mod known;
 pub(crate) mod leg;
 mod queue;
 pub(crate) mod request;
@@ -159,11 +160,12 @@ impl Subscription {
         fx: &mut Effects,
     ) -> Option<Vec<Filter>> {
         let leg = self.leg(relay)?;
-        if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() {
+        if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() || leg.lack.is_some() {
             return None;
         }
         // A wall clock that was ahead and has been set right must not make us ask from the future on.
         let alive_until = leg.alive_until.map(|at| at.min(now.unix));
+        let whole = core::mem::take(&mut leg.whole);
         leg.progress = leg.progress.max(now.mono);
         leg.state = State::Requested(Request {
             wire,
@@ -176,8 +178,8 @@ impl Subscription {
         });
         self.tell_leg(relay, fx);
         Some(match alive_until {
-            Some(at) => request::catch_up(&self.filters, at, config).0,
-            None => self.filters.to_vec(),
+            Some(at) if !whole => request::catch_up(&self.filters, at, config).0,
+            _ => self.filters.to_vec(),
         })
     }
 

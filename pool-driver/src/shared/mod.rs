@@ -11,8 +11,8 @@ use std::time::Instant;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{self, BoxFuture};
-use nostr_pool_core::{Call, CallError, Input, Now, Reply, SocketId, Ticket};
-use nostr_proto::{RelayUrl, UnsignedEvent};
+use nostr_pool_core::{Call, CallError, Input, Now, Reply, SocketId};
+use nostr_proto::RelayUrl;
 
 use crate::clock::Clock;
 use crate::dial::DialSettings;
@@ -35,7 +35,8 @@ pub(crate) struct Shared {
     pub(crate) dial: DialSettings,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) taps: Taps,
-    pub(crate) signer: Option<Arc<dyn Signer>>,
+    /// The first one is the author of what is published unsigned.
+    pub(crate) signers: Vec<Arc<dyn Signer>>,
     /// Done when the pool ends, for whoever goes on only as long.
     pub(crate) ended: future::Shared<BoxFuture<'static, ()>>,
 }
@@ -46,7 +47,7 @@ pub(crate) struct Work {
     pub(crate) wakers: Vec<Waker>,
     opens: Vec<(SocketId, RelayUrl, Arc<Outbox>)>,
     verify: Vec<Job>,
-    sign: Vec<(Ticket, UnsignedEvent)>,
+    sign: Vec<signer::Order>,
     wound_down: bool,
     /// Dropping it tells the end of the pool.
     ending: Option<oneshot::Sender<Infallible>>,
@@ -58,13 +59,13 @@ impl Shared {
         engine: Box<dyn Engine>,
         clock: Clock,
         dial: DialSettings,
-        signer: Option<Arc<dyn Signer>>,
+        signers: Vec<Arc<dyn Signer>>,
     ) -> Self {
         let (ending, ended) = oneshot::channel();
         state.ending = Some(ending);
         let ended = ended.map(drop).boxed().shared();
         let (jobs, taps) = (Arc::default(), Taps::default());
-        Self { state: Mutex::new(state), engine, clock, dial, jobs, taps, signer, ended }
+        Self { state: Mutex::new(state), engine, clock, dial, jobs, taps, signers, ended }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -139,8 +140,8 @@ impl Shared {
         for (socket, url, outbox) in opens {
             self.engine.open(OpenOrder { shared: self.clone(), socket, url, outbox });
         }
-        for (ticket, event) in sign {
-            signer::spawn(self, ticket, event);
+        for order in sign {
+            signer::spawn(self, order);
         }
         if wound_down {
             self.jobs.stop();

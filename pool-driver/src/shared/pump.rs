@@ -8,7 +8,8 @@ use nostr_proto::RelayUrl;
 
 use crate::frame::Outgoing;
 use crate::mailbox::{Flag, Mailbox};
-use crate::outbox::Order;
+use crate::outbox;
+use crate::signer::Order;
 use crate::status::{self, StatusUpdate};
 use crate::verifier::Job;
 
@@ -40,20 +41,21 @@ impl State {
                 self.sockets.insert(socket, outbox.clone());
                 work.opens.push((socket, url, outbox));
             }
-            Command::Send { socket, frame } => self.order(socket, Order::Send(Outgoing::Text(frame)), work),
-            Command::Ping { socket } => self.order(socket, Order::Send(Outgoing::Ping), work),
+            Command::Send { socket, frame } => self.order(socket, outbox::Order::Send(Outgoing::Text(frame)), work),
+            Command::Ping { socket } => self.order(socket, outbox::Order::Send(Outgoing::Ping), work),
             Command::Close { socket, code, reason } => {
-                self.order(socket, Order::Send(Outgoing::Close { code, reason }), work);
+                self.order(socket, outbox::Order::Send(Outgoing::Close { code, reason }), work);
             }
-            Command::PauseRead { socket } => self.order(socket, Order::PauseRead, work),
-            Command::ResumeRead { socket } => self.order(socket, Order::ResumeRead, work),
+            Command::PauseRead { socket } => self.order(socket, outbox::Order::PauseRead, work),
+            Command::ResumeRead { socket } => self.order(socket, outbox::Order::ResumeRead, work),
             Command::Verify { ticket, event } => work.verify.push(Job { ticket, event }),
-            Command::Sign { ticket, event } => work.sign.push((ticket, event)),
+            Command::Sign { ticket, event } => work.sign.push(Order { ticket, event, relay: None }),
+            Command::SignAuth { ticket, relay, event } => work.sign.push(Order { ticket, event, relay: Some(relay) }),
         }
     }
 
     /// An order to a socket whose task has just reported its end finds nobody, and needs nobody.
-    fn order(&self, socket: SocketId, order: Order, work: &mut Work) {
+    fn order(&self, socket: SocketId, order: outbox::Order, work: &mut Work) {
         if let Some(outbox) = self.sockets.get(&socket) {
             outbox.put(&mut work.wakers, |orders| orders.push_back(order));
         }

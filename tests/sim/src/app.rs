@@ -303,6 +303,7 @@ impl World {
             reconnect_on_error: !is_set(4),
             reconnect_on_notice: is_set(5),
             quarantine: !is_set(6),
+            ..RelayOptions::default()
         };
         if self.shut {
             return;

@@ -34,7 +34,7 @@ impl World {
                 self.net.depart(self.clock.micros(), Arrival::ReadOn { socket });
             }
             Command::Verify { ticket, event } => self.verify(ticket, &event),
-            Command::Sign { ticket, event } => self.sign(ticket, &event),
+            Command::Sign { ticket, event } | Command::SignAuth { ticket, event, .. } => self.sign(ticket, &event),
         }
     }
 
@@ -119,7 +119,8 @@ impl World {
     }
 
     fn sign(&mut self, ticket: Ticket, event: &UnsignedEvent) {
-        let keys = self.keys.iter().find(|k| k.public_key() == event.pubkey()).unwrap_or(&self.keys[0]).clone();
+        let keys = self.keys.iter().find(|k| k.public_key() == event.pubkey()).cloned();
+        let keys = keys.unwrap_or_else(|| self.plan.identity());
         let rate = usize::from(self.plan.rates.unsigned);
         let refuses = self.faulty && rate > 0 && self.signer_rng.one_in(rate);
         let outcome = match self.signer {

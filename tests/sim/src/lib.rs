@@ -9,6 +9,7 @@
 
 mod answers;
 mod app;
+mod auth;
 mod bounds;
 mod choices;
 mod choose;

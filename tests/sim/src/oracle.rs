@@ -9,6 +9,7 @@ use nostr_pool_core::{
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
 use super::answers::Answers;
+use super::auth::Auths;
 use super::dials::Dials;
 use super::quorum::Publishes;
 use super::sending::Sending;
@@ -39,6 +40,7 @@ pub struct Oracle {
     pub(super) wire: Wire,
     pub(super) shares: Shares,
     pub(super) answers: Answers,
+    pub(super) auths: Auths,
     pub(super) watch: Watch,
     pub(super) sending: Sending,
     pub(super) slots: Slots,
@@ -69,6 +71,7 @@ impl Oracle {
             shares: Shares::new(config.max_seen, sites.len()),
             watch: Watch::new(config, sites),
             answers: Answers::default(),
+            auths: Auths::new(config),
             sending: Sending::default(),
             slots: Slots::new(config),
             max_connections: config.max_connections,
@@ -148,6 +151,8 @@ impl Oracle {
                         if let Some(known) = self.sockets.get(socket) {
                             self.answers.sent(*socket, &known.url, frame, now);
                             self.watch.sent(&known.url, frame, now)?;
+                            let publishes = &self.publishes;
+                            self.auths.sent(*socket, &known.url, frame, |event| publishes.is_repeated(event))?;
                             self.sending.sent(&known.url, frame, unix)?;
                         }
                         self.wire.sent(*socket, frame)?;
@@ -165,7 +170,11 @@ impl Oracle {
                 }
                 None => return Err("a socket that is gone is not closed"),
             },
-            Command::PauseRead { .. } | Command::ResumeRead { .. } | Command::Verify { .. } | Command::Sign { .. } => {}
+            Command::PauseRead { .. }
+            | Command::ResumeRead { .. }
+            | Command::Verify { .. }
+            | Command::Sign { .. }
+            | Command::SignAuth { .. } => {}
         }
         Ok(())
     }
@@ -221,6 +230,7 @@ impl Oracle {
     /// A frame reaches the pool.
     pub(super) fn heard(&mut self, socket: SocketId, site: &Site, text: &str, now: Now) -> Result<(), &'static str> {
         let wire = &self.wire;
+        self.auths.heard(socket, &site.url, text);
         self.watch.heard(site, text, |name| wire.runs(socket, name), |name| wire.was_used(name), now)
     }
 

@@ -139,6 +139,16 @@ impl Persona {
         (persona, persona.character(rng, n))
     }
 
+    /// One that wants to know who asks, and serves everything to whoever says so; it may not say that it believes them.
+    pub(super) fn suspicious(rng: &mut Rng) -> (Self, Character) {
+        let quirk = match rng.below(4) {
+            0 => Some(Fault::NeverOkAuth),
+            1 => Some(Fault::EmptyOkId),
+            _ => None,
+        };
+        (Self::AuthRequired, complete([auth(rng)].into_iter().chain(quirk)))
+    }
+
     /// A few forged events among thousands.
     pub(super) fn sparse() -> (Self, Character) {
         let few = Fault::ForgeSignature { every: 150 };

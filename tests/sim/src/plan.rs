@@ -1,6 +1,8 @@
 //! What a run starts from, as a value.
 
-use nostr_pool_core::Config;
+use nostr_pool_core::{AuthPolicy, Config};
+use nostr_pool_corpus::rng::Rng;
+use nostr_proto::Keys;
 
 use super::choices::Choices;
 
@@ -95,11 +97,27 @@ impl Plan {
         Self { seed, relays, mute, limits, rates, sparse, narrow, asks_in_the_end }
     }
 
+    /// Whether the application lets relays know who it is, and some relay wants to: so it is in one run out of eight.
+    pub(super) fn authenticates(&self) -> bool {
+        self.seed % 8 == 7
+    }
+
+    /// Whom they get to know.
+    pub(super) fn identity(&self) -> Keys {
+        Keys::from_entropy(Rng::new(!self.seed).bytes32()).expect("a scalar in range")
+    }
+
     /// The pool's configuration.
     pub fn config(&self) -> Config {
         let default = Config::default();
         let or = |limit: u16, default| if limit == 0 { default } else { usize::from(limit) };
+        let (auth, identity) = match self.authenticates() {
+            true => (AuthPolicy::Always, Some(self.identity().public_key())),
+            false => (AuthPolicy::Never, None),
+        };
         Config {
+            auth,
+            identity,
             max_connections: or(self.limits.max_connections, default.max_connections),
             send_credits: or(self.limits.send_credits, default.send_credits),
             max_in_flight: or(self.limits.max_in_flight, default.max_in_flight),

@@ -129,8 +129,17 @@ impl Publishes {
                 self.refused.entry(event).or_default().insert(relay.clone());
                 if ended >= 1 { Ok(()) } else { Err("an event is too large after a connection that ended over it") }
             }
+            PublishStatus::Accepted { .. } => {
+                let said = self.accepted.get(&event).is_some_and(|relays| relays.contains(relay));
+                if said { Ok(()) } else { Err("a relay has accepted what it said that it has") }
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the application asked for this event more than once.
+    pub(super) fn is_repeated(&self, event: &str) -> bool {
+        event.parse().is_ok_and(|id: EventId| self.known.values().filter(|p| p.event == id).count() > 1)
     }
 
     /// A relay's OK reached the pool.

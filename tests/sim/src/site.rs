@@ -31,8 +31,10 @@ pub(super) struct Site {
 
 impl Site {
     /// The nth relay of a run; `draw` chooses how it misbehaves, and without one it is honest.
-    pub(super) fn new(n: usize, draw: Option<u64>) -> Self {
+    /// `suspicious`: it wants to know who asks, whatever its draw, and never ceases to.
+    pub(super) fn new(n: usize, draw: Option<u64>, suspicious: bool) -> Self {
         let (persona, character) = match draw {
+            Some(draw) if suspicious => Persona::suspicious(&mut Rng::new(draw)),
             Some(draw) => Persona::draw(&mut Rng::new(draw), n),
             None => (Persona::Honest, Character::default()),
         };
@@ -46,10 +48,12 @@ impl Site {
     }
 
     fn with(n: usize, persona: Persona, character: Character) -> Self {
-        let mut relay = Relay::new(RelayConfig { max_limit: 5_000, ..RelayConfig::default() });
+        let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
+        let config = RelayConfig { max_limit: 5_000, url: Some(url.to_string()), ..RelayConfig::default() };
+        let mut relay = Relay::new(config);
         relay.set_faults(character.faults.clone());
         Self {
-            url: RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL"),
+            url,
             relay,
             persona,
             forges: character.forges,

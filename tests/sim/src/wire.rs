@@ -65,7 +65,8 @@ impl Wire {
                 self.running.entry(socket).or_default().insert(name);
             }
             Some("CLOSE") => self.ended(socket, &name),
-            _ => return Err("what is sent is EVENT, REQ or CLOSE"),
+            Some("AUTH") => {}
+            _ => return Err("what is sent is EVENT, REQ, CLOSE or AUTH"),
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::links::{Line, Link};
 use super::net::Network;
 use super::oracle::Oracle;
 use super::plan::Plan;
-use super::site::Site;
+use super::site::{Site, forges};
 use super::step::{Note, Signer, Step};
 use super::totals::Totals;
 use super::{Outcome, Trace};
@@ -68,7 +68,10 @@ impl World {
     /// The relays and the pool of a plan, not connected yet; `change` has the last word on the pool's configuration.
     pub fn new(plan: &Plan, change: impl FnOnce(&mut Config)) -> Self {
         let mut rng = Rng::new(plan.seed);
-        let mut sites: Vec<Site> = plan.relays.iter().enumerate().map(|(n, &draw)| Site::new(n, draw)).collect();
+        let last = plan.relays.len() - 1;
+        let suspicious = |n, draw: Option<u64>| plan.authenticates() && n == last && !draw.is_some_and(forges);
+        let site = |(n, &draw): (usize, &Option<u64>)| Site::new(n, draw, suspicious(n, draw));
+        let mut sites: Vec<Site> = plan.relays.iter().enumerate().map(site).collect();
         let lines = (0..sites.len()).map(|_| Line::new(rng.next_u64())).collect();
         let mut config = plan.config();
         if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
@@ -304,6 +307,9 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.totals.verdicts = self.oracle.publishes.verdicts();
+        for _ in 0..self.oracle.auths.answers() {
+            self.totals.fault("relay that wants to know who asks");
+        }
         self.totals.reached = self.oracle.publishes.reached();
         self.totals.complete = self.oracle.complete();
         for _ in 0..self.oracle.watch.quarantines.begun() {

@@ -4,6 +4,7 @@
 //! [`adapter_tests!`](crate::adapter_tests) makes a test of each.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests: panicking is how they fail")]
 
+pub mod auth;
 pub mod connections;
 pub mod lifetime;
 pub mod publishing;
@@ -41,6 +42,8 @@ macro_rules! adapter_tests {
             lifetime: ends_its_tasks_when_dropped ends_while_dialling shuts_down_and_returns_the_unfinished
                 flushes_before_it_shuts_down answers_after_shutdown names_bad_arguments
                 lets_go_of_a_silent_signer;
+            auth: authenticates_on_demand publishes_after_it tells_nobody_by_default does_without_an_ok asks_first
+                comes_first_the_next_time asks_a_signer_outside is_another_to_each_relay signs_only_what_is_needed;
             tls: speaks_tls_with_a_trusted_server;
         }
     };

@@ -51,4 +51,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::ExpiredSent, 1, "no event is sent that has expired"),
     found(PlantedBug::PendingNotRolledBack, 8, "a version that no relay took gives way to the newest one before it"),
     found(PlantedBug::FateTwice, 0, "a pending event has one fate"),
+    found(PlantedBug::AuthOkAsPublishOk, 7, "a relay has accepted what it said that it has"),
+    found(PlantedBug::AcceptedSentAgainAfterAuth, 87, "what a relay has accepted is not sent to it again"),
+    found(PlantedBug::ChallengeSignedForOtherRelay, 7, "a challenge is answered for the relay that sent it"),
 ];

@@ -1,0 +1,643 @@
+//! Authentication (NIP-42) in the whole core: who asks the signer, what is repeated, and what is not.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, its helpers included")]
+
+use std::time::Duration;
+
+use nostr_pool_core::*;
+use nostr_proto::{Event, EventId, EventTemplate, Filter, Keys, Kind, PublicKey, RelayUrl, Timestamp, UnsignedEvent};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn keys() -> Keys {
+    Keys::from_entropy([7; 32]).unwrap()
+}
+
+fn url(n: usize) -> RelayUrl {
+    RelayUrl::parse(&format!("wss://relay{n}.example.com")).unwrap()
+}
+
+fn config(auth: AuthPolicy) -> Config {
+    Config { auth, identity: Some(keys().public_key()), ..Config::default() }
+}
+
+fn notes() -> Filter {
+    Filter::new().kind(Kind::TEXT_NOTE)
+}
+
+fn gift_wraps() -> Filter {
+    Filter::new().kind(Kind::GIFT_WRAP)
+}
+
+/// A core whose sockets take everything at once, and whose signer answers when told to.
+struct Bench {
+    core: Core,
+    now: Now,
+    commands: Vec<Command>,
+    events: Vec<PoolEvent>,
+}
+
+impl Bench {
+    fn new(config: Config) -> Self {
+        let now = Now { mono: Instant::ZERO, unix: Timestamp::new(1_700_000_000) };
+        Self { core: Core::new(config, [7; 32], now), now, commands: vec![], events: vec![] }
+    }
+
+    /// One that is connected to a relay, as the application added it.
+    fn connected(config: Config, options: RelayOptions) -> (Self, SocketId) {
+        let mut b = Self::new(config);
+        b.call(Call::AddRelay { url: url(0), options }).unwrap();
+        b.call(Call::Connect { which: Which::All }).unwrap();
+        let socket = b.open(0);
+        (b, socket)
+    }
+
+    fn call(&mut self, call: Call) -> Result<Reply, CallError> {
+        let reply = self.core.handle_call(call, self.now);
+        self.drain();
+        reply
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.core.handle_input(input, self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            if let Some(command) = self.core.poll_command() {
+                if let Command::Send { socket, .. } | Command::Ping { socket } = command {
+                    self.core.handle_input(Input::Sent { socket }, self.now);
+                }
+                if let Command::Verify { ticket, event } = command {
+                    let outcome = nostr_proto::verify(&event);
+                    self.core.handle_input(Input::Verified { ticket, outcome }, self.now);
+                } else {
+                    self.commands.push(command);
+                }
+            } else if let Some(event) = self.core.poll_event() {
+                if let PoolEvent::Item { sub, item } = &event {
+                    let taken = Call::Taken { sub: *sub, items: 1, bytes: item.bytes() };
+                    self.core.handle_call(taken, self.now).unwrap();
+                }
+                self.events.push(event);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn pass(&mut self, by: Duration) {
+        let end = self.now.mono + by;
+        while let Some(due) = self.core.poll_timeout().filter(|due| due.at <= end) {
+            self.advance(due.at);
+            self.core.handle_timeout(self.now);
+            self.drain();
+        }
+        self.advance(end);
+    }
+
+    fn advance(&mut self, to: Instant) {
+        let micros = to.as_micros();
+        self.now = Now { mono: to, unix: Timestamp::new(1_700_000_000 + micros / 1_000_000) };
+    }
+
+    fn open(&mut self, n: usize) -> SocketId {
+        let dialled = self.commands.iter().rev().find_map(|c| match c {
+            Command::Open { socket, url: u } if *u == url(n) => Some(*socket),
+            _ => None,
+        });
+        let socket = dialled.expect("a dial");
+        self.input(Input::Opened { socket });
+        socket
+    }
+
+    fn lose(&mut self, socket: SocketId) {
+        self.input(Input::Closed { socket, reason: CloseReason::Error("reset".into()) });
+    }
+
+    fn text(&mut self, socket: SocketId, frame: &str) {
+        self.input(Input::Text { socket, frame });
+    }
+
+    /// What went out since the last look, apart from dials and pings.
+    fn sent(&mut self) -> Vec<String> {
+        let frames = self.commands.iter().filter_map(|c| match c {
+            Command::Send { frame, .. } => Some(frame.to_string()),
+            _ => None,
+        });
+        let frames = frames.collect();
+        self.commands.retain(|c| !matches!(c, Command::Send { .. }));
+        frames
+    }
+
+    /// The names of the requests that went out since the last look; nothing else did.
+    fn requests(&mut self) -> Vec<String> {
+        let name = |frame: &String| {
+            assert!(frame.starts_with("[\"REQ\""), "{frame}");
+            frame.split('"').nth(3).unwrap().to_owned()
+        };
+        self.sent().iter().map(name).collect()
+    }
+
+    /// The questions to the signer since the last look.
+    fn orders(&mut self) -> Vec<(Ticket, RelayUrl, UnsignedEvent)> {
+        let orders = self.commands.iter().filter_map(|c| match c {
+            Command::SignAuth { ticket, relay, event } => Some((*ticket, relay.clone(), event.clone())),
+            _ => None,
+        });
+        let orders = orders.collect();
+        self.commands.retain(|c| !matches!(c, Command::SignAuth { .. }));
+        orders
+    }
+
+    /// Signs the one thing that is to be signed; it goes out, and this is its id.
+    fn sign(&mut self) -> EventId {
+        let orders = self.orders();
+        let [(ticket, _, event)] = &orders[..] else { panic!("one thing to sign, not {orders:?}") };
+        self.input(Input::Signed { ticket: *ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+        let sent = self.sent();
+        assert!(sent.len() == 1 && sent[0].starts_with("[\"AUTH\""), "{sent:?}");
+        event.id()
+    }
+
+    fn ok(&mut self, socket: SocketId, id: EventId, accepted: bool, text: &str) {
+        self.text(socket, &format!("[\"OK\",\"{id}\",{accepted},\"{text}\"]"));
+    }
+
+    fn subscribe(&mut self, filter: Filter, mode: Mode) -> SubId {
+        let (filters, target) = (vec![filter], Target::Relays(vec![url(0)]));
+        let call = Call::Subscribe(Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline: None,
+            queue_items: None,
+            versions: Versions::Latest,
+        });
+        let Ok(Reply::Subscribed(sub)) = self.call(call) else { panic!("subscribed") };
+        sub
+    }
+
+    fn publish(&mut self, event: &Event) -> PublishId {
+        let (target, quorum) = (Target::Relays(vec![url(0)]), Quorum::All);
+        let call = Call::Publish(Publish { event: event.clone(), target, quorum, deadline: None, link: None });
+        let Ok(Reply::Publishing(publish, _)) = self.call(call) else { panic!("publishing") };
+        publish
+    }
+
+    fn status(&self, publish: PublishId) -> PublishStatus {
+        self.core.publish_report(publish).unwrap().relays[0].1.clone()
+    }
+
+    fn auth(&self) -> AuthState {
+        self.core.relay(&url(0)).unwrap().auth
+    }
+
+    /// The last that was told of this subscription's leg.
+    fn leg(&self, of: SubId) -> LegState {
+        let states = self.events.iter().rev().find_map(|e| match e {
+            PoolEvent::Item { sub, item: Item::Leg { state, .. } } if *sub == of => Some(state.clone()),
+            _ => None,
+        });
+        states.expect("told of the leg")
+    }
+
+    fn coverage(&self, of: SubId) -> Option<LegOutcome> {
+        self.events.iter().rev().find_map(|e| match e {
+            PoolEvent::Item { sub, item: Item::Eose(coverage) } if *sub == of => Some(coverage.legs[0].outcome.clone()),
+            _ => None,
+        })
+    }
+}
+
+fn note(text: &str) -> Event {
+    EventTemplate::text_note(text, Timestamp::new(5)).unsigned(keys().public_key()).sign(&keys(), [0; 32])
+}
+
+fn closed(request: &str, text: &str) -> String {
+    format!("[\"CLOSED\",\"{request}\",\"{text}\"]")
+}
+
+#[test]
+fn what_was_refused_is_repeated_once_and_only_that() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (refused, other) = (b.subscribe(notes(), Mode::Live), b.subscribe(notes(), Mode::Live));
+    let names = b.requests();
+    assert_eq!(b.orders().len(), 0, "nothing needs it yet");
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    assert_eq!(b.leg(refused), LegState::Waiting(Why::Auth));
+    let id = b.sign();
+    assert!(matches!(b.auth(), AuthState::Sent { .. }));
+    b.ok(socket, id, true, "");
+    assert_eq!(b.auth(), AuthState::Authenticated { identities: vec![keys().public_key()], confirmed: true });
+    let again = b.requests();
+    assert_eq!(again.len(), 1);
+    assert!(!names.contains(&again[0]), "under a name of its own");
+    assert_eq!((b.leg(refused), b.leg(other)), (LegState::Requested, LegState::Requested));
+    b.text(socket, &closed(&again[0], "auth-required: still"));
+    assert!(matches!(b.leg(refused), LegState::Closed(_)));
+    assert!(b.orders().is_empty() && b.sent().is_empty());
+}
+
+#[test]
+fn never_means_never() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Never), RelayOptions::default());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let sub = b.subscribe(gift_wraps(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    assert!(matches!(b.leg(sub), LegState::Closed(_)));
+    assert!(b.orders().is_empty());
+    assert_eq!(b.auth(), AuthState::Challenged, "it is remembered");
+    // Until the application says so; then what was refused for it is asked again.
+    b.call(Call::Authenticate { url: url(0), identity: None }).unwrap();
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+    assert_eq!(b.leg(sub), LegState::Requested);
+}
+
+#[test]
+fn a_publish_is_sent_again_once_and_what_was_accepted_is_not() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (public, private) = (note("public"), note("private"));
+    let (first, second) = (b.publish(&public), b.publish(&private));
+    let frames = b.sent();
+    b.ok(socket, public.id(), true, "");
+    b.ok(socket, private.id(), false, "auth-required: who are you?");
+    assert_eq!(b.status(second), PublishStatus::Queued);
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.sent(), frames[1..], "the same bytes, of that one only");
+    assert_eq!(b.status(first), PublishStatus::Accepted { duplicate: false });
+    b.ok(socket, private.id(), false, "auth-required: still");
+    assert!(matches!(b.status(second), PublishStatus::Rejected(_)));
+    assert!(b.orders().is_empty() && b.sent().is_empty());
+}
+
+#[test]
+fn restricted_is_tried_once_where_a_challenge_is_in_hand() {
+    for (challenged, orders) in [(true, 1), (false, 0)] {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+        if challenged {
+            b.text(socket, "[\"AUTH\",\"c\"]");
+        }
+        let event = note("hello");
+        let publish = b.publish(&event);
+        b.sent();
+        b.ok(socket, event.id(), false, "restricted: members only");
+        assert_eq!(b.commands.iter().filter(|c| matches!(c, Command::SignAuth { .. })).count(), orders);
+        if challenged {
+            let id = b.sign();
+            b.ok(socket, id, true, "");
+            assert_eq!(b.sent().len(), 1);
+            b.ok(socket, event.id(), false, "restricted: members only");
+        }
+        assert!(matches!(b.status(publish), PublishStatus::Rejected(_)));
+    }
+}
+
+#[test]
+fn a_challenge_may_come_after_the_refusal_that_it_explains() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    let sub = b.subscribe(notes(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    assert_eq!((b.leg(sub), b.auth()), (LegState::Waiting(Why::Auth), AuthState::Expected));
+    b.pass(SECOND);
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+}
+
+#[test]
+fn a_challenge_that_never_comes_is_not_waited_for_for_ever() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    let sub = b.subscribe(notes(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    b.pass(b.core.config().auth_wait);
+    assert!(matches!(b.leg(sub), LegState::Closed(_)));
+    assert!(matches!(b.coverage(sub), Some(LegOutcome::Closed(_))));
+    // It was late, no more.
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!((b.requests().len(), b.leg(sub)), (1, LegState::Requested));
+}
+
+#[test]
+fn a_relay_that_never_says_ok_is_taken_to_have_said_yes() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    b.subscribe(notes(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    b.sign();
+    b.pass(b.core.config().auth_ok_deadline - SECOND);
+    assert_eq!(b.sent().len(), 0);
+    b.pass(SECOND);
+    assert_eq!(b.requests().len(), 1);
+    assert!(matches!(b.auth(), AuthState::Authenticated { confirmed: false, .. }));
+}
+
+#[test]
+fn an_ok_without_an_id_is_taken_where_nothing_else_waits_for_one() {
+    for in_flight in [false, true] {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+        b.text(socket, "[\"AUTH\",\"c\"]");
+        b.subscribe(notes(), Mode::Live);
+        let names = b.requests();
+        b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+        b.sign();
+        if in_flight {
+            b.publish(&note("which of the two?"));
+        }
+        b.text(socket, "[\"OK\",\"\",true,\"\"]");
+        assert_eq!(matches!(b.auth(), AuthState::Authenticated { .. }), !in_flight, "{:?}", b.auth());
+    }
+}
+
+#[test]
+fn the_ok_of_an_auth_is_no_publishs() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let event = note("hello");
+    let publish = b.publish(&event);
+    b.ok(socket, event.id(), false, "auth-required: who are you?");
+    b.sent();
+    let id = b.sign();
+    let before = b.core.relay(&url(0)).unwrap().counters.unsolicited;
+    b.ok(socket, id, true, "");
+    assert_eq!(b.status(publish), PublishStatus::InFlight);
+    assert_eq!(b.core.relay(&url(0)).unwrap().counters.unsolicited, before, "it was expected");
+}
+
+#[test]
+fn requests_wait_for_it_on_the_next_connection_and_not_for_ever() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let sub = b.subscribe(notes(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    b.requests();
+    b.lose(socket);
+    b.pass(SECOND * 3);
+    let socket = b.open(0);
+    assert_eq!((b.sent().len(), b.leg(sub)), (0, LegState::Waiting(Why::Auth)));
+    b.text(socket, "[\"AUTH\",\"d\"]");
+    let id = b.sign();
+    assert_eq!(b.sent().len(), 0);
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+    // The third time, the relay has changed its mind.
+    b.lose(socket);
+    b.pass(SECOND * 5);
+    b.open(0);
+    assert_eq!(b.sent().len(), 0);
+    b.pass(b.core.config().auth_wait);
+    assert_eq!((b.requests().len(), b.leg(sub)), (1, LegState::Requested));
+}
+
+#[test]
+fn what_relays_hide_from_strangers_is_asked_again() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    let (hidden, open) = (b.subscribe(gift_wraps(), Mode::Live), b.subscribe(notes(), Mode::Live));
+    let names = b.requests();
+    b.text(socket, &format!("[\"EOSE\",\"{}\"]", names[0]));
+    b.text(socket, &format!("[\"EOSE\",\"{}\"]", names[1]));
+    assert_eq!((b.leg(hidden), b.leg(open)), (LegState::Live, LegState::Live));
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let sent = b.sent();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert_eq!(sent[0], format!("[\"CLOSE\",\"{}\"]", names[0]));
+    assert!(sent[1].starts_with("[\"REQ\"") && sent[1].contains("[1059]") && !sent[1].contains("since"), "{sent:?}");
+    assert_eq!((b.leg(hidden), b.leg(open)), (LegState::Requested, LegState::Live));
+}
+
+#[test]
+fn what_was_shown_to_a_stranger_is_no_ground_to_catch_up_from() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Ask), RelayOptions::default());
+    let (hidden, open) = (b.subscribe(gift_wraps(), Mode::Live), b.subscribe(notes(), Mode::Live));
+    for name in b.requests() {
+        b.text(socket, &format!("[\"EOSE\",\"{name}\"]"));
+    }
+    b.lose(socket);
+    b.call(Call::Authenticate { url: url(0), identity: None }).unwrap();
+    b.pass(SECOND * 3);
+    let socket = b.open(0);
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let sent = b.sent();
+    assert!(sent[0].contains("[1059]") && !sent[0].contains("since"), "{sent:?}");
+    assert!(sent[1].contains("[1]") && sent[1].contains("since"), "{sent:?}");
+    assert_eq!((b.leg(hidden), b.leg(open)), (LegState::Requested, LegState::Requested));
+}
+
+#[test]
+fn a_fetch_of_private_kinds_waits_for_an_authentication_that_can_be_had() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let sub = b.subscribe(gift_wraps(), Mode::UntilEose);
+    let public = b.subscribe(notes(), Mode::UntilEose);
+    assert_eq!(b.leg(sub), LegState::Waiting(Why::Auth));
+    assert_eq!(b.leg(public), LegState::Requested, "others do not wait");
+    assert_eq!(b.requests().len(), 1);
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+    assert_eq!(b.leg(sub), LegState::Requested);
+}
+
+#[test]
+fn a_fetch_of_private_kinds_that_was_under_way_is_made_after_the_authentication() {
+    for yes in [true, false] {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+        let sub = b.subscribe(gift_wraps(), Mode::UntilEose);
+        let first = b.requests();
+        b.text(socket, "[\"AUTH\",\"c\"]");
+        assert_eq!(b.leg(sub), LegState::Waiting(Why::Auth));
+        assert_eq!(b.sent(), [format!("[\"CLOSE\",\"{}\"]", first[0])]);
+        b.text(socket, &format!("[\"EOSE\",\"{}\"]", first[0]));
+        assert_eq!(b.coverage(sub), None, "that was for a stranger");
+        let id = b.sign();
+        b.ok(socket, id, yes, "");
+        let second = b.requests();
+        b.text(socket, &format!("[\"EOSE\",\"{}\"]", second[0]));
+        assert_eq!(b.coverage(sub), Some(LegOutcome::Eose { complete: None }));
+    }
+}
+
+#[test]
+fn the_application_is_asked_and_its_word_is_kept() {
+    for yes in [true, false] {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Ask), RelayOptions::default());
+        b.text(socket, "[\"AUTH\",\"c\"]");
+        let sub = b.subscribe(notes(), Mode::Live);
+        let event = note("hello");
+        let publish = b.publish(&event);
+        let name = b.sent()[0].split('"').nth(3).unwrap().to_owned();
+        b.text(socket, &closed(&name, "auth-required: who are you?"));
+        b.ok(socket, event.id(), false, "auth-required: who are you?");
+        let asked =
+            |e: &&PoolEvent| matches!(e, PoolEvent::Relay { update: RelayUpdate::Auth(AuthState::Requested), .. });
+        assert_eq!(b.events.iter().filter(asked).count(), 1);
+        assert!(b.orders().is_empty());
+        b.pass(SECOND * 5);
+        if yes {
+            b.call(Call::Authenticate { url: url(0), identity: None }).unwrap();
+            let id = b.sign();
+            b.ok(socket, id, true, "");
+            assert_eq!(b.sent().len(), 2);
+            assert_eq!((b.leg(sub), b.status(publish)), (LegState::Requested, PublishStatus::InFlight));
+        } else {
+            b.call(Call::DenyAuth { url: url(0) }).unwrap();
+            assert!(matches!(b.leg(sub), LegState::Closed(_)));
+            assert!(matches!(b.status(publish), PublishStatus::Rejected(_)));
+        }
+    }
+}
+
+#[test]
+fn each_relay_has_its_own_policy_key_and_challenge() {
+    let mut b = Bench::new(Config { identity: None, ..config(AuthPolicy::Never) });
+    let other = Keys::from_entropy([8; 32]).unwrap().public_key();
+    let options = |auth, identity: PublicKey| RelayOptions {
+        auth: Some(auth),
+        identity: Some(identity),
+        auth_at_once: true,
+        ..RelayOptions::default()
+    };
+    let me = keys().public_key();
+    for (n, options) in
+        [options(AuthPolicy::Always, me), options(AuthPolicy::Always, other), options(AuthPolicy::Never, me)]
+            .into_iter()
+            .enumerate()
+    {
+        b.call(Call::AddRelay { url: url(n), options }).unwrap();
+    }
+    b.call(Call::Connect { which: Which::All }).unwrap();
+    let sockets: Vec<_> = (0..3).map(|n| b.open(n)).collect();
+    for (n, socket) in sockets.into_iter().enumerate() {
+        b.text(socket, &format!("[\"AUTH\",\"challenge {n}\"]"));
+    }
+    let orders = b.orders();
+    assert_eq!(orders.len(), 2);
+    for (n, who) in [(0, me), (1, other)] {
+        let (_, relay, event) = &orders[n];
+        assert_eq!((relay, event.pubkey()), (&url(n), who));
+        assert_eq!(event.tags().value_of("relay"), Some(url(n).as_str()));
+        assert_eq!(event.tags().value_of("challenge"), Some(&*format!("challenge {n}")));
+    }
+}
+
+#[test]
+fn a_signer_that_fails_lies_or_sleeps_leaves_things_refused() {
+    type Answer = fn(&UnsignedEvent) -> Option<Result<Event, String>>;
+    let answers: [(Answer, &str); 4] = [
+        (|_| Some(Err("not today".into())), "not today"),
+        (|_| Some(Ok(note("another"))), "the signer returned another event than it was given"),
+        (
+            |event| Some(Ok(event.sign(&Keys::from_entropy([8; 32]).unwrap(), [0; 32]))),
+            "the signer returned a wrong signature",
+        ),
+        (|_| None, "the signer did not answer"),
+    ];
+    for (answer, why) in answers {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+        b.text(socket, "[\"AUTH\",\"c\"]");
+        let sub = b.subscribe(notes(), Mode::Live);
+        let names = b.requests();
+        b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+        let (ticket, _, event) = b.orders().pop().unwrap();
+        match answer(&event) {
+            Some(outcome) => b.input(Input::Signed { ticket, outcome }),
+            None => b.pass(b.core.config().auth_sign_deadline),
+        }
+        assert_eq!(b.auth(), AuthState::Failed(AuthFailure::NotSigned(why.to_owned())));
+        assert!(matches!(b.leg(sub), LegState::Closed(_)));
+        assert!(b.sent().iter().all(|frame| !frame.contains("AUTH")));
+        // An answer that comes too late is counted, and changes nothing.
+        let before = b.core.stats().unknown_tickets;
+        b.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+        assert_eq!(b.core.stats().unknown_tickets, before + 1);
+        assert!(b.sent().is_empty());
+    }
+}
+
+#[test]
+fn a_signature_for_a_lost_connection_goes_nowhere() {
+    let options = RelayOptions { auth_at_once: true, ..RelayOptions::default() };
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), options);
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (ticket, _, event) = b.orders().pop().unwrap();
+    b.lose(socket);
+    b.pass(SECOND * 3);
+    b.open(0);
+    b.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+    assert!(b.sent().is_empty());
+    assert_eq!((b.auth(), b.core.stats().unknown_tickets), (AuthState::Unchallenged, 1));
+}
+
+#[test]
+fn calls_say_what_is_wrong() {
+    let (mut b, socket) =
+        Bench::connected(Config { identity: None, ..config(AuthPolicy::Never) }, RelayOptions::default());
+    let (me, other) = (keys().public_key(), Keys::from_entropy([8; 32]).unwrap().public_key());
+    let as_whom = |identity| Call::Authenticate { url: url(0), identity };
+    assert_eq!(b.call(as_whom(None)), Err(CallError::NoIdentity));
+    let unknown = Call::Authenticate { url: url(5), identity: Some(me) };
+    assert_eq!(b.call(unknown), Err(CallError::UnknownRelay(url(5))));
+    assert_eq!(b.call(Call::DenyAuth { url: url(5) }), Err(CallError::UnknownRelay(url(5))));
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    b.call(as_whom(Some(me))).unwrap();
+    let under_way = CallError::AuthUnderWay { relay: url(0), identity: me };
+    assert_eq!(b.call(as_whom(Some(other))), Err(under_way));
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let linked = CallError::LinkedIdentities { relay: url(0), seen: me };
+    assert_eq!(b.call(as_whom(Some(other))), Err(linked));
+    assert_eq!(b.call(as_whom(Some(me))), Ok(Reply::Done), "it is that already");
+    assert!(b.orders().is_empty());
+}
+
+#[test]
+fn a_removed_relay_and_a_clean_start_forget_it() {
+    let options = RelayOptions { auth_at_once: true, ..RelayOptions::default() };
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), options);
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    b.call(Call::StartClean).unwrap();
+    b.input(Input::Closed { socket, reason: CloseReason::Local });
+    b.call(Call::Connect { which: Which::All }).unwrap();
+    b.subscribe(notes(), Mode::Live);
+    let socket = b.open(0);
+    assert_eq!(b.requests().len(), 1, "nothing is remembered to be demanded");
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (ticket, _, event) = b.orders().pop().unwrap();
+    b.events.clear();
+    b.call(Call::RemoveRelay { url: url(0) }).unwrap();
+    b.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+    assert!(!b.events.iter().any(|e| matches!(e, PoolEvent::Relay { update: RelayUpdate::Auth(_), .. })));
+    assert!(b.sent().iter().all(|frame| !frame.contains("AUTH")));
+}
+
+#[test]
+fn a_challenge_too_long_is_told_and_not_kept() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+    let bytes = b.core.config().max_challenge_bytes + 1;
+    b.text(socket, &format!("[\"AUTH\",\"{}\"]", "x".repeat(bytes)));
+    assert_eq!(b.auth(), AuthState::Failed(AuthFailure::ChallengeTooLong { bytes }));
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    assert_eq!(b.auth(), AuthState::Challenged);
+}
