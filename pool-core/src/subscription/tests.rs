@@ -4,12 +4,12 @@ use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
-use nostr_proto::Kind;
+use nostr_proto::{EoseHints, Kind, Reason, Timestamp};
 use proptest::prelude::*;
 
 use super::leg::Ending;
 use super::*;
-use crate::event::{LegState, PoolEvent};
+use crate::event::{Coverage, GapCause, LegOutcome, PoolEvent};
 
 fn at(ms: u64) -> Now {
     Now { mono: Instant::from_micros(ms * 1_000), unix: Timestamp::new(1_000_000 + ms / 1_000) }

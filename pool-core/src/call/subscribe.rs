@@ -1,0 +1,46 @@
+//! What a subscription asks for.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use nostr_proto::Filter;
+
+use super::Target;
+
+/// A subscription to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscribe {
+    /// What is asked for; an event matches if any of them matches. At least one, at most `max_filters`.
+    pub filters: Vec<Filter>,
+    /// From whom.
+    pub target: Target,
+    /// Until when.
+    pub mode: Mode,
+    /// How long to wait for EOSE; `None`: the configured default. At most `eose_deadline_max`.
+    pub eose_deadline: Option<Duration>,
+    /// Items waiting to be taken; `None`: the configured default, which is also the most.
+    pub queue_items: Option<usize>,
+    /// Which versions of replaceable and addressable events.
+    pub versions: Versions,
+}
+
+/// Which versions of a replaceable or addressable event (NIP-01) a subscription gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// The newest that the pool knows: as from one relay that holds only that. One that comes after a newer one, from
+    /// whichever relay and for whichever subscription, is not delivered, unless a filter that it matches names `ids`.
+    #[default]
+    Latest,
+    /// Every one, in the order in which they come.
+    All,
+}
+
+/// How long a subscription lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Until it is ended.
+    #[default]
+    Live,
+    /// Until every relay has sent its EOSE or was given up.
+    UntilEose,
+}

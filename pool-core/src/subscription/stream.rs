@@ -1,0 +1,117 @@
+//! What a subscription's application sees, and what it has taken.
+
+use alloc::vec::Vec;
+
+use nostr_proto::{RelayUrl, Timestamp, VerifiedEvent};
+
+use crate::call::Mode;
+use crate::effects::Effects;
+use crate::event::{Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, Mark};
+use crate::ids::RelayIx;
+use crate::planted::planted;
+
+use super::Subscription;
+
+impl Subscription {
+    /// Hands an event to the application. False: there is no room, and the gap is noted.
+    pub(crate) fn deliver(
+        &mut self,
+        event: &VerifiedEvent,
+        mark: Mark,
+        relays: Vec<RelayUrl>,
+        future_dated: bool,
+        fx: &mut Effects,
+    ) -> bool {
+        let item = |seq| Item::Event(EventItem { event: event.clone(), mark, relays, future_dated, seq });
+        self.tell_numbered(item, fx)
+    }
+
+    /// Puts an item with a sequence number into the stream, if there is room.
+    pub(crate) fn tell_numbered(&mut self, item: impl FnOnce(u64) -> Item, fx: &mut Effects) -> bool {
+        let went = self.tell(item(self.next_seq), fx);
+        self.next_seq += u64::from(went);
+        went
+    }
+
+    /// Puts an item into the stream, if there is room. A subscription of the core's own has no stream.
+    pub(crate) fn tell(&mut self, item: Item, fx: &mut Effects) -> bool {
+        if self.id.is_hidden() {
+            return false;
+        }
+        let fits = self.queue.admit(&item);
+        if fits {
+            fx.item(self.id, item);
+        }
+        fits
+    }
+
+    /// The application took items.
+    pub(crate) fn taken(&mut self, items: usize, bytes: usize, fx: &mut Effects) {
+        if let Some(gap) = self.queue.taken(items, bytes)
+            && !planted!(self, QueueOverflowSilent)
+        {
+            self.tell(Item::Gap(gap), fx);
+        }
+    }
+
+    /// Dropped events become a gap, once the flood is over.
+    pub(crate) fn tell_flooded(&mut self, relay: RelayIx, fx: &mut Effects) {
+        let Some((url, leg)) = self.legs.get_mut(&relay) else { return };
+        let dropped = core::mem::take(&mut leg.flooded);
+        if dropped > 0 {
+            let gap = Gap { relay: Some(url.clone()), since: None, cause: GapCause::Flooded { dropped } };
+            self.tell(Item::Gap(gap), fx);
+        }
+    }
+
+    /// Tells the aggregate EOSE if it is time.
+    pub(crate) fn settle(&mut self, fx: &mut Effects) {
+        if !self.all_in || self.eose_told || self.legs.values().any(|(_, leg)| leg.settled.is_none()) {
+            return;
+        }
+        self.eose_told = true;
+        let legs = self
+            .legs
+            .values()
+            .map(|(url, leg)| LegReport {
+                relay: url.clone(),
+                outcome: leg.settled.clone().unwrap_or(LegOutcome::NotConnected),
+                events: leg.events,
+            })
+            .collect::<Vec<_>>();
+        let mut coverage = Coverage { generation: self.generation, legs };
+        coverage.legs.sort_by(|a, b| a.relay.cmp(&b.relay));
+        self.tell(Item::Eose(coverage), fx);
+    }
+
+    /// Whether it has nothing more to do.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.mode == Mode::UntilEose && self.eose_told
+    }
+
+    /// The last words.
+    pub(crate) fn end(&mut self, reason: EndReason, fx: &mut Effects) {
+        let relays: Vec<RelayIx> = self.legs.keys().copied().collect();
+        for relay in relays {
+            self.tell_flooded(relay, fx);
+        }
+        if let Some(gap) = self.queue.gap() {
+            self.tell(Item::Gap(gap), fx);
+        }
+        self.tell(Item::End(reason), fx);
+    }
+
+    pub(super) fn tell_leg(&mut self, relay: RelayIx, fx: &mut Effects) {
+        let Some((url, leg)) = self.legs.get(&relay) else { return };
+        if let Some(state) = leg.public_state() {
+            let item = Item::Leg { relay: url.clone(), state };
+            self.tell(item, fx);
+        }
+    }
+
+    pub(super) fn tell_lost(&mut self, relay: RelayIx, since: Option<Timestamp>, fx: &mut Effects) {
+        let Some((url, _)) = self.legs.get(&relay) else { return };
+        let gap = Gap { relay: Some(url.clone()), since, cause: GapCause::Disconnected };
+        self.tell(Item::Gap(gap), fx);
+    }
+}
