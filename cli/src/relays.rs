@@ -82,14 +82,19 @@ pub(crate) fn faults(counters: &RelayCounters) -> Option<String> {
 pub(crate) fn gap(cause: &GapCause) -> String {
     match cause {
         GapCause::Disconnected => "connection lost; what it gets meanwhile is fetched when it is back".to_owned(),
-        GapCause::CaughtUp { events, complete: Some(false) } => {
-            format!("back, with {events} events to catch up with, and says there is more")
+        GapCause::CaughtUp { events } => format!("back, and caught up with ({events} events)"),
+        GapCause::QueueFull { skipped, .. } => {
+            format!("{skipped} events skipped: they came faster than they were printed")
         }
-        GapCause::CaughtUp { events, .. } => format!("back, and caught up with ({events} events)"),
-        GapCause::QueueFull { skipped } => format!("{skipped} events skipped: they came faster than they were printed"),
         GapCause::Flooded { dropped } => {
             format!("{dropped} events dropped: they came faster than they can be verified")
         }
+        GapCause::Budget => "it has more than is asked for by itself".to_owned(),
+        GapCause::DenseSecond => "it has more events of one second than it gives".to_owned(),
+        GapCause::Unprovable => "what it missed of a search can't be told".to_owned(),
+        GapCause::OverDelivered { dropped } => format!("{dropped} events dropped: far more than was asked for"),
+        GapCause::TooLarge => "its answer is too long, twice".to_owned(),
+        GapCause::NotAnswered => "it did not answer when asked for older events".to_owned(),
     }
 }
 

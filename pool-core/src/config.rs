@@ -82,12 +82,27 @@ pub struct Config {
     pub skew: Duration,
     /// How much older than its acceptance by the relay an event may be dated and still be caught up with. Default 900 s.
     pub late_window: Duration,
+    /// The fewest stored events that a relay is trusted to return to one request if it has as many: an answer with fewer
+    /// is whole. Default 10.
+    pub min_page: usize,
+    /// Pages to make up for what one relay owes to one subscription, before the rest is told as a gap. Default 20.
+    pub max_pages: u32,
+    /// Events in those pages. Default 5,000.
+    pub max_page_events: usize,
+    /// Pages asked of one relay at once. Default 2.
+    pub max_pages_at_once: usize,
     /// Refused requests without an EOSE between them after which a leg is closed. Default 5.
     pub max_refusals: u32,
     /// Items (events above all) of a subscription that the application has not taken yet. Default 4,096.
     pub queue_items: usize,
     /// Bytes of those. Default 16 MiB.
     pub queue_bytes: usize,
+
+    /// Bytes that the applications of all subscriptions have not taken yet. Beyond, no relay is read from for a while, and
+    /// what still comes is skipped. Default 64 MiB.
+    pub max_queued_bytes: usize,
+    /// For how long no relay is read from then, at most, before all are read from for as long. Default 500 ms.
+    pub queue_pause: Duration,
 
     /// Event ids remembered as seen, shared out among the relays. Default 100,000; each takes about 350 bytes.
     pub max_seen: usize,
@@ -194,9 +209,15 @@ impl Default for Config {
             eose_deadline_max: Duration::from_secs(60),
             skew: Duration::from_secs(120),
             late_window: Duration::from_secs(900),
+            min_page: 10,
+            max_pages: 20,
+            max_page_events: 5_000,
+            max_pages_at_once: 2,
             max_refusals: 5,
             queue_items: 4_096,
             queue_bytes: 16 << 20,
+            max_queued_bytes: 64 << 20,
+            queue_pause: Duration::from_millis(500),
             max_seen: 100_000,
             max_delivered: 400_000,
             held_bytes: 4 << 20,

@@ -37,15 +37,15 @@ mod timers;
 
 pub use auth::{AuthFailure, AuthPolicy, AuthState};
 pub use call::{
-    Call, CallError, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, Subscribe, Target,
-    Versions, Which,
+    Acknowledge, Call, CallError, History, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions,
+    Reply, Subscribe, Target, Versions, Which,
 };
 pub use command::Command;
 pub use config::Config;
 pub use event::{
     Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
-    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, Rejection, RelayUpdate, UnknownCause,
-    Verdict, Why,
+    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, RejectedEvent, Rejection, RelayUpdate,
+    UnknownCause, Verdict, Why,
 };
 pub use health::{Health, Latency};
 pub use ids::{PublishId, SocketId, SubId, Ticket};
@@ -54,5 +54,6 @@ pub use machine::{Core, Unfinished};
 #[cfg(feature = "planted-bugs")]
 pub use planted::PlantedBug;
 pub use record::{ConnectionState, RelayCounters, RelayRecord, Stats};
+pub use subscription::Checkpoint;
 pub use time::{Instant, Now};
 pub use timers::{Deadline, DeadlineKind};

@@ -167,14 +167,8 @@ impl Bench {
 
     fn subscribe(&mut self, filter: Filter, mode: Mode) -> SubId {
         let (filters, target) = (vec![filter], Target::Relays(vec![url(0)]));
-        let call = Call::Subscribe(Subscribe {
-            filters,
-            target,
-            mode,
-            eose_deadline: None,
-            queue_items: None,
-            versions: Versions::Latest,
-        });
+        let call =
+            Call::Subscribe(Subscribe { filters, target, mode, versions: Versions::Latest, ..Subscribe::default() });
         let Ok(Reply::Subscribed(sub)) = self.call(call) else { panic!("subscribed") };
         sub
     }

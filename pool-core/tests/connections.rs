@@ -130,8 +130,7 @@ impl Bench {
 
     fn subscribe(&mut self, target: Target, mode: Mode) -> SubId {
         let filters = vec![Filter::new().kind(Kind::TEXT_NOTE)];
-        let request =
-            Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions: Versions::Latest };
+        let request = Subscribe { filters, target, mode, versions: Versions::Latest, ..Subscribe::default() };
         let Ok(Reply::Subscribed(sub)) = self.call(Call::Subscribe(request)) else { panic!("there is room") };
         sub
     }

@@ -164,9 +164,8 @@ impl World {
             filters,
             target,
             mode,
-            eose_deadline: None,
-            queue_items: None,
             versions: Versions::Latest,
+            ..Subscribe::default()
         })) {
             Ok(Reply::Subscribed(sub)) => sub,
             other => panic!("{other:?}"),
@@ -1191,7 +1190,7 @@ fn nothing_is_left_to_wait_for_after_the_end() {
         let (filters, target) = (vec![Filter::new()], Target::Relays(vec![url(7)]));
         let mode = Mode::UntilEose;
         let versions = Versions::Latest;
-        let named = Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions };
+        let named = Subscribe { filters, target, mode, versions, ..Subscribe::default() };
         w.call(Call::Subscribe(named)).unwrap();
         w.call(end).unwrap();
         assert!(w.core.unfinished().is_empty());

@@ -107,7 +107,15 @@ impl Subscription {
         options: SubscribeOptions,
     ) -> Result<Self, CallError> {
         let SubscribeOptions { target, mode, eose_deadline, queue_items, versions } = options;
-        let call = Call::Subscribe(Subscribe { filters, target, mode, eose_deadline, queue_items, versions });
+        let call = Call::Subscribe(Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline,
+            queue_items,
+            versions,
+            ..Subscribe::default()
+        });
         let (started, room, room_bytes) = shared.enter(|state, now| {
             let started = state.subscribe(call, now);
             let config = state.core.config();

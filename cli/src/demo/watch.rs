@@ -93,7 +93,7 @@ fn note_gap(relay: &RelayUrl, cause: &GapCause, board: &SharedBoard, screen: &Sc
             row.part = Part::Gap;
             screen.tell(&format!("{name:<8} GAP OPEN: what it gets from now on can't be seen"));
         }
-        GapCause::CaughtUp { events, .. } => {
+        GapCause::CaughtUp { events } => {
             row.gaps.1 += 1;
             row.part = Part::Live;
             screen.tell(&format!("{name:<8} GAP CLOSED: asked for what was missed; it sent {events} events"));

@@ -157,7 +157,7 @@ impl Harness {
                 let mode = if bytes.once_in(2) { Mode::Live } else { Mode::UntilEose };
                 let target = target(bytes, relay);
                 let versions = if bytes.once_in(4) { Versions::All } else { Versions::Latest };
-                Call::Subscribe(Subscribe { filters, target, mode, eose_deadline: None, queue_items: None, versions })
+                Call::Subscribe(Subscribe { filters, target, mode, versions, ..Subscribe::default() })
             }
             20..=27 => {
                 let quorum = [Quorum::First, Quorum::All, Quorum::AtLeast(2), Quorum::Majority];

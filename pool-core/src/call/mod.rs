@@ -11,10 +11,12 @@ use core::time::Duration;
 use nostr_proto::{Event, EventId, Filter, PublicKey, RelayInfo, RelayUrl, UnsignedEvent};
 
 use crate::auth::AuthPolicy;
+use crate::event::Gap;
 use crate::ids::{PublishId, SubId};
+use crate::subscription::Checkpoint;
 
 pub use error::CallError;
-pub use subscribe::{Mode, Subscribe, Versions};
+pub use subscribe::{Acknowledge, History, Mode, Subscribe, Versions};
 
 /// A call of the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +65,32 @@ pub enum Call {
         sub: SubId,
         /// The new filters.
         filters: Vec<Filter>,
+    },
+    /// Send a live subscription to other relays: those that it had and keeps notice nothing.
+    Retarget {
+        /// Which.
+        sub: SubId,
+        /// Where to.
+        target: Target,
+    },
+    /// Ask again for what a [`Gap`](crate::Gap) said was given up, with a new budget.
+    Refill {
+        /// Which.
+        sub: SubId,
+        /// The gap, as it was told; of no relay: of all of them.
+        gap: Gap,
+    },
+    /// The application is done with the events of a subscription up to this one.
+    Acknowledge {
+        /// Which.
+        sub: SubId,
+        /// The `seq` of the last one.
+        seq: u64,
+    },
+    /// What a subscription has and is done with. Replies with [`Reply::Checkpoint`].
+    Checkpoint {
+        /// Which.
+        sub: SubId,
     },
     /// End a subscription: CLOSE goes to its relays.
     Unsubscribe {
@@ -125,7 +153,7 @@ pub enum Call {
 }
 
 /// What a successful call returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// Nothing to tell.
     Done,
@@ -133,6 +161,8 @@ pub enum Reply {
     Subscribed(SubId),
     /// The new publish, and the id of its event.
     Publishing(PublishId, EventId),
+    /// What the subscription has.
+    Checkpoint(Box<Checkpoint>),
 }
 
 /// Relays that a call speaks of.

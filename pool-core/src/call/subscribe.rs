@@ -5,10 +5,13 @@ use core::time::Duration;
 
 use nostr_proto::Filter;
 
+use crate::subscription::Checkpoint;
+
 use super::Target;
 
-/// A subscription to start.
-#[derive(Clone, Debug, PartialEq)]
+/// A subscription to start. The default asks every relay for reading, and lasts until it is ended; but it has no filter,
+/// and needs one.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subscribe {
     /// What is asked for; an event matches if any of them matches. At least one, at most `max_filters`.
     pub filters: Vec<Filter>,
@@ -22,6 +25,33 @@ pub struct Subscribe {
     pub queue_items: Option<usize>,
     /// Which versions of replaceable and addressable events.
     pub versions: Versions,
+    /// How far back.
+    pub history: History,
+    /// When an event counts as done with.
+    pub acknowledge: Acknowledge,
+    /// What an earlier subscription to the same filters had: only what is not proven there is asked for.
+    pub resume: Option<Checkpoint>,
+}
+
+/// How far back a subscription looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum History {
+    /// What each relay gives to the filters as they are.
+    #[default]
+    FirstLoad,
+    /// Everything that it has, back to each filter's `since`: asked for in pages. A filter's `limit` counts for the first
+    /// request only.
+    All,
+}
+
+/// When an event counts as done with, so that a [`Checkpoint`] need not bring it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// When the application takes the item after it.
+    #[default]
+    ByNext,
+    /// When the application says so: [`Call::Acknowledge`](crate::Call::Acknowledge).
+    ByHand,
 }
 
 /// Which versions of a replaceable or addressable event (NIP-01) a subscription gets.

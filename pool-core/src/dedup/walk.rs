@@ -99,9 +99,8 @@ impl Walk {
             filters,
             target: Target::All,
             mode: Mode::Live,
-            eose_deadline: None,
-            queue_items: None,
             versions: Versions::Latest,
+            ..Subscribe::default()
         }));
         self.subs - 1
     }

@@ -39,6 +39,24 @@ pub enum Item {
     },
     /// Events may be missing, or a gap told earlier was closed.
     Gap(Gap),
+    /// A relay sent an event for this subscription that was dropped for its size or shape. It may be a newer version of
+    /// one that was delivered.
+    Rejected {
+        /// Which relay.
+        relay: RelayUrl,
+        /// The id that the event claims.
+        event: EventId,
+        /// Why.
+        why: RejectedEvent,
+    },
+    /// A NOTICE that seems to answer this subscription's request: text for people, at most 1 KiB of it, control
+    /// characters escaped.
+    Notice {
+        /// Whose.
+        relay: RelayUrl,
+        /// What it said.
+        message: String,
+    },
     /// The last item.
     End(EndReason),
 }
@@ -53,7 +71,8 @@ impl Item {
                 Self::Pending(p) => p.event.heap_bytes(),
                 Self::Eose(coverage) => coverage.legs.len() * FIXED,
                 Self::Resolved { back_to, .. } => back_to.as_ref().map_or(0, |event| event.heap_bytes()),
-                Self::Leg { .. } | Self::Gap(_) | Self::End(_) => 0,
+                Self::Notice { message, .. } => message.len(),
+                Self::Leg { .. } | Self::Gap(_) | Self::Rejected { .. } | Self::End(_) => 0,
             }
     }
 }
@@ -215,6 +234,8 @@ pub struct Gap {
     pub relay: Option<RelayUrl>,
     /// The earliest `created_at` that is concerned, where it is known.
     pub since: Option<Timestamp>,
+    /// The latest, where there is one.
+    pub until: Option<Timestamp>,
     /// Why.
     pub cause: GapCause,
 }
@@ -224,23 +245,48 @@ pub struct Gap {
 pub enum GapCause {
     /// The connection to a relay that was live is lost. The gap is open until `CaughtUp`.
     Disconnected,
-    /// The relay was asked for what was missed and has sent EOSE: the gap is closed, as far as the relay's answer goes.
+    /// Everything that this relay owed is delivered, or was told as a gap of its own.
     CaughtUp {
-        /// Matching events in that answer, known ones included.
+        /// Matching events that it sent to make up for it, known ones included.
         events: u64,
-        /// It said itself that nothing is missing, or that something is (NIP-67); `None`: neither.
-        complete: Option<bool>,
     },
-    /// The application's queue was full, and this many events were skipped.
+    /// The application's queue was full.
     QueueFull {
-        /// How many.
+        /// So many events were skipped. They are asked for again when there is room.
         skipped: u64,
+        /// So many of them can't be asked for again, for no relay keeps them: ephemeral ones.
+        lost: u64,
     },
     /// More unverified events came at once than are held, and this many were dropped.
     Flooded {
         /// How many.
         dropped: u64,
     },
+    /// To make up for it took more pages or more events than [`Config::max_pages`](crate::Config::max_pages) and
+    /// [`Config::max_page_events`](crate::Config::max_page_events). [`Call::Refill`](crate::Call::Refill) goes on.
+    Budget,
+    /// One second has more events than the relay gives at once, and the filter can't be split.
+    DenseSecond,
+    /// A filter with `search` (NIP-50) has no order that would prove anything.
+    Unprovable,
+    /// Before its EOSE, the relay sent more than twice what was asked for and a hundred; so many were dropped.
+    OverDelivered {
+        /// How many.
+        dropped: u64,
+    },
+    /// Twice, the answer had a message beyond the size limit: this is not asked for again.
+    TooLarge,
+    /// The relay failed to answer too often in a row.
+    NotAnswered,
+}
+
+/// Why an event was dropped without a look at its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectedEvent {
+    /// It is longer than events may be.
+    TooLong,
+    /// It is no event as NIP-01 has it.
+    Malformed,
 }
 
 /// Why a subscription ended.

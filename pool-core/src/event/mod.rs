@@ -13,7 +13,7 @@ use crate::record::ConnectionState;
 
 pub use item::{
     Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
-    PendingOutcome, Why,
+    PendingOutcome, RejectedEvent, Why,
 };
 pub use publish::{PublishReport, PublishStatus, PublishUpdate, Rejection, UnknownCause, Verdict};
 

@@ -1,5 +1,6 @@
 //! What the application asks for.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::call::{Call, CallError, RelayOptions, Reply};
@@ -47,6 +48,10 @@ impl Core {
             }
             Call::Subscribe(request) => return self.subscribe(request).map(Reply::Subscribed),
             Call::Update { sub, filters } => self.update(sub, filters)?,
+            Call::Retarget { sub, target } => self.retarget(sub, &target)?,
+            Call::Refill { sub, gap } => self.refill(sub, &gap)?,
+            Call::Acknowledge { sub, seq } => self.acknowledge(sub, seq)?,
+            Call::Checkpoint { sub } => return self.checkpoint(sub).map(|it| Reply::Checkpoint(Box::new(it))),
             Call::Unsubscribe { sub } => self.unsubscribe(sub)?,
             Call::Taken { sub, items, bytes } => {
                 if let Some(s) = self.subs.get_mut(&sub) {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod calls;
+mod coverage;
 mod decisions;
 mod echoes;
 mod frames;
@@ -10,6 +11,7 @@ mod pace;
 mod publishes;
 mod relays;
 mod repair;
+mod retarget;
 mod sending;
 mod signing;
 mod slots;

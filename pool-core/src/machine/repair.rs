@@ -62,9 +62,8 @@ impl Core {
             filters: alloc::vec![Filter::new().id(event)],
             target: Target::Relays(relays.iter().map(|(_, url)| url.clone()).collect()),
             mode: Mode::UntilEose,
-            eose_deadline: None,
-            queue_items: None,
             versions: Versions::All,
+            ..Subscribe::default()
         };
         self.subs.insert(id, Subscription::new(id, request, &self.config, self.now));
         let asked = relays.iter().map(|(ix, _)| *ix).collect();

@@ -73,8 +73,8 @@ impl Subscription {
         let url = url.clone();
         self.tell_leg(relay, fx);
         if catch_up {
-            let cause = GapCause::CaughtUp { events: received, complete };
-            self.tell(Item::Gap(Gap { relay: Some(url), since, cause }), fx);
+            let cause = GapCause::CaughtUp { events: received };
+            self.tell(Item::Gap(Gap { relay: Some(url), since, until: None, cause }), fx);
         }
         self.settle(fx);
         if ends { Next::Close(wire) } else { Next::Nothing }

@@ -18,6 +18,7 @@
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.
 
 mod answers;
+mod checkpoint;
 mod known;
 pub(crate) mod leg;
 mod queue;
@@ -41,6 +42,7 @@ use crate::ids::{RelayIx, SubId, WireId};
 use crate::planted::planted;
 use crate::time::{Instant, Now};
 
+pub use checkpoint::Checkpoint;
 use leg::Leg;
 use queue::Queue;
 
@@ -78,7 +80,17 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(id: SubId, request: Subscribe, config: &Config, now: Now) -> Self {
-        let Subscribe { filters, target, mode, eose_deadline, queue_items, versions } = request;
+        let Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline,
+            queue_items,
+            versions,
+            history: _,
+            acknowledge: _,
+            resume: _,
+        } = request;
         let patience = eose_deadline.unwrap_or(config.eose_deadline).min(config.eose_deadline_max);
         let room = queue_items.unwrap_or(config.queue_items).min(config.queue_items);
         Self {

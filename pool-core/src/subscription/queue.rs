@@ -62,7 +62,12 @@ impl Queue {
     /// The gap that has not been told yet.
     pub(crate) fn gap(&mut self) -> Option<Gap> {
         let skipped = core::mem::take(&mut self.skipped);
-        (skipped > 0).then_some(Gap { relay: None, since: None, cause: GapCause::QueueFull { skipped } })
+        (skipped > 0).then_some(Gap {
+            relay: None,
+            since: None,
+            until: None,
+            cause: GapCause::QueueFull { skipped, lost: 0 },
+        })
     }
 }
 
@@ -73,7 +78,7 @@ fn weight(item: &Item) -> Weight {
         | Item::Resolved { .. }
         | Item::End(_)
         | Item::Gap(Gap { cause: GapCause::QueueFull { .. }, .. }) => Weight::Always,
-        Item::Leg { .. } | Item::Gap(_) => Weight::News,
+        Item::Leg { .. } | Item::Gap(_) | Item::Rejected { .. } | Item::Notice { .. } => Weight::News,
     }
 }
 
@@ -85,7 +90,7 @@ mod tests {
     use crate::event::{PendingOutcome, Verdict};
 
     fn news() -> Item {
-        Item::Gap(Gap { relay: None, since: None, cause: GapCause::Disconnected })
+        Item::Gap(Gap { relay: None, since: None, until: None, cause: GapCause::Disconnected })
     }
 
     #[test]
@@ -95,7 +100,7 @@ mod tests {
         assert_eq!(admitted, 4 + HEADROOM);
         assert_eq!(q.taken(admitted - 3, 0), None);
         let gap = q.taken(1, 1 << 20).unwrap();
-        assert_eq!(gap.cause, GapCause::QueueFull { skipped: 1_000 - admitted as u64 });
+        assert_eq!(gap.cause, GapCause::QueueFull { skipped: 1_000 - admitted as u64, lost: 0 });
         assert_eq!(q.taken(2, 0), None, "told once");
     }
 

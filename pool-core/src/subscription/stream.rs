@@ -59,7 +59,7 @@ impl Subscription {
         let Some((url, leg)) = self.legs.get_mut(&relay) else { return };
         let dropped = core::mem::take(&mut leg.flooded);
         if dropped > 0 {
-            let gap = Gap { relay: Some(url.clone()), since: None, cause: GapCause::Flooded { dropped } };
+            let gap = Gap { relay: Some(url.clone()), since: None, until: None, cause: GapCause::Flooded { dropped } };
             self.tell(Item::Gap(gap), fx);
         }
     }
@@ -111,7 +111,7 @@ impl Subscription {
 
     pub(super) fn tell_lost(&mut self, relay: RelayIx, since: Option<Timestamp>, fx: &mut Effects) {
         let Some((url, _)) = self.legs.get(&relay) else { return };
-        let gap = Gap { relay: Some(url.clone()), since, cause: GapCause::Disconnected };
+        let gap = Gap { relay: Some(url.clone()), since, until: None, cause: GapCause::Disconnected };
         self.tell(Item::Gap(gap), fx);
     }
 }

@@ -103,7 +103,7 @@ impl Bench {
 
     pub(crate) fn subscribe(&mut self, filters: Vec<Filter>, target: Target, versions: Versions) -> SubId {
         self.subs += 1;
-        let request = Subscribe { filters, target, mode: Mode::Live, eose_deadline: None, queue_items: None, versions };
+        let request = Subscribe { filters, target, mode: Mode::Live, versions, ..Subscribe::default() };
         let Reply::Subscribed(id) = self.call(Call::Subscribe(request)) else { panic!("it is a subscription") };
         id
     }

@@ -251,7 +251,15 @@ impl World {
         if versions == Versions::All {
             self.oracle.watch.dates.wants_all(id);
         }
-        let request = Subscribe { filters, target, mode, eose_deadline: seconds(patience), queue_items, versions };
+        let request = Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline: seconds(patience),
+            queue_items,
+            versions,
+            ..Subscribe::default()
+        };
         match self.try_call(Call::Subscribe(request)) {
             Some(Reply::Subscribed(sub)) => {
                 self.check(sub == id, "subscriptions are numbered in order");

@@ -211,7 +211,7 @@ pub async fn skips_what_does_not_fit<R: Runtime>(runtime: R) {
         match &item {
             Item::Event(_) => events += 1,
             Item::Gap(gap) => {
-                if let GapCause::QueueFull { skipped: n } = gap.cause {
+                if let GapCause::QueueFull { skipped: n, .. } = gap.cause {
                     skipped += n;
                 }
             }
