@@ -87,14 +87,15 @@ impl World {
             Arrival::ToRelay { socket, text } => {
                 let Some(link) = self.links.get(&socket).filter(|link| !link.dead) else { return };
                 let (relay, conn, unix) = (link.relay, link.conn, self.clock.date());
-                self.oracle.reaches_relay(&text, unix.as_secs());
                 self.sites[relay].relay.handle(conn, &text, unix);
+                self.look_at(relay);
                 self.wake_later(relay);
                 self.drain_relay(relay);
             }
             Arrival::RelayWakes { relay } => {
                 let unix = self.clock.date();
                 self.sites[relay].relay.wake(unix);
+                self.look_at(relay);
                 self.wake_later(relay);
                 self.drain_relay(relay);
             }
@@ -124,6 +125,13 @@ impl World {
         }
     }
 
+    /// Notes what a relay took.
+    fn look_at(&mut self, relay: usize) {
+        let (micros, date) = (self.clock.micros(), self.clock.date().as_secs());
+        let site = &mut self.sites[relay];
+        site.accepted.look(&site.relay, micros, date);
+    }
+
     fn reaches_pool(&mut self, socket: SocketId, what: Held) {
         if let Some(left) = self.links.get_mut(&socket).filter(|link| !link.dead).and_then(|link| link.left.as_mut()) {
             match left.checked_sub(1) {
@@ -141,7 +149,10 @@ impl World {
     fn read(&mut self, socket: SocketId, what: Held) {
         match what {
             Held::Text(text) => self.hear(socket, &text),
-            Held::Pong => self.input(Input::Pong { socket }),
+            Held::Pong => {
+                self.oracle.reqs.ponged(socket);
+                self.input(Input::Pong { socket });
+            }
         }
     }
 
@@ -182,6 +193,7 @@ impl World {
         {
             let url = &self.sites[link.relay].url;
             self.oracle.answers.heard(socket, &message);
+            self.oracle.reqs.heard(socket, &message);
             match message[0].as_str() {
                 Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
                 Some("OK") => self.oracle.publishes.ok(url, &message),

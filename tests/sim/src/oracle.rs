@@ -10,13 +10,16 @@ use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
 use super::answers::Answers;
 use super::auth::Auths;
+use super::clock::EPOCH;
 use super::dials::Dials;
 use super::quorum::Publishes;
+use super::reqs::Reqs;
 use super::sending::Sending;
 use super::shares::Shares;
 use super::site::Site;
 use super::slots::Slots;
 use super::sub::{Sub, json};
+use super::target::Sent;
 use super::watch::Watch;
 use super::wire::Wire;
 
@@ -47,15 +50,22 @@ pub struct Oracle {
     max_connections: usize,
     close_deadline: Duration,
     /// How old an event may be that a relay takes, in seconds; and those that were older.
-    late_window: u64,
-    late: BTreeSet<EventId>,
+    pub(super) late_window: u64,
+    /// By how much clocks may differ, and by how much the device's was ever ahead, in seconds.
+    pub(super) skew: u64,
+    pub(super) ahead: u64,
+    /// Unix time at which the run began.
+    pub(super) epoch: u64,
+    /// True microseconds.
+    at: u64,
+    /// What is being sent to other relays.
+    pub(super) sent: Option<Sent>,
+    pub(super) reqs: Reqs,
     eose_deadline_max: Duration,
     delivered: u64,
     /// Aggregate EOSEs that every relay had sent its own for.
     complete: u64,
     removed: bool,
-    /// The wall clock is so far ahead that what is missed can't be asked for.
-    astray: bool,
     /// When the core last handled what was due.
     timed: Instant,
 }
@@ -77,12 +87,16 @@ impl Oracle {
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
             late_window: config.late_window.as_secs(),
-            late: BTreeSet::new(),
+            skew: config.skew.as_secs(),
+            ahead: 0,
+            epoch: EPOCH,
+            at: 0,
+            sent: None,
+            reqs: Reqs::new(config),
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
             complete: 0,
             removed: false,
-            astray: false,
             timed: Instant::ZERO,
         }
     }
@@ -99,6 +113,7 @@ impl Oracle {
         let (id, gone) = (socket, self.sockets.remove(&socket));
         let Some(socket) = gone else { return false };
         self.publishes.ended(&socket.url, id, socket.closing.is_some());
+        self.reqs.gone(id);
         if socket.closing.is_none() {
             self.dials.ended(&socket.url, now);
         }
@@ -150,6 +165,7 @@ impl Oracle {
                         self.publishes.sent(*socket, frame)?;
                         if let Some(known) = self.sockets.get(socket) {
                             self.answers.sent(*socket, &known.url, frame, now);
+                            self.reqs.sent(*socket, &known.url, frame, unix)?;
                             self.watch.sent(&known.url, frame, now)?;
                             let publishes = &self.publishes;
                             self.auths.sent(*socket, &known.url, frame, |event| publishes.is_repeated(event))?;
@@ -157,7 +173,10 @@ impl Oracle {
                         }
                         self.wire.sent(*socket, frame)?;
                     }
-                    _ => self.wire.pinged(*socket),
+                    _ => {
+                        self.wire.pinged(*socket);
+                        self.reqs.pinged(*socket, unix);
+                    }
                 }
             }
             // A reset may be on its way to the pool while it closes the socket by itself.
@@ -197,7 +216,11 @@ impl Oracle {
                     sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
                 }
                 self.watch.dates.pending(item, now.unix.as_secs())?;
-                sub.item(item, &self.shares)
+                self.sent.as_ref().map_or(Ok(()), |sent| sent.told(*id, item))?;
+                if let Item::Leg { relay, state } = item {
+                    self.reqs.leg(*id, sub, relay, state)?;
+                }
+                sub.item(item, &self.shares, self.at)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
@@ -248,10 +271,23 @@ impl Oracle {
         self.slots.timed(then, now, |relay| live.iter().any(|sub| sub.relays.contains(relay)))
     }
 
-    /// The wall clock was set. Where it is ahead by more than the window and the skew, what is missed is not asked for.
+    /// The wall clock was set.
     pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
         self.watch.dates.stepped();
-        self.astray |= seconds > 900;
+        self.ahead = self.ahead.max(u64::try_from(seconds).unwrap_or_default());
+    }
+
+    /// The true time.
+    pub(super) fn true_time(&mut self, micros: u64) {
+        self.at = micros;
+    }
+
+    pub(super) fn sub(&self, id: SubId) -> Option<&Sub> {
+        self.subs.get(&id)
+    }
+
+    pub(super) fn sub_mut(&mut self, id: SubId) -> Option<&mut Sub> {
+        self.subs.get_mut(&id)
     }
 
     /// The application reads from this relay from now on, or no longer.
@@ -259,6 +295,7 @@ impl Oracle {
         for sub in self.subs.values_mut().filter(|sub| sub.all && !sub.ended) {
             if !reads {
                 sub.closed.insert(relay.clone());
+                sub.without(relay);
             } else if !sub.relays.contains(relay) {
                 sub.relays.push(relay.clone());
             } else if sub.left.remove(relay) {
@@ -270,6 +307,7 @@ impl Oracle {
     /// The application takes a relay out of the pool.
     pub(super) fn removed(&mut self, relay: &RelayUrl, now: Instant) {
         self.removed = true;
+        self.subs.values_mut().for_each(|sub| sub.without(relay));
         self.shares.removed();
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
@@ -295,7 +333,7 @@ impl Oracle {
     /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no
     /// loss of its own.
     pub(super) fn deliveries(&self, sites: &[&Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
-        let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && !self.astray);
+        let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && self.ahead == 0);
         let got = |sub: &Sub| {
             let asked = sites.iter().filter(|site| site.honest && !site.forges && sub.asks(&site.url));
             let held = asked.flat_map(|site| site.relay.events());
@@ -337,13 +375,7 @@ impl Oracle {
 
     pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>, now: Instant) {
         if let Some(sub) = self.subs.get_mut(&sub) {
-            sub.filters = filters;
-            sub.closed = sub.left.clone();
-            sub.updated = true;
-            sub.generation += 1;
-            sub.started = now;
-            sub.eose_told = false;
-            sub.gaps.clear();
+            sub.replaced(filters, now);
         }
     }
 
@@ -369,44 +401,5 @@ impl Oracle {
     pub(super) fn needed(&self, sites: &[Site]) -> usize {
         let live: Vec<&Sub> = self.subs.values().filter(|s| s.live && !s.ended).collect();
         sites.iter().filter(|site| live.iter().any(|sub| sub.asks(&site.url))).count()
-    }
-
-    /// A message reaches a relay. An event that is older by then than it may be is not asked for again.
-    pub(super) fn reaches_relay(&mut self, text: &str, unix: u64) {
-        if text.starts_with("[\"EVENT\"")
-            && let serde_json::Value::Object(event) = &json(text)[1]
-            && event["created_at"].as_u64().is_some_and(|at| at.saturating_add(self.late_window) < unix)
-            && let Some(id) = event["id"].as_str().and_then(|id| id.parse().ok())
-        {
-            self.late.insert(id);
-        }
-    }
-
-    /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
-    pub(super) fn missing(&self, sites: &[&Site], unix: u64) -> Vec<(SubId, RelayUrl, EventId)> {
-        if self.astray {
-            return Vec::new();
-        }
-        let mut missing = Vec::new();
-        for (&id, sub) in self.subs.iter().filter(|(_, s)| s.live && !s.ended && !s.excused) {
-            let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
-            let held = asked.flat_map(|site| {
-                // What is too old is not asked for again.
-                let since = site.healed.map_or(0, |at| at.saturating_sub(800));
-                let events = site.relay.events().filter(move |event| event.created_at().as_secs() >= since);
-                events.map(|event| (&site.url, event))
-            });
-            for (url, event) in held {
-                let json = json(&event.to_json());
-                if sub.wants(&json)
-                    && !self.late.contains(&event.id())
-                    && !sub.delivered.contains_key(&event.id())
-                    && !self.watch.dates.excuses(id, &json, unix)
-                {
-                    missing.push((id, url.clone(), event.id()));
-                }
-            }
-        }
-        missing
     }
 }
