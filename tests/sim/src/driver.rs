@@ -6,6 +6,7 @@ use nostr_proto::{EventTemplate, HashedEvent, RelayUrl, UnsignedEvent};
 
 use super::links::Outgoing;
 use super::net::Arrival;
+use super::phases::few;
 use super::step::{Dialling, Signer, Sink};
 use super::world::World;
 
@@ -169,7 +170,7 @@ impl World {
         };
         let by = sub.asked_at.get(relay).copied().unwrap_or_default();
         let missing = self.oracle.missing_of(id, site, by, self.now().unix.as_secs());
-        self.check(missing.is_empty(), &format!("whoever has caught up has everything; missing: {missing:?}"));
+        self.check(missing.is_empty(), &format!("whoever has caught up has everything; missing: {}", few(&missing)));
     }
 
     /// The application takes each item at once, unless it is slow.

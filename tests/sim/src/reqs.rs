@@ -36,6 +36,8 @@ pub(super) struct Reqs {
     pings: BTreeMap<SocketId, (Option<RelayUrl>, VecDeque<u64>)>,
     /// The running request of each leg.
     mains: BTreeMap<(SubId, RelayUrl), (SocketId, String)>,
+    /// Relays that were told who is asking: they may have to be asked for everything once more.
+    told: BTreeSet<RelayUrl>,
     /// How far back a catch-up has to look, in seconds.
     reach: u64,
 }
@@ -50,6 +52,7 @@ impl Reqs {
             proven: BTreeMap::new(),
             pings: BTreeMap::new(),
             mains: BTreeMap::new(),
+            told: BTreeSet::new(),
             reach: config.late_window.as_secs() + config.skew.as_secs(),
         }
     }
@@ -77,6 +80,7 @@ impl Reqs {
                 self.pings.entry(socket).or_default().0 = Some(relay.clone());
             }
             Some("CLOSE") => self.ended(socket, &name),
+            Some("AUTH") => drop(self.told.insert(relay.clone())),
             _ => {}
         }
         Ok(())
@@ -152,7 +156,7 @@ impl Reqs {
         self.mains.insert((id, relay.clone()), key.clone());
         let Some(request) = self.known.get_mut(&key) else { return Ok(()) };
         request.main = true;
-        if !sub.live_since.contains_key(relay) {
+        if !sub.live_since.contains_key(relay) || self.told.contains(relay) {
             return Ok(());
         }
         let proven = self.proven.get(relay).copied().unwrap_or_default();

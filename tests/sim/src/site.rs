@@ -96,7 +96,7 @@ impl Site {
 
     /// What it does wrong, by kind.
     pub(super) fn kinds_of_fault(&self) -> impl Iterator<Item = &'static str> {
-        self.faults.faults().iter().map(nostr_model_relay::Fault::name)
+        self.faults.faults().iter().map(Fault::name)
     }
 
     /// Its trouble is over, if it ever is. Whether it starts anew for that: its connections are to be cut.

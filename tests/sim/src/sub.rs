@@ -97,6 +97,20 @@ impl Sub {
         self.wanted.iter().any(|filter| matches(filter, event))
     }
 
+    /// What sort of subscription it is, and what became of it.
+    pub(super) fn sort(&self) -> String {
+        let is = [
+            (self.history, "all history"),
+            (self.resumed, "resumed"),
+            (self.slow, "slow"),
+            (self.excused, "gaps"),
+            (self.refilled, "refilled"),
+            (self.updated, "updated"),
+        ];
+        let is = is.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+        format!("{is}; {}", self.wanted.iter().map(Value::to_string).collect::<String>())
+    }
+
     pub(super) fn asks(&self, relay: &RelayUrl) -> bool {
         self.relays.contains(relay) && !self.closed.contains(relay)
     }
