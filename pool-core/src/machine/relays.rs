@@ -73,7 +73,7 @@ impl Core {
             opened: relay.conn.opened,
             failures_in_row: relay.conn.backoff.failures(),
             last_connected: relay.conn.last_connected,
-            active_requests: relay.legs.iter().filter(running).count(),
+            active_requests: relay.legs.iter().filter(running).count() + relay.paging.len(),
             pending_publishes: relay.publishes.len(),
             last_close: relay.conn.last_close.clone(),
             last_error: relay.conn.last_error.clone(),

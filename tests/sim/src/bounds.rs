@@ -95,7 +95,8 @@ impl World {
             let legs = self.oracle.open_subscriptions().len();
             // The pool fetches again by itself what forgers crowded out.
             let repairs = if self.core.stats().repairs > 0 { config.max_repairs_per_relay } else { 0 };
-            self.check(record.active_requests <= legs + repairs, "no more requests than subscriptions");
+            let most = legs + repairs + config.max_pages_at_once;
+            self.check(record.active_requests <= most, "no more requests than subscriptions and pages");
         }
         self.check(sockets <= config.max_connections, "no more sockets than allowed");
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Command, Config, ConnectionState, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
+    Command, Config, ConnectionState, Gap, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
 };
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
@@ -220,7 +220,9 @@ impl Oracle {
                 if let Item::Leg { relay, state } = item {
                     self.reqs.leg(*id, sub, relay, state)?;
                 }
-                sub.item(item, &self.shares, self.at)
+                // Who is known better may be shown more.
+                let known = matches!(item, Item::Gap(Gap { relay: Some(relay), .. }) if self.reqs.knows_us(relay));
+                sub.item(item, &self.shares, self.at, known)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)

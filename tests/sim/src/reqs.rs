@@ -86,6 +86,11 @@ impl Reqs {
         Ok(())
     }
 
+    /// Whether a relay was told who is asking.
+    pub(super) fn knows_us(&self, relay: &RelayUrl) -> bool {
+        self.told.contains(relay)
+    }
+
     fn ended(&mut self, socket: SocketId, name: &str) {
         if let Some(pages) = self.pages.get_mut(&socket) {
             pages.remove(name);

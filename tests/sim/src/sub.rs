@@ -123,7 +123,7 @@ impl Sub {
             && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
     }
 
-    pub(super) fn item(&mut self, item: &Item, shares: &Shares, at: u64) -> Result<(), &'static str> {
+    pub(super) fn item(&mut self, item: &Item, shares: &Shares, at: u64, known: bool) -> Result<(), &'static str> {
         if self.ended {
             return Err("nothing comes after the end");
         }
@@ -154,7 +154,7 @@ impl Sub {
                 self.leg(relay, state, at);
                 Ok(())
             }
-            Item::Gap(gap) => self.gap(gap),
+            Item::Gap(gap) => self.gap(gap, known),
             Item::Eose(coverage) => {
                 if self.eose_told {
                     return Err("the aggregate EOSE comes once per generation");
@@ -268,12 +268,12 @@ impl Sub {
         }
     }
 
-    /// A gap is opened before it is closed.
-    pub(super) fn gap(&mut self, gap: &Gap) -> Result<(), &'static str> {
+    /// A gap is opened before it is closed. `known`: the relay was told who is asking.
+    pub(super) fn gap(&mut self, gap: &Gap, known: bool) -> Result<(), &'static str> {
         match (&gap.cause, &gap.relay) {
             (GapCause::Disconnected, Some(relay)) => drop(self.gaps.insert(relay.clone())),
             (GapCause::CaughtUp { .. }, Some(relay)) => {
-                let more = self.excused || self.history || self.resumed || self.refilled;
+                let more = self.excused || self.history || self.resumed || self.refilled || known;
                 if !self.gaps.remove(relay) && !more {
                     return Err("a gap is told before it is closed");
                 }
