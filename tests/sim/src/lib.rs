@@ -45,6 +45,7 @@ mod sub;
 mod swarm;
 mod target;
 mod totals;
+mod unread;
 mod watch;
 mod wire;
 mod world;

@@ -99,7 +99,15 @@ impl World {
                 self.wake_later(relay);
                 self.drain_relay(relay);
             }
-            Arrival::ToPool { socket, text } => self.reaches_pool(socket, Held::Text(text)),
+            Arrival::ToPool { socket, text } => match self.plan.limits.frame {
+                0 => self.reaches_pool(socket, Held::Text(text)),
+                most if text.len() <= usize::from(most) => self.reaches_pool(socket, Held::Text(text)),
+                _ if self.links.contains_key(&socket) => {
+                    self.totals.fault("frame too long");
+                    self.gone(socket, CloseReason::TooLarge);
+                }
+                _ => {}
+            },
             Arrival::Pong { socket } => match self.stalled_until(socket) {
                 Some(at) => self.net.depart(at, Arrival::Pong { socket }),
                 None => self.reaches_pool(socket, Held::Pong),
@@ -117,6 +125,8 @@ impl World {
             Arrival::Sent { .. } => {}
             Arrival::Gone { socket, reason } => self.gone(socket, reason),
             Arrival::Verified { ticket, outcome } => {
+                let now = self.now().mono;
+                self.oracle.unread.verified(now);
                 self.answered.push_front((ticket, outcome));
                 self.answered.truncate(64);
                 self.input(Input::Verified { ticket, outcome });
@@ -195,7 +205,14 @@ impl World {
             self.oracle.answers.heard(socket, &message);
             self.oracle.reqs.heard(socket, &message);
             match message[0].as_str() {
-                Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
+                Some("EVENT") => {
+                    let id = message[2]["id"].as_str().unwrap_or_default();
+                    self.oracle.shares.heard(url, id);
+                    if self.oracle.wire.is_running(socket, message[1].as_str().unwrap_or_default()) {
+                        self.oracle.watch.sources.asked(id);
+                    }
+                }
+                Some("NOTICE") => self.oracle.watch.sources.notice(url, message[1].as_str().unwrap_or_default()),
                 Some("OK") => self.oracle.publishes.ok(url, &message),
                 Some("CLOSED") => self.oracle.wire.ended(socket, message[1].as_str().unwrap_or_default()),
                 _ => {}

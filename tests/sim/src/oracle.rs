@@ -20,6 +20,7 @@ use super::site::Site;
 use super::slots::Slots;
 use super::sub::{Sub, json};
 use super::target::Sent;
+use super::unread::Unread;
 use super::watch::Watch;
 use super::wire::Wire;
 
@@ -61,6 +62,7 @@ pub struct Oracle {
     /// What is being sent to other relays.
     pub(super) sent: Option<Sent>,
     pub(super) reqs: Reqs,
+    pub(super) unread: Unread,
     eose_deadline_max: Duration,
     delivered: u64,
     /// Aggregate EOSEs that every relay had sent its own for.
@@ -93,6 +95,7 @@ impl Oracle {
             at: 0,
             sent: None,
             reqs: Reqs::new(config),
+            unread: Unread::new(config),
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
             complete: 0,
@@ -114,6 +117,7 @@ impl Oracle {
         let Some(socket) = gone else { return false };
         self.publishes.ended(&socket.url, id, socket.closing.is_some());
         self.reqs.gone(id);
+        self.unread.gone(id, now);
         if socket.closing.is_none() {
             self.dials.ended(&socket.url, now);
         }
@@ -142,6 +146,7 @@ impl Oracle {
     /// A command: one live socket per URL, and none for a socket that is gone.
     pub(super) fn command(&mut self, command: &Command, now: Now) -> Result<(), &'static str> {
         let (now, unix) = (now.mono, now.unix.as_secs());
+        self.unread.command(command, now)?;
         match command {
             Command::Open { socket, url } => {
                 if self.sockets.values().any(|known| known.url == *url && known.closing.is_none()) {
@@ -175,7 +180,9 @@ impl Oracle {
                     }
                     _ => {
                         self.wire.pinged(*socket);
-                        self.reqs.pinged(*socket, unix);
+                        if let Some(known) = self.sockets.get(socket) {
+                            self.reqs.pinged(*socket, &known.url, unix);
+                        }
                     }
                 }
             }
@@ -216,6 +223,7 @@ impl Oracle {
                     sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
                 }
                 self.watch.dates.pending(item, now.unix.as_secs())?;
+                self.watch.attributed(item)?;
                 self.sent.as_ref().map_or(Ok(()), |sent| sent.told(*id, item))?;
                 if let Item::Leg { relay, state } = item {
                     self.reqs.leg(*id, sub, relay, state)?;
@@ -263,12 +271,15 @@ impl Oracle {
     pub(super) fn timed(&mut self, now: Instant) -> Result<(), String> {
         const MOMENT: Duration = Duration::from_millis(1);
         let before = std::mem::replace(&mut self.timed, now);
+        // Deadlines of relays stand still while none is read from.
+        let most = self.eose_deadline_max + self.unread.lag(now);
         for (id, sub) in self.subs.iter().filter(|(_, sub)| !sub.ended && !sub.eose_told) {
-            if before >= sub.started + self.eose_deadline_max && now > before + MOMENT {
+            if before >= sub.started + most && now > before + MOMENT {
                 return Err(format!("the aggregate EOSE comes by its deadline; missing: {id}"));
             }
         }
         let then = if now > before + MOMENT { before } else { Instant::ZERO };
+        self.unread.timed(then, now)?;
         let live: Vec<&Sub> = self.subs.values().filter(|sub| sub.live && !sub.ended).collect();
         self.slots.timed(then, now, |relay| live.iter().any(|sub| sub.relays.contains(relay)))
     }

@@ -33,7 +33,8 @@ pub(super) struct Reqs {
     max_pages_at_once: usize,
     /// The newest moment, by the device's wall clock, at which something went out that was answered.
     proven: BTreeMap<RelayUrl, u64>,
-    pings: BTreeMap<SocketId, (Option<RelayUrl>, VecDeque<u64>)>,
+    /// Pings that are not answered: when each went out.
+    pings: BTreeMap<(SocketId, RelayUrl), VecDeque<u64>>,
     /// The running request of each leg.
     mains: BTreeMap<(SubId, RelayUrl), (SocketId, String)>,
     /// Relays that were told who is asking: they may have to be asked for everything once more.
@@ -77,7 +78,6 @@ impl Reqs {
                 self.fresh.push_back((socket, name.clone()));
                 let request = Request { relay: relay.clone(), filters, sent: unix, eose: false, main: false };
                 self.known.insert((socket, name), request);
-                self.pings.entry(socket).or_default().0 = Some(relay.clone());
             }
             Some("CLOSE") => self.ended(socket, &name),
             Some("AUTH") => drop(self.told.insert(relay.clone())),
@@ -98,15 +98,14 @@ impl Reqs {
     }
 
     /// A ping goes out.
-    pub(super) fn pinged(&mut self, socket: SocketId, unix: u64) {
-        self.pings.entry(socket).or_default().1.push_back(unix);
+    pub(super) fn pinged(&mut self, socket: SocketId, relay: &RelayUrl, unix: u64) {
+        self.pings.entry((socket, relay.clone())).or_default().push_back(unix);
     }
 
     /// A pong comes in: the oldest ping is answered.
     pub(super) fn ponged(&mut self, socket: SocketId) {
-        if let Some((Some(relay), pings)) = self.pings.get_mut(&socket)
-            && let Some(sent) = pings.pop_front()
-        {
+        let Some(((_, relay), pings)) = self.pings.iter_mut().find(|((of, _), _)| *of == socket) else { return };
+        if let Some(sent) = pings.pop_front() {
             let proven = self.proven.entry(relay.clone()).or_default();
             *proven = sent.max(*proven);
         }
@@ -115,7 +114,7 @@ impl Reqs {
     /// A socket is gone.
     pub(super) fn gone(&mut self, socket: SocketId) {
         self.pages.remove(&socket);
-        self.pings.remove(&socket);
+        self.pings.retain(|(of, _), _| *of != socket);
     }
 
     /// A relay's message reaches the pool.

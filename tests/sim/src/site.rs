@@ -99,6 +99,16 @@ impl Site {
         self.faults.faults().iter().map(Fault::name)
     }
 
+    /// Whether it sends frames of more than so many bytes, 0 being any, with each answer: its requests end over that.
+    pub(super) fn is_wordy(&self, most: u16) -> bool {
+        let long = |fault: &Fault| match fault {
+            Fault::OversizeEvent { bytes } | Fault::OversizeNotice { bytes } | Fault::LongTag { bytes } => Some(*bytes),
+            _ => None,
+        };
+        // What is around it is shorter than that.
+        most > 0 && self.faults.faults().iter().filter_map(long).any(|bytes| bytes + 1_000 > usize::from(most))
+    }
+
     /// Its trouble is over, if it ever is. Whether it starts anew for that: its connections are to be cut.
     pub(super) fn heal(&mut self, micros: u64) -> bool {
         self.up = true;

@@ -86,6 +86,9 @@ impl World {
         if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
             site.honest = false;
         }
+        for site in sites.iter_mut().filter(|site| site.is_wordy(plan.limits.frame)) {
+            site.honest = false;
+        }
         if plan.sparse
             && let Some((n, last)) = sites.iter_mut().enumerate().last()
         {
