@@ -2,7 +2,7 @@
 
 use crate::call::CallError;
 use crate::event::Gap;
-use crate::ids::SubId;
+use crate::ids::{RelayIx, SubId};
 use crate::subscription::Checkpoint;
 
 use super::Core;
@@ -12,11 +12,36 @@ impl Core {
         Err(CallError::UnknownSubscription(id))
     }
 
-    pub(super) fn acknowledge(&mut self, id: SubId, _seq: u64) -> Result<(), CallError> {
-        Err(CallError::UnknownSubscription(id))
+    pub(super) fn acknowledge(&mut self, id: SubId, seq: u64) -> Result<(), CallError> {
+        let sub = self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden());
+        let Some(sub) = sub else { return Err(CallError::UnknownSubscription(id)) };
+        if sub.acknowledge(seq) { Ok(()) } else { Err(CallError::NotDelivered { sub: id, seq }) }
     }
 
     pub(super) fn checkpoint(&mut self, id: SubId) -> Result<Checkpoint, CallError> {
-        Err(CallError::UnknownSubscription(id))
+        let proven = |ix: RelayIx| self.relays.get(&ix).and_then(|relay| relay.conn.proven());
+        let sub = self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden());
+        let Some(sub) = sub else { return Err(CallError::UnknownSubscription(id)) };
+        Ok(sub.checkpoint(proven))
+    }
+
+    /// The application took items of a subscription.
+    pub(super) fn taken(&mut self, id: SubId, items: usize, bytes: usize) {
+        if let Some(sub) = self.subs.get_mut(&id) {
+            sub.taken(items, bytes, &mut self.fx);
+            self.relieve_sub(id);
+        }
+    }
+
+    /// What a subscription's full queue skipped is asked for, if there is room for it now.
+    pub(super) fn relieve_sub(&mut self, id: SubId) {
+        let Some(sub) = self.subs.get_mut(&id).filter(|sub| sub.is_overflowing()) else { return };
+        if sub.relieve(&mut self.fx) {
+            self.page_sub(id);
+        }
+    }
+
+    fn page_sub(&mut self, id: SubId) {
+        self.sync_sub(id);
     }
 }

@@ -1,7 +1,7 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
-//! parse, filter match, hash, expiry, room, signature, delivery.
+//! parse, filter match, allowance, hash, expiry, room, signature, delivery.
 
-use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, scan_head, scan_signature};
+use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
 
 use crate::command::Command;
 use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
@@ -39,6 +39,7 @@ impl Core {
                 self.note_received(ix, sub);
                 self.note_duplicate(ix);
             }
+            Known::Held(event) if self.is_excess(ix, sub, event.created_at()) => self.note_excess(ix, sub),
             Known::Held(event) => {
                 self.note_received(ix, sub);
                 self.note_duplicate(ix);
@@ -47,6 +48,9 @@ impl Core {
             Known::Forgotten(facts) if self.subs.get(&sub).is_some_and(|sub| self.is_not_for(sub, &facts)) => {
                 self.note_received(ix, sub);
                 self.note_duplicate(ix);
+            }
+            Known::InFlight if self.dedup.created_at(&id).is_some_and(|at| self.is_excess(ix, sub, at)) => {
+                self.note_excess(ix, sub);
             }
             Known::InFlight => match scan_signature(frame) {
                 Some(signature) => self.on_copy_in_flight(ix, wire, sub, &id, signature),
@@ -132,6 +136,10 @@ impl Core {
             }
             return;
         }
+        if self.is_excess(ix, id, event.created_at()) {
+            self.note_excess(ix, id);
+            return;
+        }
         let claimed = event.id();
         let Ok(hashed) = event.check_id() else {
             #[cfg(feature = "planted-bugs")]
@@ -205,7 +213,7 @@ impl Core {
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
         let Some(leg) = s.leg(ix) else { return };
-        leg.progress = now;
+        leg.progress = self.backlog.listening(now);
         for end in leg.ending(end) {
             self.apply_ending(sub, ix, wire, end);
         }
@@ -218,6 +226,9 @@ impl Core {
             && let Some(&sub) = self.wires.get(&(ix, wire))
         {
             self.count(ix, |c| &mut c.events);
+            if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
+                leg.frame();
+            }
             return Some((wire, sub));
         }
         self.count(ix, |c| &mut c.unsolicited);
@@ -239,9 +250,22 @@ impl Core {
 
     /// A matching event of a running request came, a copy of a known one perhaps.
     fn note_received(&mut self, ix: RelayIx, sub: SubId) {
-        let now = self.now.mono;
+        let now = self.backlog.listening(self.now.mono);
         if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
             leg.received(now);
+        }
+    }
+
+    /// Whether an event that just came is more than the request asked for.
+    fn is_excess(&self, ix: RelayIx, sub: SubId, created_at: Timestamp) -> bool {
+        self.subs.get(&sub).and_then(|s| s.legs.get(&ix)).is_some_and(|(_, leg)| leg.is_excess(created_at))
+    }
+
+    /// It is dropped, and told once the flood is over; it is no progress.
+    fn note_excess(&mut self, ix: RelayIx, sub: SubId) {
+        self.count(ix, |c| &mut c.excess);
+        if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
+            leg.excess = leg.excess.saturating_add(1);
         }
     }
 

@@ -24,6 +24,7 @@ impl Subscription {
         now: Now,
         fx: &mut Effects,
     ) -> Option<Vec<Filter>> {
+        let allowance = request::allowance(&self.filters, now.unix, config);
         let leg = self.leg(relay)?;
         if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() || leg.lack.is_some() {
             return None;
@@ -32,12 +33,15 @@ impl Subscription {
         let alive_until = leg.alive_until.map(|at| at.min(now.unix));
         let whole = core::mem::take(&mut leg.whole);
         leg.progress = leg.progress.max(now.mono);
+        let first_load = alive_until.is_none() || whole;
         leg.state = State::Requested(Request {
             wire,
             sent: now.unix,
             catch_up: alive_until.is_some(),
             undecided: 0,
             received: 0,
+            frames: 0,
+            allowance: allowance.filter(|_| first_load),
             eose: None,
             closed: None,
         });

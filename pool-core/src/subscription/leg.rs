@@ -10,6 +10,8 @@ use crate::event::{LegOutcome, LegState, Why};
 use crate::ids::WireId;
 use crate::time::{Instant, Now};
 
+use super::request::Allowance;
+
 /// Where a leg stands. `wire` is the id of the request on this connection.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
@@ -37,6 +39,10 @@ pub(crate) struct Request {
     pub(crate) undecided: u32,
     /// Matching events so far.
     pub(crate) received: u64,
+    /// EVENT messages so far, whatever they were.
+    pub(crate) frames: u64,
+    /// What it may bring, if that was said.
+    pub(crate) allowance: Option<Allowance>,
     /// EOSE came and waits for the undecided.
     pub(crate) eose: Option<EoseHints>,
     /// CLOSED came and waits for the undecided, and for an EOSE before it.
@@ -90,6 +96,8 @@ pub(crate) struct Leg {
     pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
+    /// Events dropped because they were more than twice what was asked for and a hundred, not yet told.
+    pub(crate) excess: u64,
 }
 
 impl Leg {
@@ -108,6 +116,7 @@ impl Leg {
             whole: false,
             lack: None,
             flooded: 0,
+            excess: 0,
         }
     }
 
@@ -139,6 +148,24 @@ impl Leg {
     /// Whether the relay's connection serves it, or would.
     pub(crate) fn needs_connection(&self) -> bool {
         !matches!(self.state, State::Closed(_) | State::Done)
+    }
+
+    /// An EVENT message of its request came.
+    pub(crate) fn frame(&mut self) {
+        if let State::Requested(request) = &mut self.state {
+            request.frames = request.frames.saturating_add(1);
+        }
+    }
+
+    /// Whether an event of this date that just came is more than was asked for: before EOSE, beyond the allowance, and not
+    /// of the live window.
+    pub(crate) fn is_excess(&self, created_at: Timestamp) -> bool {
+        match &self.state {
+            State::Requested(Request { eose: None, closed: None, frames, allowance: Some(most), .. }) => {
+                *frames > most.frames && created_at < most.before
+            }
+            _ => false,
+        }
     }
 
     /// A matching event of its request came, a copy of a known one perhaps.
