@@ -30,6 +30,7 @@ mod map;
 mod planted;
 mod publish;
 mod record;
+mod resume;
 mod rng;
 mod subscription;
 mod text;

@@ -15,7 +15,7 @@ impl Core {
     pub(super) fn review_backlog(&mut self) {
         if core::mem::replace(&mut self.was_beyond, self.fx.untaken.is_beyond()) && !self.was_beyond {
             // There is room for whoever was held up by the others.
-            for id in self.overflowing() {
+            for id in self.subs.keys().copied().collect::<Vec<SubId>>() {
                 self.relieve_sub(id);
             }
         }
@@ -42,10 +42,6 @@ impl Core {
             let deadline = self.backlog.deadline();
             self.arm(TimerKey::Backlog, deadline);
         }
-    }
-
-    fn overflowing(&self) -> Vec<SubId> {
-        self.subs.values().filter(|sub| sub.is_overflowing()).map(|sub| sub.id).collect()
     }
 
     /// A socket that opens while none is read from is not, either.

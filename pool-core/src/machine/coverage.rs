@@ -1,17 +1,12 @@
 //! What the application is done with, and what it wants again.
 
 use crate::call::CallError;
-use crate::event::Gap;
 use crate::ids::{RelayIx, SubId};
 use crate::subscription::Checkpoint;
 
 use super::Core;
 
 impl Core {
-    pub(super) fn refill(&mut self, id: SubId, _gap: &Gap) -> Result<(), CallError> {
-        Err(CallError::UnknownSubscription(id))
-    }
-
     pub(super) fn acknowledge(&mut self, id: SubId, seq: u64) -> Result<(), CallError> {
         let sub = self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden());
         let Some(sub) = sub else { return Err(CallError::UnknownSubscription(id)) };
@@ -33,15 +28,12 @@ impl Core {
         }
     }
 
-    /// What a subscription's full queue skipped is asked for, if there is room for it now.
+    /// What a subscription's full queue skipped is asked for, and what waited for room in it, if there is some now.
     pub(super) fn relieve_sub(&mut self, id: SubId) {
-        let Some(sub) = self.subs.get_mut(&id).filter(|sub| sub.is_overflowing()) else { return };
-        if sub.relieve(&mut self.fx) {
-            self.page_sub(id);
+        let relieved = self.subs.get_mut(&id).is_some_and(|sub| sub.relieve(&mut self.fx));
+        if relieved {
+            self.review_pages(id);
         }
-    }
-
-    fn page_sub(&mut self, id: SubId) {
-        self.sync_sub(id);
+        self.page_again(id);
     }
 }

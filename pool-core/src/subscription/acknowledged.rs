@@ -5,13 +5,17 @@
 //! most, and a stream that never pauses still has checkpoints that move on.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
-use nostr_proto::Timestamp;
+use nostr_proto::{RelayUrl, Timestamp};
 
 use crate::call::Acknowledge;
 use crate::ids::RelayIx;
 use crate::planted::planted;
 
+use super::checkpoint::RelayGround;
+use super::leg::Leg;
+use super::paging::Snapshot;
 use super::{Checkpoint, Subscription};
 
 /// What the application has taken, what it is done with, and the checkpoints that wait for that or had it.
@@ -109,7 +113,18 @@ impl Subscription {
         self.acknowledged.checkpoint(now, self.next_seq, planted!(self, AckByDelivery))
     }
 
-    fn ledger(&self, _proven: impl Fn(RelayIx) -> Option<Timestamp>) -> Checkpoint {
-        Checkpoint::of(&self.filters)
+    /// What is proven now.
+    fn ledger(&self, proven: impl Fn(RelayIx) -> Option<Timestamp>) -> Checkpoint {
+        let ground = |(&ix, (url, leg)): (&RelayIx, &(RelayUrl, Leg))| {
+            let Snapshot { alive_until, known_as, grounds } = leg.snapshot(proven(ix))?;
+            let mut keys = known_as;
+            keys.sort_unstable();
+            keys.dedup();
+            let proven = self.filters.iter().zip(&grounds).map(|(filter, ground)| ground.proven(filter, alive_until));
+            Some(RelayGround { relay: url.clone(), keys, alive_until, proven: proven.collect() })
+        };
+        let mut relays: Vec<RelayGround> = self.legs.iter().filter_map(ground).collect();
+        relays.sort_unstable_by(|a, b| a.relay.cmp(&b.relay));
+        Checkpoint { filters: self.filters.to_vec(), relays }
     }
 }

@@ -97,10 +97,14 @@ impl Queue {
         all.remove(bytes);
     }
 
+    /// Whether half of it is free, and all together hold no more than they may: there is room for what is asked for again.
+    pub(crate) fn has_room(&self, all: &Untaken) -> bool {
+        self.items <= self.max_items / 2 && self.bytes <= self.max_bytes / 2 && !all.is_beyond()
+    }
+
     /// If it overflows, and half of it is free: the gap to tell. It is open again.
     pub(crate) fn relieve(&mut self, all: &Untaken) -> Option<Gap> {
-        let has_room = self.items <= self.max_items / 2 && self.bytes <= self.max_bytes / 2 && !all.is_beyond();
-        if has_room { self.last_gap() } else { None }
+        if self.has_room(all) { self.last_gap() } else { None }
     }
 
     /// The gap that has not been told yet. It is open again.
