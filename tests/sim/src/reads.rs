@@ -200,7 +200,9 @@ impl World {
         let Some(Reply::Checkpoint(checkpoint)) = self.try_call(Call::Checkpoint { sub: id }) else { return };
         let (Some(asked), Some(sub)) = (self.asked.get(&id).copied(), self.oracle.sub(id)) else { return };
         // What is written down is text.
-        let text = format!("{checkpoint:?}");
+        let text = checkpoint.to_json();
+        let read = Checkpoint::from_json(&text);
+        self.check(read.as_ref() == Ok(&*checkpoint), &format!("what is written down can be read: {text}"));
         let covered = |times: &BTreeMap<RelayUrl, u64>| {
             let covered = times.iter().filter(|(relay, _)| text.contains(relay.as_str()));
             covered.map(|(relay, at)| (relay.clone(), *at)).collect()
