@@ -25,6 +25,7 @@ pub(super) struct Untaken {
     events: usize,
     event_bytes: usize,
     always: usize,
+    bytes: usize,
 }
 
 impl Untaken {
@@ -39,6 +40,7 @@ impl Untaken {
         self.events += usize::from(is_event);
         self.event_bytes += if is_event { one.bytes } else { 0 };
         self.always += usize::from(one.always);
+        self.bytes += one.bytes;
         self.waiting.push_back(one);
     }
 
@@ -50,6 +52,7 @@ impl Untaken {
         {
             count += 1;
             bytes += one.bytes;
+            self.bytes -= one.bytes;
             self.events -= usize::from(one.is_event);
             self.event_bytes -= if one.is_event { one.bytes } else { 0 };
             self.always -= usize::from(one.always);
@@ -58,8 +61,8 @@ impl Untaken {
     }
 
     /// Bytes of everything that waits.
-    pub(super) fn bytes(&self) -> usize {
-        self.waiting.iter().map(|one| one.bytes).sum()
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

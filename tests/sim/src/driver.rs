@@ -4,6 +4,7 @@ use nostr_pool_core::{Call, CloseReason, Command, Gap, GapCause, Item, PoolEvent
 use nostr_pool_corpus::rng::Rng;
 use nostr_proto::{EventTemplate, HashedEvent, RelayUrl, UnsignedEvent};
 
+use super::bounds::Untaken;
 use super::links::Outgoing;
 use super::net::Arrival;
 use super::phases::few;
@@ -168,6 +169,9 @@ impl World {
         let (Some(site), Some(sub)) = (self.sites.iter().find(|site| site.url == *relay), self.oracle.sub(id)) else {
             return;
         };
+        if site.misleads {
+            return;
+        }
         let by = sub.asked_at.get(relay).copied().unwrap_or_default();
         let missing = self.oracle.missing_of(id, site, by, self.now().unix.as_secs());
         self.check(missing.is_empty(), &format!("whoever has caught up has everything; missing: {}", few(&missing)));
@@ -175,7 +179,14 @@ impl World {
 
     /// The application takes each item at once, unless it is slow.
     fn take(&mut self, sub: SubId, item: &Item) {
+        if matches!(item, Item::End(_)) {
+            self.untaken.remove(&sub);
+        }
         self.untaken.entry(sub).or_default().add(item);
+        let untaken: usize = self.untaken.values().map(Untaken::bytes).sum();
+        if untaken > self.core.config().max_queued_bytes {
+            self.oracle.is_crowded();
+        }
         self.progress.entry(sub).or_default().shown(item);
         self.check_queue(sub);
         if !self.faulty || !self.slow.contains_key(&sub) {

@@ -7,6 +7,7 @@ use nostr_pool_core::{
     Command, Config, ConnectionState, Gap, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
 };
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
+use serde_json::Value;
 
 use super::answers::Answers;
 use super::auth::Auths;
@@ -59,6 +60,8 @@ pub struct Oracle {
     pub(super) epoch: u64,
     /// True microseconds.
     at: u64,
+    /// All queues together were beyond their bound: what came then was skipped, whosever queue had room.
+    crowded: bool,
     /// What is being sent to other relays.
     pub(super) sent: Option<Sent>,
     pub(super) reqs: Reqs,
@@ -93,6 +96,7 @@ impl Oracle {
             ahead: 0,
             epoch: EPOCH,
             at: 0,
+            crowded: false,
             sent: None,
             reqs: Reqs::new(config),
             unread: Unread::new(config),
@@ -220,7 +224,8 @@ impl Oracle {
                 if let Item::Eose(coverage) = item {
                     self.complete += u64::from(coverage.is_complete());
                     let dates = &self.watch.dates;
-                    sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
+                    let excused = |event: &Value| self.crowded || dates.excuses(*id, event, now.unix.as_secs());
+                    sub.covered(coverage, &self.answers, excused)?;
                 }
                 self.watch.dates.pending(item, now.unix.as_secs())?;
                 self.watch.attributed(item)?;
@@ -230,7 +235,7 @@ impl Oracle {
                 }
                 // Who is known better may be shown more.
                 let known = matches!(item, Item::Gap(Gap { relay: Some(relay), .. }) if self.reqs.knows_us(relay));
-                sub.item(item, &self.shares, self.at, known)
+                sub.item(item, &self.shares, self.at, known || self.crowded)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
@@ -288,6 +293,11 @@ impl Oracle {
     pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
         self.watch.dates.stepped();
         self.ahead = self.ahead.max(u64::try_from(seconds).unwrap_or_default());
+    }
+
+    /// All queues together are beyond their bound.
+    pub(super) fn is_crowded(&mut self) {
+        self.crowded = true;
     }
 
     /// The true time.

@@ -32,6 +32,8 @@ pub(super) struct Site {
     pub(super) capped: bool,
     /// Whether it answers in time, and takes as many requests as come: nothing stays owed by it.
     pub(super) prompt: bool,
+    /// Whether it says of an answer what is not so.
+    pub(super) misleads: bool,
     /// What it took, and when.
     pub(super) accepted: Accepted,
     /// Whether anything that it sends is forged. If not, it is never quarantined.
@@ -89,6 +91,7 @@ impl Site {
             restarts: character.restarts,
             healed: None,
             capped,
+            misleads,
             accepted: Accepted::default(),
             floods: false,
         }
