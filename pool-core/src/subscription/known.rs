@@ -36,14 +36,21 @@ impl Subscription {
     }
 
     /// It is about to be asked, and the relay knows us as of `epoch`, by these keys. What it showed a stranger says nothing
-    /// of what it has for one of them.
-    pub(crate) fn ask_under(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey]) {
-        let may_hide = could_match_private(&self.filters);
+    /// of what it has for one of them. `hides`: whatever is asked for.
+    pub(crate) fn ask_under(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey], hides: bool) {
+        let may_hide = hides || could_match_private(&self.filters);
         let waits = |leg: &&mut Leg| matches!(leg.state, State::Waiting(_)) && leg.lack.is_none();
         let Some(leg) = self.leg(relay).filter(waits) else { return };
         leg.under = epoch;
         leg.whole |= may_hide && known_as.iter().any(|key| !leg.known_as.contains(key));
         leg.known_as = known_as.to_vec();
+    }
+
+    /// The relay knows us by these keys alone: one that was taken as known since `epoch` is not.
+    pub(crate) fn asked_as(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey]) {
+        if let Some(leg) = self.leg(relay).filter(|leg| leg.under >= epoch) {
+            leg.known_as.retain(|key| known_as.contains(key));
+        }
     }
 
     /// There is a new connection, on which an authentication may come about: what was refused for lack of it is asked
@@ -67,15 +74,16 @@ impl Subscription {
     }
 
     /// The relay knows us, as of `epoch`. Tells whether it is to be asked again; if so, with the request that runs, which
-    /// is to be closed.
+    /// is to be closed. `hides`: it may have hidden anything from a stranger, not private kinds alone.
     pub(crate) fn authenticated(
         &mut self,
         relay: RelayIx,
         epoch: Epoch,
+        hides: bool,
         now: Now,
         fx: &mut Effects,
     ) -> Option<Option<WireId>> {
-        let (hidden, told) = (could_match_private(&self.filters), self.eose_told);
+        let (hidden, told) = (hides || could_match_private(&self.filters), self.eose_told);
         let leg = self.leg(relay)?;
         if leg.under >= epoch {
             return None;
