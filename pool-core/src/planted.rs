@@ -85,12 +85,20 @@ pub enum PlantedBug {
     AcceptedSentAgainAfterAuth,
     /// *A challenge is answered for the relay that sent it.* Planted: for the first other relay of the pool.
     ChallengeSignedForOtherRelay,
+    /// *The aggregate EOSE waits for every relay.* Planted: one relay's EOSE settles all.
+    EoseGlobal,
+    /// *A refusal is no EOSE.* Planted: a CLOSED settles as one.
+    ClosedIsEose,
+    /// *A timeout settles a leg and nothing more.* Planted: it ends it for good.
+    TimedOutLegEnded,
+    /// *What comes for a request that is over is dropped.* Planted: not where new filters took its place.
+    StragglersDelivered,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 42] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -129,6 +137,10 @@ impl PlantedBug {
         Self::AuthOkAsPublishOk,
         Self::AcceptedSentAgainAfterAuth,
         Self::ChallengeSignedForOtherRelay,
+        Self::EoseGlobal,
+        Self::ClosedIsEose,
+        Self::TimedOutLegEnded,
+        Self::StragglersDelivered,
     ];
 }
 

@@ -265,7 +265,8 @@ impl Core {
     pub(super) fn next_ask(&mut self, ix: RelayIx) -> Option<SubId> {
         loop {
             let relay = self.relays.get(&ix).filter(|relay| !relay.auth.holds(false))?;
-            let sub = relay.lanes.asks.iter().copied().find(|sub| !self.is_held_for_auth(relay, *sub))?;
+            let held = |sub: &SubId| self.is_held_for_auth(relay, *sub) || self.is_held_for_size(ix, relay, *sub);
+            let sub = relay.lanes.asks.iter().copied().find(|sub| !held(sub))?;
             if self.asks_for_private(sub) && !relay.auth.holds(true) {
                 // Which may well hold it.
                 self.note_private(ix);
@@ -283,6 +284,8 @@ impl Core {
             Why::Auth
         } else if relay.lanes.is_held(self.now.mono) {
             Why::Pause
+        } else if !relay.suspects.is_empty() {
+            Why::Turn
         } else {
             Why::Credit
         }

@@ -10,6 +10,7 @@ use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::planted::planted;
 use crate::subscription::Subscription;
 use crate::subscription::leg::Ending;
+use crate::text::harmless;
 
 use super::{Core, Job};
 
@@ -50,9 +51,9 @@ impl Core {
             }
             Known::InFlight => match scan_signature(frame) {
                 Some(signature) => self.on_copy_in_flight(ix, wire, sub, &id, signature),
-                None => self.on_new_copy(ix, wire, sub, frame),
+                None => self.on_new_copy(ix, wire, sub, id, frame),
             },
-            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, wire, sub, frame),
+            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, wire, sub, id, frame),
         }
     }
 
@@ -63,10 +64,16 @@ impl Core {
             && self.dedup.is_outdated(facts, self.now.unix)
     }
 
-    fn on_new_copy(&mut self, ix: RelayIx, wire: WireId, sub: SubId, frame: &str) {
+    fn on_new_copy(&mut self, ix: RelayIx, wire: WireId, sub: SubId, id: EventId, frame: &str) {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, wire, sub, event),
-            _ => self.note_garbage(ix),
+            Ok(_) => self.note_garbage(ix),
+            Err(error) => {
+                self.note_garbage(ix);
+                if let Some(s) = self.subs.get_mut(&sub) {
+                    s.rejected(ix, id, &error, &mut self.fx);
+                }
+            }
         }
     }
 
@@ -105,12 +112,14 @@ impl Core {
                     self.on_event(ix, wire, sub, event);
                 }
             }
-            Ok(RelayMessage::Ok { event_id, accepted, reason }) => self.on_ok(ix, event_id, accepted, &reason),
+            Ok(RelayMessage::Ok { event_id, accepted, reason }) => {
+                self.on_ok(ix, event_id, accepted, &harmless(reason));
+            }
             Ok(RelayMessage::Eose { subscription, hints }) => self.on_ending(ix, &subscription, Ending::Eose(hints)),
             Ok(RelayMessage::Closed { subscription, reason }) => {
-                self.on_ending(ix, &subscription, Ending::Closed(reason));
+                self.on_ending(ix, &subscription, Ending::Closed(harmless(reason)));
             }
-            Ok(RelayMessage::Notice { message }) => self.note_notice(ix, &message),
+            Ok(RelayMessage::Notice { message }) => self.on_notice(ix, &message),
             Ok(RelayMessage::Auth { challenge }) => {
                 self.count(ix, |c| &mut c.challenges);
                 self.on_challenge(ix, &challenge);
@@ -181,7 +190,7 @@ impl Core {
         }
     }
 
-    fn on_ending(&mut self, ix: RelayIx, subscription: &str, end: Ending) {
+    pub(super) fn on_ending(&mut self, ix: RelayIx, subscription: &str, end: Ending) {
         let named = WireId::parse(subscription).filter(|wire| wire.0 < self.next_wire);
         // It slows the whole relay, and at once: also if the request is over, or waits for events to be decided.
         if let Ending::Closed(reason) = &end
@@ -202,13 +211,16 @@ impl Core {
                 Ending::Closed(_) | Ending::Lost => relay.vitals.forget_request(wire),
             }
         }
+        self.note_in_size(ix, sub);
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
         let Some(leg) = s.leg(ix) else { return };
+        leg.mumbled = None;
         leg.progress = now;
         for end in leg.ending(end) {
             self.apply_ending(sub, ix, wire, end);
         }
+        self.next_suspect(ix);
     }
 
     /// The running request of this name. An event for one that is over is counted, and CLOSE said once more.
@@ -218,6 +230,7 @@ impl Core {
             && let Some(&sub) = self.wires.get(&(ix, wire))
         {
             self.count(ix, |c| &mut c.events);
+            self.note_answered(ix, wire, sub);
             return Some((wire, sub));
         }
         self.count(ix, |c| &mut c.unsolicited);
@@ -283,7 +296,7 @@ impl Core {
         }
     }
 
-    fn count(&mut self, ix: RelayIx, counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64) {
+    pub(super) fn count(&mut self, ix: RelayIx, counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64) {
         if let Some(relay) = self.relays.get_mut(&ix) {
             let counter = counter(&mut relay.counters);
             *counter = counter.saturating_add(1);

@@ -7,6 +7,8 @@ mod decisions;
 mod echoes;
 mod frames;
 mod lanes;
+mod notice;
+mod oversize;
 mod pace;
 mod publishes;
 mod relays;

@@ -40,7 +40,8 @@ impl Core {
                 relay.lanes.sent(now);
             }
         }
-        let wake = self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now));
+        let wake =
+            self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now).into_iter().chain(self.size_wake(relay)).min());
         self.arm(TimerKey::Lanes(ix), wake);
     }
 
@@ -167,6 +168,7 @@ impl Core {
         let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return false };
         self.next_wire += 1;
         self.wires.insert((ix, wire), sub);
+        self.note_sent_for_size(ix, sub);
         let frame = request(wire, &filters);
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.vitals.asked(wire, self.now.mono);

@@ -9,9 +9,11 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Gap, GapCause, Item, LegOutcome, Why};
 use crate::ids::{RelayIx, WireId};
+use crate::planted::planted;
 use crate::time::{Instant, Now};
 
 use super::leg::{self, Leg, Lost, Request, State};
+use super::notice::Mumbled;
 use super::{Next, Subscription, request};
 
 impl Subscription {
@@ -32,6 +34,7 @@ impl Subscription {
         let alive_until = leg.alive_until.map(|at| at.min(now.unix));
         let whole = core::mem::take(&mut leg.whole);
         leg.progress = leg.progress.max(now.mono);
+        leg.mumbled = None;
         leg.state = State::Requested(Request {
             wire,
             sent: now.unix,
@@ -61,6 +64,12 @@ impl Subscription {
     /// EOSE takes effect.
     pub(crate) fn eose(&mut self, relay: RelayIx, hints: EoseHints, fx: &mut Effects) -> Next {
         let ends = self.mode == Mode::UntilEose;
+        if planted!(self, EoseGlobal) {
+            let open = self.legs.values_mut().map(|(_, leg)| &mut leg.settled);
+            open.for_each(|settled| {
+                let _ = settled.get_or_insert(LegOutcome::Eose { complete: None });
+            });
+        }
         let Some((url, leg)) = self.legs.get_mut(&relay) else { return Next::Nothing };
         let State::Requested(request) = &leg.state else { return Next::Nothing };
         let &Request { wire, sent, catch_up, received, undecided, .. } = request;
@@ -90,10 +99,7 @@ impl Subscription {
         let was_live = matches!(leg.state, State::Live { .. });
         leg.refusals += 1;
         if leg::is_final(&reason) || leg.refusals >= config.max_refusals {
-            leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
-            leg.state = State::Closed(reason);
-            self.tell_leg(relay, fx);
-            self.settle(fx);
+            self.close_for_good(relay, reason, fx);
             return;
         }
         let doubled = config.retry_base.saturating_mul(1_u32.checked_shl(leg.refusals - 1).unwrap_or(u32::MAX));
@@ -174,6 +180,7 @@ impl Subscription {
     /// Settles the legs whose EOSE is overdue. Returns the relays to ask again after a refusal.
     pub(crate) fn timeout(&mut self, config: &Config, now: Now, fx: &mut Effects) -> Vec<RelayIx> {
         let (started, patience) = (self.started, self.patience);
+        let ends = planted!(self, TimedOutLegEnded);
         let mut again = Vec::new();
         for (&relay, (_, leg)) in &mut self.legs {
             if leg.retry_at.is_some_and(|at| at <= now.mono) {
@@ -185,6 +192,9 @@ impl Subscription {
                     State::Waiting(Why::Connection) => LegOutcome::NotConnected,
                     _ => LegOutcome::TimedOut,
                 });
+                if ends && leg.settled == Some(LegOutcome::TimedOut) {
+                    leg.state = State::Done;
+                }
             }
         }
         self.settle(fx);
@@ -196,7 +206,8 @@ impl Subscription {
         let overdue = |leg: &Leg| {
             leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, config.eose_deadline_max))
         };
-        self.legs.values().flat_map(|(_, leg)| [overdue(leg), leg.retry_at]).flatten().min()
+        let mumbled = |leg: &Leg| leg.mumbled.as_ref().map(Mumbled::due);
+        self.legs.values().flat_map(|(_, leg)| [overdue(leg), leg.retry_at, mumbled(leg)]).flatten().min()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{LegOutcome, Why};
 use crate::ids::{RelayIx, WireId};
+use crate::planted::planted;
 use crate::time::Now;
 
 use super::Subscription;
@@ -119,8 +120,13 @@ impl Subscription {
     }
 
     pub(super) fn close_for_good(&mut self, relay: RelayIx, reason: Reason, fx: &mut Effects) {
+        let is_eose = planted!(self, ClosedIsEose);
         let Some(leg) = self.leg(relay) else { return };
-        leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
+        let outcome = match is_eose {
+            true => LegOutcome::Eose { complete: None },
+            false => LegOutcome::Closed(reason.clone()),
+        };
+        leg.settled.get_or_insert(outcome);
         leg.state = State::Closed(reason);
         self.tell_leg(relay, fx);
         self.settle(fx);

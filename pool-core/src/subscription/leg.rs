@@ -3,12 +3,15 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{EoseHints, PublicKey, Reason, Timestamp};
+use nostr_proto::{EoseHints, EventId, PublicKey, Reason, Timestamp};
 
 use crate::auth::Epoch;
 use crate::event::{LegOutcome, LegState, Why};
 use crate::ids::WireId;
 use crate::time::{Instant, Now};
+
+use super::notice::Mumbled;
+use super::oversize::Suspicion;
 
 /// Where a leg stands. `wire` is the id of the request on this connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +93,12 @@ pub(crate) struct Leg {
     pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
+    /// What the relay said by NOTICE, as long as it may be all that it answers.
+    pub(crate) mumbled: Option<Mumbled>,
+    /// Ids that events claim which were dropped for their size or shape, as told; bounded.
+    pub(crate) rejected: Vec<EventId>,
+    /// Whether its answer may have had a message beyond the size limit.
+    pub(crate) suspicion: Suspicion,
 }
 
 impl Leg {
@@ -108,6 +117,9 @@ impl Leg {
             whole: false,
             lack: None,
             flooded: 0,
+            mumbled: None,
+            rejected: Vec::new(),
+            suspicion: Suspicion::None,
         }
     }
 
@@ -232,6 +244,10 @@ impl Leg {
         self.refusals = 0;
         self.retry_at = None;
         self.lack = None;
+        self.mumbled = None;
+        if self.suspicion == Suspicion::Alone {
+            self.suspicion = Suspicion::Suspect;
+        }
         self.state = State::Waiting(Why::Connection);
         lost
     }
@@ -254,6 +270,9 @@ impl Leg {
         self.retry_at = None;
         self.lack = None;
         self.draining = None;
+        self.mumbled = None;
+        self.rejected.clear();
+        self.suspicion = Suspicion::None;
         self.progress = now.mono;
     }
 }

@@ -21,7 +21,10 @@ mod answers;
 mod checkpoint;
 mod known;
 pub(crate) mod leg;
+mod notice;
+pub(crate) mod oversize;
 mod queue;
+mod rejected;
 pub(crate) mod request;
 mod stream;
 #[cfg(test)]
@@ -162,6 +165,12 @@ impl Subscription {
             Some(wire) => Next::Close(wire),
             None => Next::Nothing,
         }
+    }
+
+    /// Its relays are about to change: the aggregate EOSE is not told before [`Subscription::start`].
+    pub(crate) fn retarget(&mut self, target: Target) {
+        self.target = target;
+        self.all_in = false;
     }
 
     /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are
