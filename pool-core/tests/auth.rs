@@ -161,6 +161,13 @@ impl Bench {
         event.id()
     }
 
+    /// The same where other things may go out beside it.
+    fn sign_among(&mut self) -> EventId {
+        let (ticket, _, event) = self.orders().pop().expect("something to sign");
+        self.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+        event.id()
+    }
+
     fn ok(&mut self, socket: SocketId, id: EventId, accepted: bool, text: &str) {
         self.text(socket, &format!("[\"OK\",\"{id}\",{accepted},\"{text}\"]"));
     }
@@ -634,4 +641,281 @@ fn a_challenge_too_long_is_told_and_not_kept() {
     assert_eq!(b.auth(), AuthState::Failed(AuthFailure::ChallengeTooLong { bytes }));
     b.text(socket, "[\"AUTH\",\"c\"]");
     assert_eq!(b.auth(), AuthState::Challenged);
+}
+
+fn private() -> RelayOptions {
+    RelayOptions { auth: Some(AuthPolicy::Always), ..RelayOptions::default() }
+}
+
+fn eose(request: &str) -> String {
+    format!("[\"EOSE\",\"{request}\"]")
+}
+
+#[test]
+fn a_late_refusal_of_an_earlier_try_is_no_end_while_an_authentication_is_under_way() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let event = note("slow");
+    let publish = b.publish(&event);
+    b.pass(b.core.config().ok_deadline);
+    assert_eq!(b.sent().len(), 2, "tried twice");
+    // The relay answers both.
+    for _ in 0..2 {
+        b.ok(socket, event.id(), false, "auth-required: who are you?");
+        assert_eq!(b.status(publish), PublishStatus::Queued);
+    }
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.sent().len(), 1);
+    b.ok(socket, event.id(), true, "");
+    assert_eq!(b.status(publish), PublishStatus::Accepted { duplicate: false });
+}
+
+#[test]
+fn a_refusal_that_comes_while_another_try_waits_has_it_wait_for_the_authentication() {
+    let config = Config { send_credits: 1, ..config(AuthPolicy::Always) };
+    let (mut b, socket) = Bench::connected(config, private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (event, other) = (note("slow"), note("busy"));
+    let publish = b.publish(&event);
+    b.publish(&other);
+    b.ok(socket, other.id(), false, "rate-limited: slow down");
+    b.pass(b.core.config().ok_deadline);
+    b.ok(socket, other.id(), false, "rate-limited: slow down");
+    b.ok(socket, event.id(), false, "auth-required: who are you?");
+    assert_eq!(b.status(publish), PublishStatus::Queued);
+    b.sent();
+    let (ticket, _, unsigned) = b.orders().pop().expect("a challenge to answer");
+    b.input(Input::Signed { ticket, outcome: Ok(unsigned.sign(&keys(), [0; 32])) });
+    b.ok(socket, unsigned.id(), true, "");
+    b.pass(SECOND * 60);
+    assert!(b.sent().iter().any(|frame| frame.contains(&event.id().to_string())));
+}
+
+#[test]
+fn a_key_that_is_taken_back_is_shown_to_nobody() {
+    let other = Keys::from_entropy([8; 32]).unwrap();
+    for signed in [false, true] {
+        // The socket takes nothing more, so that what is signed waits.
+        let config = Config { send_credits: 1, ..config(AuthPolicy::Always) };
+        let (mut b, socket) = Bench::connected(config, RelayOptions { auth_at_once: true, ..private() });
+        b.text(socket, "[\"AUTH\",\"c\"]");
+        let (ticket, _, event) = b.orders().pop().unwrap();
+        assert_eq!(event.pubkey(), keys().public_key());
+        if signed {
+            b.core
+                .handle_call(
+                    Call::Publish(Publish {
+                        event: note("in the way"),
+                        target: Target::Relays(vec![url(0)]),
+                        quorum: Quorum::All,
+                        deadline: None,
+                        link: None,
+                    }),
+                    b.now,
+                )
+                .unwrap();
+            b.core.handle_input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) }, b.now);
+            while let Some(command) = b.core.poll_command() {
+                if let Command::Verify { ticket, event } = command {
+                    let outcome = nostr_proto::verify(&event);
+                    b.core.handle_input(Input::Verified { ticket, outcome }, b.now);
+                }
+            }
+            assert!(matches!(b.auth(), AuthState::Signing { .. }));
+        }
+        let identity = Some(other.public_key());
+        b.core
+            .handle_call(Call::AddRelay { url: url(0), options: RelayOptions { identity, ..private() } }, b.now)
+            .unwrap();
+        b.input(Input::Sent { socket });
+        b.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+        assert!(b.sent().iter().all(|frame| !frame.contains("AUTH")), "it would show the first key");
+        let (ticket, _, event) = b.orders().pop().expect("the other one is asked");
+        assert_eq!(event.pubkey(), other.public_key());
+        b.input(Input::Signed { ticket, outcome: Ok(event.sign(&other, [0; 32])) });
+        assert_eq!(b.sent().iter().filter(|frame| frame.contains("AUTH")).count(), 1);
+    }
+}
+
+#[test]
+fn an_ok_that_is_late_still_has_what_was_refused_meanwhile_repeated() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (refused, hidden) = (b.subscribe(notes(), Mode::Live), b.subscribe(gift_wraps(), Mode::Live));
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    let id = b.sign();
+    b.pass(b.core.config().auth_ok_deadline);
+    let again = b.requests();
+    // It is slow: it still takes us for a stranger.
+    for name in &again {
+        b.text(socket, &closed(name, "auth-required: who are you?"));
+    }
+    assert!(matches!(b.leg(refused), LegState::Closed(_)));
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 2);
+    assert_eq!((b.leg(refused), b.leg(hidden)), (LegState::Requested, LegState::Requested));
+}
+
+#[test]
+fn ground_that_was_shown_to_a_key_which_the_relay_refused_later_is_asked_for_again() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    b.subscribe(gift_wraps(), Mode::Live);
+    let id = b.sign();
+    b.pass(b.core.config().auth_ok_deadline);
+    // Asked as one whom the relay knows, as it seemed.
+    let names = b.requests();
+    b.text(socket, &eose(names.last().unwrap()));
+    b.ok(socket, id, false, "error: database");
+    b.sent();
+    b.lose(socket);
+    b.pass(SECOND * 3);
+    let socket = b.open(0);
+    b.text(socket, "[\"AUTH\",\"d\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let sent = b.sent();
+    assert!(sent.last().unwrap().contains("[1059]") && !sent.last().unwrap().contains("since"), "{sent:?}");
+}
+
+#[test]
+fn a_request_that_the_relay_has_closed_is_not_closed_once_more_when_it_waits() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    let sub = b.subscribe(gift_wraps(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    assert_eq!(b.leg(sub), LegState::Waiting(Why::Auth));
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+    // The same with a challenge in hand that was not answered by itself, after so many refused ones.
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    let sub = b.subscribe(gift_wraps(), Mode::Live);
+    let mut last = String::new();
+    for n in 0..3 {
+        b.text(socket, &format!("[\"AUTH\",\"c{n}\"]"));
+        let id = b.sign_among();
+        b.ok(socket, id, false, "error: no");
+        last = b.sent().last().unwrap().split('"').nth(3).unwrap().to_owned();
+    }
+    b.text(socket, "[\"AUTH\",\"last\"]");
+    assert_eq!((b.auth(), b.leg(sub)), (AuthState::Challenged, LegState::Requested));
+    b.text(socket, &closed(&last, "auth-required: who are you?"));
+    assert_eq!(b.leg(sub), LegState::Waiting(Why::Auth));
+    assert!(b.sent().is_empty());
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+}
+
+#[test]
+fn where_the_relay_is_said_to_hide_things_everything_that_a_stranger_asked_is_asked_again() {
+    let (mut b, socket) =
+        Bench::connected(config(AuthPolicy::Always), RelayOptions { auth_at_once: true, ..private() });
+    let sub = b.subscribe(notes(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &eose(&names[0]));
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let sent = b.sent();
+    assert_eq!(sent[0], format!("[\"CLOSE\",\"{}\"]", names[0]));
+    assert!(sent[1].starts_with("[\"REQ\"") && !sent[1].contains("since"), "{sent:?}");
+    assert_eq!(b.leg(sub), LegState::Requested);
+}
+
+#[test]
+fn a_flood_of_challenges_costs_the_signer_no_more_than_the_window_allows() {
+    let (mut b, socket) =
+        Bench::connected(config(AuthPolicy::Always), RelayOptions { auth_at_once: true, ..private() });
+    b.subscribe(gift_wraps(), Mode::Live);
+    b.subscribe(notes(), Mode::Live);
+    let mut orders = 0;
+    for n in 0..5_000 {
+        b.text(socket, &format!("[\"AUTH\",\"c{n}\"]"));
+        for (ticket, _, event) in b.orders() {
+            orders += 1;
+            b.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+            b.ok(socket, event.id(), n % 2 == 0, "");
+        }
+        for frame in b.sent() {
+            if frame.starts_with("[\"REQ\"") {
+                let name = frame.split('"').nth(3).unwrap().to_owned();
+                b.text(socket, &closed(&name, "auth-required: again"));
+            }
+        }
+    }
+    assert!(orders <= b.core.config().max_auth_signings, "{orders}");
+}
+
+/// Two subscriptions and two publishes are refused at once; one of each kind was taken before.
+#[test]
+fn everything_that_was_refused_at_once_is_repeated_once() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (taken, first, second) = (note("taken"), note("first"), note("second"));
+    let subs =
+        [b.subscribe(notes(), Mode::Live), b.subscribe(notes(), Mode::UntilEose), b.subscribe(notes(), Mode::Live)];
+    let publishes = [b.publish(&taken), b.publish(&first), b.publish(&second)];
+    let frames = b.sent();
+    let names: Vec<_> = frames[..3].iter().map(|frame| frame.split('"').nth(3).unwrap().to_owned()).collect();
+    b.text(socket, &eose(&names[2]));
+    b.ok(socket, taken.id(), true, "");
+    for name in &names[..2] {
+        b.text(socket, &closed(name, "auth-required: who are you?"));
+    }
+    for event in [&first, &second] {
+        b.ok(socket, event.id(), false, "restricted: who are you?");
+    }
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let again = b.sent();
+    assert_eq!(again.iter().filter(|frame| frame.starts_with("[\"EVENT\"")).count(), 2, "{again:?}");
+    assert_eq!(again.iter().filter(|frame| frame.starts_with("[\"REQ\"")).count(), 2, "{again:?}");
+    assert_eq!(again.len(), 4);
+    assert_eq!(b.leg(subs[2]), LegState::Live);
+    assert_eq!(b.status(publishes[0]), PublishStatus::Accepted { duplicate: false });
+    assert_eq!(b.status(publishes[2]), PublishStatus::InFlight);
+}
+
+/// Whatever an authentication was at when the connection went, the next one begins anew, and nothing of the old one holds.
+#[test]
+fn a_connection_lost_at_any_moment_of_an_authentication_starts_over() {
+    for lost_at in 0..6 {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+        let sub = b.subscribe(notes(), Mode::Live);
+        let event = note("hello");
+        let publish = b.publish(&event);
+        let name = b.sent()[0].split('"').nth(3).unwrap().to_owned();
+        let steps: [&dyn Fn(&mut Bench); 3] = [
+            &|b| b.text(socket, &closed(&name, "auth-required: who are you?")),
+            &|b| b.ok(socket, event.id(), false, "auth-required: who are you?"),
+            &|b| b.text(socket, "[\"AUTH\",\"c\"]"),
+        ];
+        steps.iter().take(lost_at).for_each(|step| step(&mut b));
+        if lost_at > 3 {
+            let id = b.sign();
+            if lost_at > 4 {
+                b.ok(socket, id, true, "");
+            }
+        }
+        b.sent();
+        b.orders();
+        b.lose(socket);
+        b.pass(SECOND * 3);
+        let socket = b.open(0);
+        assert_eq!(b.auth(), if lost_at == 0 { AuthState::Unchallenged } else { AuthState::Expected });
+        b.text(socket, "[\"AUTH\",\"d\"]");
+        if lost_at > 0 {
+            let id = b.sign_among();
+            b.ok(socket, id, true, "");
+        }
+        let sent = b.sent();
+        assert!(sent.iter().any(|frame| frame.starts_with("[\"REQ\"")), "{lost_at}: {sent:?}");
+        assert_eq!(b.leg(sub), LegState::Requested, "{lost_at}");
+        assert_eq!(b.status(publish), PublishStatus::InFlight, "{lost_at}");
+    }
 }

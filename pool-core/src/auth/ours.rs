@@ -41,6 +41,15 @@ impl Auth {
             ) => auth.fail(Hand::Used(challenge), AuthFailure::Denied, fx),
             (State::Challenged { challenge }, _) if wanted => auth.begin(challenge, None, cx, fx),
             (State::Asking { challenge }, AuthPolicy::Always) => auth.sign(challenge, cx, fx),
+            // The key was taken back, or another put in its place.
+            (State::Signing { challenge, order, .. }, AuthPolicy::Always)
+                if auth.identity(cx) != Some(order.identity) =>
+            {
+                auth.sign(challenge, cx, fx)
+            }
+            (State::Ready { challenge, event }, AuthPolicy::Always) if auth.identity(cx) != Some(event.pubkey()) => {
+                auth.sign(challenge, cx, fx)
+            }
             (
                 State::Paced { challenge, .. } | State::Signing { challenge, .. } | State::Ready { challenge, .. },
                 AuthPolicy::Ask,

@@ -225,6 +225,8 @@ pub enum Why {
     Pause,
     /// An authentication (NIP-42): the relay demands it, or demanded it before.
     Auth,
+    /// Its turn. The relay's last answers had a message beyond the size limit, and it is found out whose that is.
+    Turn,
 }
 
 /// A stretch of a relay's time from which events may be missing.

@@ -13,7 +13,7 @@
 //! | OK false, `duplicate:` | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
 //! | OK false, try again later¹ | – | – | – | Retry | Retry | Unknown | – | – | – | – | – |
 //! | OK false, for good² | – | – | Rejected | Rejected | Rejected | Rejected | Rejected | Rejected | – | – | Rejected |
-//! | OK false, `auth-required:`⁴ | – | – | – | Lacking | Lacking | Rejected | – | – | – | – | – |
+//! | OK false, `auth-required:`⁴ | – | – | Lacking | Lacking | Lacking | Rejected | Lacking | – | – | – | Rejected |
 //! | authenticated | – | – | – | – | – | – | – | Queued | – | – | – |
 //! | not authenticated | – | – | – | – | – | – | – | Rejected | – | – | – |
 //! | put off⁵ | – | – | – | InFlight | InFlight | InFlight | – | – | – | – | – |

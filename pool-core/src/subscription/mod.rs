@@ -22,9 +22,12 @@ mod answers;
 mod checkpoint;
 mod known;
 pub(crate) mod leg;
+mod notice;
 mod overflow;
+pub(crate) mod oversize;
 pub(crate) mod paging;
 mod queue;
+mod rejected;
 pub(crate) mod request;
 mod stream;
 #[cfg(test)]
@@ -162,6 +165,12 @@ impl Subscription {
             self.tell(item, fx);
         }
         self.legs.remove(&relay).into_iter().flat_map(|(_, leg)| leg.wires()).collect()
+    }
+
+    /// Its relays are about to change: the aggregate EOSE is not told before [`Subscription::start`].
+    pub(crate) fn retarget(&mut self, target: Target) {
+        self.target = target;
+        self.all_in = false;
     }
 
     /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are

@@ -83,9 +83,6 @@ impl World {
         let mut sites: Vec<Site> = plan.relays.iter().enumerate().map(site).collect();
         let lines = (0..sites.len()).map(|_| Line::new(rng.next_u64())).collect();
         let mut config = plan.config();
-        if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
-            site.honest = false;
-        }
         for site in sites.iter_mut().filter(|site| site.is_wordy(plan.limits.frame)) {
             site.honest = false;
         }
@@ -93,6 +90,9 @@ impl World {
             && let Some((n, last)) = sites.iter_mut().enumerate().last()
         {
             *last = Site::sparse(n);
+        }
+        if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
+            site.honest = false;
         }
         if plan.limits.max_seen > 0
             && let Some(last) = sites.last_mut()

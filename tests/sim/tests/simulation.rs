@@ -129,6 +129,17 @@ fn a_relay_that_limits_the_rate_for_ever_serves_everything_in_time() {
     }
 }
 
+/// What the last relay is, and that it says nothing, are drawn apart.
+#[test]
+fn a_relay_that_says_nothing_owes_nothing_whatever_it_holds() {
+    for sparse in [false, true] {
+        let mut world = sim::World::new(&sim::Plan { sparse, mute: Some(1), ..sim::Plan::plain(0) }, |_| ());
+        world.begin();
+        world.heal();
+        world.finish();
+    }
+}
+
 #[test]
 fn a_few_forged_among_thousands_bring_no_quarantine() {
     for seed in 0..2 {
