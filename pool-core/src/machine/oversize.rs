@@ -1,6 +1,7 @@
 //! Finding the request whose answer has a message beyond the size limit. The requests that had no EOSE when the socket
 //! was closed for size are suspects; on the next connection they are asked one at a time, after those that are none. The
-//! one that is alone when that happens again is ended, with a gap.
+//! one that is alone when that happens again is ended, with a gap. A page that runs when that happens is not asked for a
+//! third time: its ground is given up.
 //!
 //! Never holds up a request for longer than `eose_deadline` because of one that is silent, never ends one that was not
 //! alone.
@@ -26,6 +27,9 @@ impl Core {
                 self.note_need(ix, sub);
                 self.sync_sub(sub);
             }
+            if let Some(s) = self.subs.get_mut(&sub) {
+                s.page_too_large(ix, &mut self.fx);
+            }
             let suspect = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)).map(|leg| leg.suspicion);
             let Some(relay) = self.relays.get_mut(&ix) else { return };
             match suspect {
@@ -41,7 +45,11 @@ impl Core {
         if relay.suspects.is_empty() {
             return false;
         }
-        if relay.suspects.contains(&sub) { self.size_wait(relay).is_some() } else { self.is_trial_on(ix, relay) }
+        match relay.suspects.contains(&sub) {
+            // A page beside it might be to blame.
+            true => self.size_wait(relay).is_some() || !relay.paging.is_empty(),
+            false => self.is_trial_on(ix, relay),
+        }
     }
 
     /// Whether a suspect is asked alone, and its EOSE is not overdue: nothing is to be asked beside it.
@@ -61,7 +69,8 @@ impl Core {
 
     /// When something may be asked that waits because of size.
     pub(super) fn size_wake(&self, relay: &Relay) -> Option<Instant> {
-        if relay.suspects.is_empty() || relay.lanes.asks.is_empty() { None } else { self.size_wait(relay) }
+        let idle = relay.lanes.asks.is_empty() && relay.lanes.pages.is_empty();
+        if relay.suspects.is_empty() || idle { None } else { self.size_wait(relay) }
     }
 
     /// A request is being sent, of a suspect perhaps; call it before it is noted as asked.
@@ -87,7 +96,7 @@ impl Core {
 
     /// What waited for an EOSE or a CLOSED may be asked.
     pub(super) fn next_suspect(&mut self, ix: RelayIx) {
-        if self.relays.get(&ix).is_some_and(|relay| !relay.lanes.asks.is_empty()) {
+        if self.relays.get(&ix).is_some_and(|relay| !relay.lanes.asks.is_empty() || !relay.lanes.pages.is_empty()) {
             self.pump(ix);
         }
     }

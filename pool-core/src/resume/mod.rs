@@ -99,6 +99,8 @@ pub(crate) struct Resume {
     /// Pages in a row that told nothing.
     failures: u32,
     catch_up: Option<CatchUp>,
+    /// The page, by filter, that ran when the connection was last closed because a message was beyond the size limit.
+    too_large: Option<(usize, Range)>,
 }
 
 impl Resume {
@@ -111,6 +113,7 @@ impl Resume {
             events: 0,
             failures: 0,
             catch_up: None,
+            too_large: None,
         }
     }
 

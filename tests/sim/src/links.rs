@@ -208,9 +208,6 @@ impl World {
                 Some("EVENT") => {
                     let id = message[2]["id"].as_str().unwrap_or_default();
                     self.oracle.shares.heard(url, id);
-                    if self.oracle.wire.is_running(socket, message[1].as_str().unwrap_or_default()) {
-                        self.oracle.watch.sources.asked(id);
-                    }
                 }
                 Some("NOTICE") => self.oracle.watch.sources.notice(url, message[1].as_str().unwrap_or_default()),
                 Some("OK") => self.oracle.publishes.ok(url, &message),
@@ -218,7 +215,19 @@ impl World {
                 _ => {}
             }
         }
+        self.hear_torn(socket, text);
         self.input(Input::Text { socket, frame: text });
+    }
+
+    /// What was cut off is for a request all the same, if its head says so.
+    fn hear_torn(&mut self, socket: SocketId, text: &str) {
+        let head = text.strip_prefix("[\"EVENT\",\"").and_then(|rest| rest.split_once('"'));
+        let id = text.split_once("\"id\":\"").and_then(|(_, rest)| rest.get(..64));
+        if let (Some((name, _)), Some(id)) = (head, id)
+            && self.oracle.wire.is_running(socket, name)
+        {
+            self.oracle.watch.sources.asked(id);
+        }
     }
 
     pub(super) fn dialled(&mut self, socket: SocketId, relay: usize) {
