@@ -63,8 +63,10 @@ pub(crate) use step::{Context, Step, Told};
 /// What a leg's request asked for, of one filter.
 #[derive(Clone, Debug, PartialEq)]
 struct Asked {
-    /// `None`: nothing that could be proven.
+    /// `None`: its window is over.
     range: Option<Range>,
+    /// Whether that can be proven: what a `search` finds has no order.
+    provable: bool,
     limit: Option<u32>,
 }
 
@@ -163,7 +165,7 @@ impl Resume {
             }
         }
         let asked =
-            |filter: &Filter| Asked { range: window(filter).filter(|_| filter.search.is_none()), limit: filter.limit };
+            |filter: &Filter| Asked { range: window(filter), provable: filter.search.is_none(), limit: filter.limit };
         self.run = Run::Asked(sent.iter().map(asked).collect());
     }
 
@@ -176,6 +178,9 @@ impl Resume {
         cx: &Context<'_>,
     ) -> Step {
         let mut step = Step::default();
+        if !matches!(self.run, Run::Asked(_)) {
+            return step;
+        }
         let Run::Asked(asked) = core::mem::replace(&mut self.run, Run::Rest) else { return step };
         let uncut = hints.finish || frames == 0 || frames < cx.enough();
         let mut unprovable: Option<Range> = None;
@@ -184,9 +189,8 @@ impl Resume {
             let floor = whole.map_or(sent, |range| range.since);
             let wanted = whole.filter(|range| ground.floor.is_none_or(|floor| range.since < floor));
             if filter.search.is_some() {
-                if self.catch_up.is_some() || wanted.is_some() {
-                    unprovable = window(filter).map(|range| unprovable.map_or(range, |other| other.hull(&range)));
-                }
+                let missed = wanted.or(asked.range.filter(|_| self.catch_up.is_some()));
+                unprovable = missed.map_or(unprovable, |it| Some(unprovable.map_or(it, |other| other.hull(&it))));
             } else if let Some(range) = wanted {
                 let known = ground.floor.map(|floor| floor.saturating_sub(1));
                 if let Some(range) = Range::new(range.since, known.map_or(range.until, |known| known.min(range.until)))
@@ -197,18 +201,15 @@ impl Resume {
             }
             ground.floor = Some(ground.floor.map_or(floor, |earlier| earlier.min(floor)));
             let below_limit = asked.limit.is_none_or(|limit| frames < u64::from(limit));
-            if let Some(range) = asked.range.filter(|_| uncut && !hints.more && below_limit) {
+            if let Some(range) = asked.range.filter(|_| asked.provable && uncut && !hints.more && below_limit) {
                 ground.prove(range);
             }
             ground.remember_missed();
         }
         if let Some(catch_up) = &mut self.catch_up {
             catch_up.events += events;
-            if let Some(range) = unprovable {
-                let since = catch_up.since.map_or(range.since, |since| since.max(range.since));
-                step.told.push(Told { since: Some(since), until: range.end(), cause: GapCause::Unprovable });
-            }
-        } else if let Some(range) = unprovable {
+        }
+        if let Some(range) = unprovable {
             step.tell(range, GapCause::Unprovable);
         }
         self.settle(cx, &mut step);
