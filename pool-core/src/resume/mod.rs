@@ -101,6 +101,9 @@ pub(crate) struct Resume {
     /// Pages in a row that told nothing.
     failures: u32,
     catch_up: Option<CatchUp>,
+    /// The oldest event of the leg's request, from which nothing follows.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) oldest: Option<Timestamp>,
 }
 
 impl Resume {
@@ -113,6 +116,8 @@ impl Resume {
             events: 0,
             failures: 0,
             catch_up: None,
+            #[cfg(feature = "planted-bugs")]
+            oldest: None,
         }
     }
 
@@ -151,13 +156,20 @@ impl Resume {
         }
     }
 
-    /// The leg is asked for `sent`. `again`: it was before, and owes what these filters ask for; `since` is when it was
-    /// last known to be alive.
-    pub(crate) fn asked(&mut self, sent: &[Filter], again: Option<(&[Filter], Timestamp)>) {
+    /// A gap was told that is to be closed when nothing is owed any more.
+    pub(crate) fn opened(&mut self, since: Option<Timestamp>) {
+        self.catch_up.get_or_insert(CatchUp { since, events: 0 });
+    }
+
+    /// The leg is asked for `sent`. `again`: it was before, and owes what these filters ask for.
+    pub(crate) fn asked(&mut self, sent: &[Filter], again: Option<&[Filter]>) {
         self.lost();
         self.renew();
-        if let Some((filters, since)) = again {
-            self.catch_up.get_or_insert(CatchUp { since: Some(since), events: 0 });
+        #[cfg(feature = "planted-bugs")]
+        {
+            self.oldest = None;
+        }
+        if let Some(filters) = again {
             for (ground, filter) in self.grounds.iter_mut().zip(filters) {
                 if let Some(range) = window(filter).filter(|_| filter.search.is_none()) {
                     ground.owe(range);
@@ -183,13 +195,14 @@ impl Resume {
         }
         let Run::Asked(asked) = core::mem::replace(&mut self.run, Run::Rest) else { return step };
         let uncut = hints.finish || frames == 0 || frames < cx.enough();
+        let again = self.catch_up.is_some();
         let mut unprovable: Option<Range> = None;
         for ((ground, filter), asked) in self.grounds.iter_mut().zip(cx.filters).zip(asked) {
             let whole = window(filter).filter(|_| all);
             let floor = whole.map_or(sent, |range| range.since);
             let wanted = whole.filter(|range| ground.floor.is_none_or(|floor| range.since < floor));
             if filter.search.is_some() {
-                let missed = wanted.or(asked.range.filter(|_| self.catch_up.is_some()));
+                let missed = wanted.or(asked.range.filter(|_| again));
                 unprovable = missed.map_or(unprovable, |it| Some(unprovable.map_or(it, |other| other.hull(&it))));
             } else if let Some(range) = wanted {
                 let known = ground.floor.map(|floor| floor.saturating_sub(1));
@@ -200,9 +213,15 @@ impl Resume {
                 self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
             }
             ground.floor = Some(ground.floor.map_or(floor, |earlier| earlier.min(floor)));
-            let below_limit = asked.limit.is_none_or(|limit| frames < u64::from(limit));
+            let planted_limit = planted!(cx.config, LimitReplayed);
+            let below_limit = planted_limit || asked.limit.is_none_or(|limit| frames < u64::from(limit));
             if let Some(range) = asked.range.filter(|_| asked.provable && uncut && !hints.more && below_limit) {
                 ground.prove(range);
+            }
+            #[cfg(feature = "planted-bugs")]
+            if let Some(oldest) = self.oldest.filter(|_| planted!(cx.config, MultiFilterOldest) && cx.filters.len() > 1)
+            {
+                ground.prove(Range { since: oldest.saturating_add(1), until: Timestamp::MAX });
             }
             ground.remember_missed();
         }

@@ -172,7 +172,8 @@ impl Run_ {
                 Filter { since: Some(Timestamp::new(since)), ..filter.clone() }
             })
             .collect();
-        resume.asked(&asked, Some((&asked, Timestamp::new(NOW))));
+        resume.opened(None);
+        resume.asked(&asked, Some(&asked));
         let mut found: Vec<Ev> = asked.iter().flat_map(|filter| self.answer(filter).0).collect();
         let whole = asked.iter().all(|filter| self.answer(filter).1.finish);
         let frames = found.len() as u64;

@@ -41,7 +41,10 @@ fn in_state(state: &str, config: &Config) -> Resume {
     match state {
         "settled" => {}
         "owing" | "paging" | "ended" | "paused" => resume.owe([0].into_iter(), range(100, 200)),
-        "asked" => resume.asked(&filters, Some((&filters, Timestamp::new(100)))),
+        "asked" => {
+            resume.opened(None);
+            resume.asked(&filters, Some(&filters));
+        }
         other => panic!("the table names a state that nobody can build: {other}"),
     }
     if matches!(state, "paging" | "ended" | "paused") {
@@ -79,7 +82,7 @@ fn apply(input: &str, resume: &mut Resume, config: &Config) -> Step {
     let answer = |frames| ((EoseHints::default(), frames, frames), (false, Timestamp::new(300)));
     let mut none = Step::default();
     match input {
-        "the leg is asked" => resume.asked(&filters, Some((&filters, Timestamp::new(100)))),
+        "the leg is asked" => resume.asked(&filters, Some(&filters)),
         "EOSE, nothing was cut short" => none = resume.answered(answer(3).0, answer(3).1, &cx),
         "EOSE, something may have been" => none = resume.answered(answer(500).0, answer(500).1, &cx),
         "the request is lost" => drop(resume.lost()),
