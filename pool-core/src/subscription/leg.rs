@@ -37,8 +37,6 @@ pub(crate) struct Request {
     pub(crate) wire: WireId,
     /// When it was sent, by the wall clock.
     pub(crate) sent: Timestamp,
-    /// Whether it asks only for what was missed since an earlier connection.
-    pub(crate) catch_up: bool,
     /// Events of this request whose signature is being checked. EOSE may not overtake them.
     pub(crate) undecided: u32,
     /// Matching events so far.
@@ -123,6 +121,9 @@ pub(crate) struct Leg {
     pub(crate) rejected: Vec<EventId>,
     /// Whether its answer may have had a message beyond the size limit.
     pub(crate) suspicion: Suspicion,
+    /// The name of its first request.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) first_wire: Option<WireId>,
 }
 
 /// A matching event of a leg's request or page, a copy of a known one perhaps.
@@ -157,6 +158,8 @@ impl Leg {
             mumbled: None,
             rejected: Vec::new(),
             suspicion: Suspicion::None,
+            #[cfg(feature = "planted-bugs")]
+            first_wire: None,
         }
     }
 
