@@ -12,6 +12,8 @@ use proptest::prelude::*;
 
 const START: u64 = 1_700_000_000;
 const MS: u64 = 1_000;
+/// No text of a relay: it answers a ping.
+const PONG: &str = "pong";
 
 fn url(n: usize) -> RelayUrl {
     RelayUrl::parse(&format!("wss://r{n}.example.com")).unwrap()
@@ -175,6 +177,9 @@ impl World {
                 self.core.handle_input(Input::Sent { socket: *socket }, self.now());
             }
             Command::Ping { socket } => {
+                if let Some(relay) = self.relay_of(*socket).filter(|relay| !relay.silent) {
+                    relay.said.push_back(PONG.to_owned());
+                }
                 self.core.handle_input(Input::Sent { socket: *socket }, self.now());
             }
             Command::PauseRead { socket } | Command::ResumeRead { socket } => {
@@ -211,7 +216,8 @@ impl World {
                 let outcome = nostr_proto::verify(&event);
                 self.core.handle_input(Input::Verified { ticket, outcome }, self.now());
             } else if let Some((socket, frame)) = self.next_frame() {
-                self.core.handle_input(Input::Text { socket, frame: &frame }, self.now());
+                let input = if frame == PONG { Input::Pong { socket } } else { Input::Text { socket, frame: &frame } };
+                self.core.handle_input(input, self.now());
             } else {
                 return;
             }
@@ -255,9 +261,8 @@ impl World {
 
     /// The application takes everything, until no more comes within a while.
     fn drain(&mut self, sub: SubId) {
-        let mut idle = 0;
-        while idle < 100 {
-            idle = if self.take(sub, usize::MAX) > 0 { 0 } else { idle + 1 };
+        for _ in 0..300 {
+            self.take(sub, usize::MAX);
             self.pass(1_000 * MS);
         }
     }
@@ -455,6 +460,7 @@ fn what_relays_are_to_answer_is_overdue_that_much_later_and_nothing_else_is() {
 #[test]
 fn silence_counts_only_while_we_listen() {
     let (mut w, _) = stuck();
+    w.relays[0].silent = true;
     w.commands.clear();
     let began = w.micros;
     let pings = |w: &World| w.commands.iter().filter(|c| matches!(c, Command::Ping { .. })).count();

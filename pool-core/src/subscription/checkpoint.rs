@@ -239,10 +239,10 @@ mod tests {
 
     #[test]
     fn what_is_not_sound_is_refused() {
-        let ground = |url: &str, proven: &str| {
-            format!(r#"{{"relay":"{url}","keys":[],"alive_until":5,"proven":{proven}}}"#)
-        };
-        let text = |version: u64, relays: &str| format!(r#"{{"version":{version},"filters":[{{}}],"relays":[{relays}]}}"#);
+        let ground =
+            |url: &str, proven: &str| format!(r#"{{"relay":"{url}","keys":[],"alive_until":5,"proven":{proven}}}"#);
+        let text =
+            |version: u64, relays: &str| format!(r#"{{"version":{version},"filters":[{{}}],"relays":[{relays}]}}"#);
         let read = |relays: &str| Checkpoint::from_json(&text(1, relays));
         let (a, b) = ("wss://a.example.com", "wss://b.example.com");
         assert!(read(&format!("{},{}", ground(a, "[[]]"), ground(b, "[[[1,2],[3,3]]]"))).is_ok());
@@ -256,7 +256,8 @@ mod tests {
         ] {
             assert_eq!(read(&bad), Err(CheckpointError::Contradiction), "{bad}");
         }
-        for bad in [ground(a, "[[[1]]]"), ground(a, "[[[1,-2]]]"), ground("https://a.example.com", "[[]]"), "1".into()] {
+        for bad in [ground(a, "[[[1]]]"), ground(a, "[[[1,-2]]]"), ground("https://a.example.com", "[[]]"), "1".into()]
+        {
             assert!(matches!(read(&bad), Err(CheckpointError::Malformed(_))), "{bad}");
         }
         assert_eq!(Checkpoint::from_json(&text(2, "")), Err(CheckpointError::Version(2)));
