@@ -211,11 +211,11 @@ impl Core {
                 Ending::Closed(_) | Ending::Lost => relay.vitals.forget_request(wire),
             }
         }
-        self.note_in_size(ix, sub);
+        self.note_in_size(ix, sub, wire);
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
+        s.answered(ix, wire);
         let Some(leg) = s.leg(ix) else { return };
-        leg.mumbled = None;
         leg.progress = now;
         for end in leg.ending(end) {
             self.apply_ending(sub, ix, wire, end);

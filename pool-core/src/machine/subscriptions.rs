@@ -179,6 +179,10 @@ impl Core {
         }
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let again = sub.timeout(&self.config, self.now, &mut self.fx);
+        if planted!(self.config, TimedOutLegEnded) {
+            let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
+            legs.into_iter().for_each(|ix| self.note_need(ix, id));
+        }
         for ix in again {
             self.enqueue_ask(ix, id);
         }
