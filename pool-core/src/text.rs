@@ -41,8 +41,11 @@ pub(crate) fn shown(text: &str, max: usize) -> String {
 }
 
 /// A relay's reason, as far as it is kept: its prefix, and its text as [`printable`] has it.
-pub(crate) fn harmless(reason: Reason) -> Reason {
-    Reason { prefix: reason.prefix, message: printable(&reason.message) }
+pub(crate) fn harmless(mut reason: Reason) -> Reason {
+    if reason.message.contains(char::is_control) || reason.message.len() > MAX_REASON_BYTES {
+        reason.message = printable(&reason.message);
+    }
+    reason
 }
 
 #[cfg(test)]

@@ -365,9 +365,8 @@ mod words {
             Config { auth: AuthPolicy::Always, identity: Some(keys(1).public_key()), ..Config::default() },
         );
         let sub = b.all();
-        let event = note("hello");
-        let (target, quorum) = (Target::All, Quorum::All);
-        let publish = Publish { event: event.clone(), target, quorum, deadline: None, link: None };
+        let (event, target, quorum) = (note("hello"), Target::All, Quorum::All);
+        let publish = Publish { event, target, quorum, deadline: None, link: None };
         let Reply::Publishing(publish, id) = b.call(Call::Publish(publish)) else { panic!("publishing") };
         b.text(0, &format!("[\"OK\",\"{id}\",false,\"blocked: {evil}\"]"));
         b.text(0, &format!("[\"NOTICE\",\"{evil}\"]"));

@@ -208,9 +208,10 @@ pub enum LegState {
     Requested,
     /// Past EOSE; it pushes what is new.
     Live,
-    /// It refused, and will not be asked again on this connection, or at all if the reason is final.
+    /// It refused, by CLOSED or by NOTICE, and will not be asked again on this connection, or at all if the reason is final.
+    /// `unsupported` is also what we say of a relay whose answer has a message beyond the size limit.
     Closed(Reason),
-    /// It was taken out of the pool, or is no longer read from.
+    /// It was taken out of the pool, is no longer read from, or is none of the subscription's relays any more.
     Removed,
 }
 

@@ -72,6 +72,7 @@ impl Core {
         }
         if (held.0 && !holds.0) || (held.1 && !holds.1) {
             self.pump(ix);
+            self.tell_waiting(ix);
         }
         Some(result)
     }

@@ -250,11 +250,11 @@ impl Core {
                 }
             }
         }
-        self.note_in_size(ix, sub);
+        self.note_in_size(ix, sub, wire);
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
+        s.answered(ix, wire);
         let Some(leg) = s.leg(ix) else { return };
-        leg.mumbled = None;
         leg.progress = self.backlog.listening(now);
         for end in leg.ending(wire, end) {
             self.apply_ending(sub, ix, wire, end);

@@ -57,8 +57,8 @@ impl Core {
     /// A frame answers this request.
     pub(super) fn note_answered(&mut self, ix: RelayIx, wire: WireId, sub: SubId) {
         let first = self.relays.get_mut(&ix).is_some_and(|relay| relay.vitals.heard(wire));
-        if first && let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
-            leg.mumbled = None;
+        if first && let Some(s) = self.subs.get_mut(&sub) {
+            s.answered(ix, wire);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use alloc::vec::Vec;
 
-use crate::ids::{RelayIx, SubId};
+use crate::ids::{RelayIx, SubId, WireId};
 use crate::subscription::oversize::Suspicion;
 use crate::time::Instant;
 
@@ -85,12 +85,14 @@ impl Core {
     }
 
     /// A request has had its EOSE or CLOSED: its answer was within the limit.
-    pub(super) fn note_in_size(&mut self, ix: RelayIx, sub: SubId) {
+    pub(super) fn note_in_size(&mut self, ix: RelayIx, sub: SubId, wire: WireId) {
         if let Some(relay) = self.relays.get_mut(&ix)
-            && relay.suspects.remove(&sub)
+            && relay.suspects.contains(&sub)
             && let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix))
+            && leg.wire() == Some(wire)
         {
             leg.suspicion = Suspicion::None;
+            relay.suspects.remove(&sub);
         }
     }
 

@@ -227,6 +227,11 @@ impl Core {
             self.enqueue_event(ix, publish);
         }
         self.pump(ix);
+        self.tell_waiting(ix);
+    }
+
+    /// What could not be sent yet, and why.
+    pub(super) fn tell_waiting(&mut self, ix: RelayIx) {
         let Some(relay) = self.relays.get(&ix) else { return };
         let waiting: Vec<_> = relay.lanes.asks.iter().map(|&sub| (sub, self.why_waiting(relay, sub))).collect();
         for (sub, why) in waiting {

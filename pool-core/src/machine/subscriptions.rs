@@ -183,6 +183,10 @@ impl Core {
         }
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let overdue = sub.timeout(&self.config, self.backlog.hears(self.now), &mut self.fx);
+        if planted!(self.config, TimedOutLegEnded) {
+            let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
+            legs.into_iter().for_each(|ix| self.note_need(ix, id));
+        }
         for (ix, wire) in overdue.close {
             self.close_wire(ix, wire);
         }

@@ -350,7 +350,7 @@ impl Publication {
         if self.is_signed() {
             return;
         }
-        self.give_up(&UnknownCause::NotSigned(crate::text::clip(why, 256)), fx);
+        self.give_up(&UnknownCause::NotSigned(crate::text::shown(why, 256)), fx);
         if self.verdict.is_none() {
             self.decide(Verdict::Failed, fx);
         }

@@ -13,6 +13,10 @@
 //! ¹ They take effect when every event that came before them is decided, also if the connection is lost meanwhile.
 //! ² By the reason: see [`Subscription::refused`]. ³ `Waiting` on the next connection, unless the refusal was final.
 //!
+//! A NOTICE that names the request is its CLOSED; one that comes in place of any answer becomes that when the EOSE is
+//! overdue (see [`notice`]). A request whose answer has a message beyond the size limit is found, and ends `Closed` (see
+//! [`oversize`]).
+//!
 //! A timeout or a lost connection *settles* a leg for the aggregate EOSE and nothing more: a late EOSE still makes it
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.

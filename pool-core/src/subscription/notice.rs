@@ -57,6 +57,13 @@ impl Subscription {
         }
     }
 
+    /// The relay has an answer to this request: what it said before was none.
+    pub(crate) fn answered(&mut self, relay: RelayIx, wire: WireId) {
+        if let Some(leg) = self.leg(relay).filter(|leg| leg.wire() == Some(wire)) {
+            leg.mumbled = None;
+        }
+    }
+
     pub(crate) fn tell_notice(&mut self, relay: RelayIx, text: &str, fx: &mut Effects) {
         if let Some((url, _)) = self.legs.get(&relay) {
             let item = Item::Notice { relay: url.clone(), message: text.to_string() };
