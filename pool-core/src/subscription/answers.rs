@@ -25,6 +25,7 @@ impl Subscription {
         now: Now,
         fx: &mut Effects,
     ) -> Option<Vec<Filter>> {
+        let allowance = request::allowance(&self.filters, now.unix, config);
         let filters = self.filters.clone();
         let leg = self.leg(relay)?;
         if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() || leg.lack.is_some() {
@@ -37,8 +38,16 @@ impl Subscription {
             leg.resume.forget_floors();
         }
         leg.progress = leg.progress.max(now.mono);
-        leg.state =
-            State::Requested(Request { wire, sent: now.unix, undecided: 0, received: 0, eose: None, closed: None });
+        let first_load = alive_until.is_none() || whole;
+        leg.state = State::Requested(Request {
+            wire,
+            sent: now.unix,
+            undecided: 0,
+            received: 0,
+            allowance: allowance.filter(|_| first_load),
+            eose: None,
+            closed: None,
+        });
         let missed = alive_until.map(|at| request::catch_up(&filters, at, config, now.unix));
         let sent = match &missed {
             Some(missed) if !whole => missed.clone(),

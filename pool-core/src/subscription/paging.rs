@@ -9,10 +9,12 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Gap, GapCause, Item};
 use crate::ids::{RelayIx, WireId};
+use crate::resume;
 use crate::resume::seconds::Range;
 use crate::resume::{Context, End, Resume, Step};
 use crate::time::{Instant, Now};
 
+use super::checkpoint::RelayGround;
 use super::leg::{self, Leg, State};
 use super::{Next, Subscription};
 
@@ -39,22 +41,26 @@ pub(crate) struct Snapshot {
     /// The keys that the relay knew us by.
     pub(crate) known_as: Vec<PublicKey>,
     /// Per filter, in order.
-    pub(crate) grounds: Vec<crate::resume::Ground>,
+    pub(crate) grounds: Vec<resume::Ground>,
 }
 
 impl Leg {
     /// What it stands on; `None`: it never came to an EOSE. `proven` is how long its connection was shown to be alive.
     pub(crate) fn snapshot(&self, proven: Option<Timestamp>) -> Option<Snapshot> {
-        let proven = proven.filter(|_| self.is_live());
+        // What came before the pong and is not decided is not delivered.
+        let decided = matches!(self.state, State::Live { undecided: 0, .. }) && self.draining.is_none();
+        let proven = proven.filter(|_| decided);
         let alive_until = self.alive_until?.max(proven.unwrap_or(Timestamp::new(0)));
         Some(Snapshot { alive_until, known_as: self.known_as.clone(), grounds: self.resume.grounds() })
     }
 
     /// It goes on from there, if the relay knows us by the same keys.
-    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
-        self.alive_until = Some(snapshot.alive_until);
-        self.known_as = snapshot.known_as;
-        self.resume = Resume::restore(snapshot.grounds);
+    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter]) {
+        let grounds = filters.iter().zip(&ground.floors).zip(&ground.proven);
+        let grounds = grounds.map(|((filter, floor), proven)| resume::Ground::known(filter, *floor, proven)).collect();
+        self.alive_until = Some(ground.alive_until);
+        self.known_as = ground.keys.clone();
+        self.resume = Resume::restore(grounds, ground.alive_until);
         self.restored = true;
     }
 }
@@ -96,16 +102,17 @@ impl Subscription {
     }
 
     /// Whether a page may be asked for. If it waits for room in the queue, that is remembered.
-    pub(crate) fn is_page_due(&mut self, relay: RelayIx, now: Instant) -> bool {
+    pub(crate) fn is_page_due(&mut self, relay: RelayIx, now: Instant, fx: &Effects) -> bool {
         let Some((_, leg)) = self.legs.get(&relay) else { return false };
         let due = leg.is_live() && leg.resume.is_due(now);
-        self.waits_for_room |= due && !self.queue.is_half_empty();
-        due && self.queue.is_half_empty()
+        let has_room = self.queue.has_room(&fx.untaken);
+        self.waits_for_room |= due && !has_room;
+        due && has_room
     }
 
     /// Whether pages that waited for room may be asked for now.
-    pub(crate) fn has_room_again(&mut self) -> bool {
-        self.waits_for_room && self.queue.is_half_empty() && core::mem::take(&mut self.waits_for_room)
+    pub(crate) fn has_room_again(&mut self, fx: &Effects) -> bool {
+        self.waits_for_room && self.queue.has_room(&fx.untaken) && core::mem::take(&mut self.waits_for_room)
     }
 
     /// What to ask for in a page, which has been done when this returns.
