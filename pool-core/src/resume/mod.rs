@@ -124,14 +124,11 @@ impl Resume {
         }
     }
 
-    /// What an earlier leg for the same filters had. What that one had given up is owed again.
-    pub(crate) fn restore(grounds: Vec<Ground>) -> Self {
+    /// What an earlier leg for the same filters had. `since` is when it was last known to be alive.
+    pub(crate) fn restore(grounds: Vec<Ground>, since: Timestamp) -> Self {
         let mut resume = Self::new(0);
         resume.grounds = grounds;
-        for ground in &mut resume.grounds {
-            let given_up = core::mem::take(&mut ground.given_up);
-            given_up.ranges().iter().for_each(|range| ground.owe(*range));
-        }
+        resume.opened(Some(since));
         resume
     }
 

@@ -237,7 +237,7 @@ impl Run_ {
                 // It never arrives; but it is known to be there.
                 let _ = resume.seen(wire, ev.id(), Timestamp::new(ev.at), config.max_page_events, cx.now.mono);
                 resume.dropped(wire);
-                let of = |(_, filter): &(usize, &Filter)| matches(filter, ev);
+                let of = |(_, filter): &(usize, &Filter)| filter.search.is_none() && matches(filter, ev);
                 let wanted: Vec<usize> = filters.iter().enumerate().filter(of).map(|(at, _)| at).collect();
                 resume.owe(wanted.into_iter(), Range::second(Timestamp::new(ev.at)));
                 continue;
@@ -425,8 +425,13 @@ fn a_checkpoint_keeps_what_runs_as_owed_and_restores_what_was_given_up() {
     let step = resume.turned(WireId(1), end, &cx);
     assert!(matches!(step.told[0].cause, GapCause::Budget));
     assert!(!resume.owes());
-    let restored = Resume::restore(resume.grounds());
-    assert_eq!(restored.grounds()[0].owed.ranges(), [Range::new(Timestamp::new(0), Timestamp::new(500)).unwrap()]);
+    let alive_until = Timestamp::new(NOW);
+    let ground = &resume.grounds()[0];
+    let proven = ground.proven(&filters[0], alive_until);
+    assert_eq!(proven, [(501, NOW)]);
+    let known = Ground::known(&filters[0], ground.lowest(), &proven);
+    let range = |since, until| Range::new(Timestamp::new(since), Timestamp::new(until)).unwrap();
+    assert_eq!(known.owed.ranges(), [range(0, 500), range(NOW + 1, u64::MAX)]);
 }
 
 #[test]

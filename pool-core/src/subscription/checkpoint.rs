@@ -34,6 +34,8 @@ pub(crate) struct RelayGround {
     pub(crate) keys: Vec<PublicKey>,
     /// Up to when it has shown us everything, by our wall clock.
     pub(crate) alive_until: Timestamp,
+    /// From where on each filter was asked for; what is not proven there is owed. `None`: it was not answered.
+    pub(crate) floors: Vec<Option<Timestamp>>,
     /// Of each filter, the stretches of `created_at` that are proven: both ends included, in order, apart from each other.
     pub(crate) proven: Vec<Vec<(u64, u64)>>,
 }
@@ -117,7 +119,10 @@ impl RelayGround {
             ranges.iter().all(|(since, until)| since <= until)
                 && ranges.is_sorted_by(|(_, end), (since, _)| end < since)
         };
-        self.proven.len() == filters.len() && self.proven.iter().all(in_order) && self.keys.is_sorted_by(|a, b| a < b)
+        self.floors.len() == filters.len()
+            && self.proven.len() == filters.len()
+            && self.proven.iter().all(in_order)
+            && self.keys.is_sorted_by(|a, b| a < b)
     }
 }
 
