@@ -196,7 +196,7 @@ mod tests {
                 Just(n),
                 prop::collection::btree_set(any::<[u8; 32]>(), 0..3),
                 any::<u64>(),
-                prop::collection::vec(ranges(), filters.len()),
+                prop::collection::vec((any::<Option<u64>>(), ranges()), filters.len()),
             )).collect::<Vec<_>>(),
             filters in Just(filters),
         ) -> Checkpoint {
@@ -204,7 +204,8 @@ mod tests {
                 relay: RelayUrl::parse(&format!("wss://r{n}.example.com")).unwrap(),
                 keys: keys.into_iter().map(PublicKey::from_bytes).collect(),
                 alive_until: Timestamp::new(alive_until),
-                proven,
+                floors: proven.iter().map(|(floor, _)| floor.map(Timestamp::new)).collect(),
+                proven: proven.into_iter().map(|(_, proven)| proven).collect(),
             });
             Checkpoint { relays: relays.collect(), filters }
         }
@@ -244,8 +245,9 @@ mod tests {
 
     #[test]
     fn what_is_not_sound_is_refused() {
-        let ground =
-            |url: &str, proven: &str| format!(r#"{{"relay":"{url}","keys":[],"alive_until":5,"proven":{proven}}}"#);
+        let ground = |url: &str, proven: &str| {
+            format!(r#"{{"relay":"{url}","keys":[],"alive_until":5,"floors":[null],"proven":{proven}}}"#)
+        };
         let text =
             |version: u64, relays: &str| format!(r#"{{"version":{version},"filters":[{{}}],"relays":[{relays}]}}"#);
         let read = |relays: &str| Checkpoint::from_json(&text(1, relays));
@@ -281,6 +283,7 @@ mod tests {
             relay: RelayUrl::parse(&format!("wss://r{n:05}.example.com")).unwrap(),
             keys: Vec::new(),
             alive_until: Timestamp::new(u64::MAX),
+            floors: alloc::vec![None],
             proven: alloc::vec![(0..60).map(|at| (u64::MAX - 1_000 + at * 4, u64::MAX - 998 + at * 4)).collect()],
         };
         let many = Checkpoint { filters: alloc::vec![Filter::new()], relays: (0..1_000).map(ground).collect() };
