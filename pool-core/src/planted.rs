@@ -59,6 +59,10 @@ pub enum PlantedBug {
     PaceIgnored,
     /// *A connection that serves only fetches and publishes makes room when it had its turn.* Planted: it stays.
     OneShotHogs,
+    /// *A full queue is its own subscription's affair.* Planted: as long as one is full, the others get no events.
+    OverflowStallsOthers,
+    /// *A checkpoint counts on what is acknowledged only.* Planted: on everything that was delivered.
+    AckByDelivery,
     /// *A future-dated version wins nothing until it is due.* Planted: it wins at once.
     FutureWinsLatest,
     /// *A version that comes after a newer one is not delivered.* Planted: it is.
@@ -85,6 +89,21 @@ pub enum PlantedBug {
     AcceptedSentAgainAfterAuth,
     /// *A challenge is answered for the relay that sent it.* Planted: for the first other relay of the pool.
     ChallengeSignedForOtherRelay,
+    /// *Up to when a relay has shown us everything is told by our own clock.* Planted: by the newest event that it sent.
+    SinceFromEvents,
+    /// *What is asked for after a connection was lost begins before it was lost.* Planted: it begins now.
+    SinceNow,
+    /// *A filter's `limit` is for the first load.* Planted: it is asked for again with every request.
+    LimitReplayed,
+    /// *What was not answered in time is not proven.* Planted: it is.
+    CoverageOnTimeout,
+    /// *The oldest event of a request with several filters says nothing about any of them.* Planted: everything after it is
+    /// proven.
+    MultiFilterOldest,
+    /// *How many events a relay gives to one request is learnt from what it had stored.* Planted: what it pushed counts.
+    LargestPageLive,
+    /// *No request has a name that another had on the same connection.* Planted: a leg that is asked again uses its old one.
+    WireIdReused,
     /// *The aggregate EOSE waits for every relay.* Planted: one relay's EOSE settles all.
     EoseGlobal,
     /// *A refusal is no EOSE.* Planted: a CLOSED settles as one.
@@ -98,7 +117,7 @@ pub enum PlantedBug {
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 51] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -124,6 +143,8 @@ impl PlantedBug {
         Self::QuarantineLiftedByNetworkChange,
         Self::PaceIgnored,
         Self::OneShotHogs,
+        Self::OverflowStallsOthers,
+        Self::AckByDelivery,
         Self::FutureWinsLatest,
         Self::OlderVersionDelivered,
         Self::ExpiredDelivered,
@@ -137,6 +158,13 @@ impl PlantedBug {
         Self::AuthOkAsPublishOk,
         Self::AcceptedSentAgainAfterAuth,
         Self::ChallengeSignedForOtherRelay,
+        Self::SinceFromEvents,
+        Self::SinceNow,
+        Self::LimitReplayed,
+        Self::CoverageOnTimeout,
+        Self::MultiFilterOldest,
+        Self::LargestPageLive,
+        Self::WireIdReused,
         Self::EoseGlobal,
         Self::ClosedIsEose,
         Self::TimedOutLegEnded,

@@ -292,7 +292,7 @@ impl Core {
         }
     }
 
-    fn is_held_for_auth(&self, relay: &Relay, sub: SubId) -> bool {
+    pub(super) fn is_held_for_auth(&self, relay: &Relay, sub: SubId) -> bool {
         relay.auth.holds(false) || (relay.auth.holds(true) && self.asks_for_private(sub))
     }
 
@@ -323,10 +323,13 @@ impl Core {
         let Some(relay) = self.relays.get(&ix) else { return };
         let (epoch, hides) = (relay.auth.epoch(), relay.options.auth_at_once);
         let Some(s) = self.subs.get_mut(&sub) else { return };
-        let Some(running) = s.authenticated(ix, epoch, hides, self.now, &mut self.fx) else { return };
+        let Some(running) = s.authenticated(ix, epoch, hides, self.backlog.hears(self.now), &mut self.fx) else {
+            return;
+        };
         if let Some(wire) = running {
             self.close_wire(ix, wire);
         }
+        self.review_page(ix, sub);
         self.note_need(ix, sub);
         self.engage_leg(sub, ix);
     }

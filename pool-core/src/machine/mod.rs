@@ -1,6 +1,7 @@
 //! The machines put together. `Core` routes between them, owns the one timer queue, and decides nothing itself.
 
 mod auth;
+mod backlog;
 mod calls;
 mod coverage;
 mod decisions;
@@ -10,6 +11,7 @@ mod lanes;
 mod notice;
 mod oversize;
 mod pace;
+mod paging;
 mod publishes;
 mod relays;
 mod repair;
@@ -26,6 +28,7 @@ use alloc::vec::Vec;
 use nostr_proto::{Event, EventId, HashedEvent, RelayUrl, UnsignedEvent};
 use siphasher::sip::SipHasher13;
 
+use crate::backlog::{Backlog, Untaken};
 use crate::call::{Call, CallError, Reply};
 use crate::command::Command;
 use crate::config::Config;
@@ -89,8 +92,11 @@ pub struct Core {
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
+    backlog: Backlog,
+    /// Whether more was untaken than may be when the last step was over.
+    was_beyond: bool,
     /// The running requests.
-    wires: Map<(RelayIx, WireId), SubId>,
+    wires: Map<(RelayIx, WireId), Wire>,
     dedup: Dedup,
     /// Events that are being fetched again, by the subscription that does it.
     repairs: BTreeMap<SubId, Repair>,
@@ -116,6 +122,16 @@ pub struct Core {
     closed: bool,
 }
 
+/// A running request.
+#[derive(Clone, Copy, Debug)]
+struct Wire {
+    sub: SubId,
+    /// A page of that subscription's, not its own request.
+    page: bool,
+    /// EVENT messages that came for it, whatever they were.
+    frames: u64,
+}
+
 /// What an open ticket is about.
 #[derive(Debug)]
 enum Job {
@@ -139,15 +155,17 @@ impl Core {
             dedup,
             wires: Map::new(derive(&seed, b"wires", 0)),
             jobs: Map::new(derive(&seed, b"jobs", 0)),
+            fx: Effects { untaken: Untaken::new(config.max_queued_bytes), ..Effects::default() },
             config,
             now,
-            fx: Effects::default(),
             timers: Timers::default(),
             relays: BTreeMap::new(),
             by_url: BTreeMap::new(),
             slots: Slots::default(),
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
+            backlog: Backlog::default(),
+            was_beyond: false,
             repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
@@ -182,6 +200,7 @@ impl Core {
             Input::Verified { ticket, outcome } => self.on_verified(ticket, outcome),
             Input::Signed { ticket, outcome } => self.on_signed(ticket, outcome),
         }
+        self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
     }
@@ -193,6 +212,7 @@ impl Core {
     pub fn handle_call(&mut self, call: Call, now: Now) -> Result<Reply, CallError> {
         self.advance(now);
         let reply = self.on_call(call);
+        self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
         reply
@@ -210,11 +230,13 @@ impl Core {
                 TimerKey::Trial(ix) => self.pump(ix),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
+                TimerKey::Backlog => self.review_backlog(),
             }
             if planted!(self.config, TimerNotLater) {
                 break;
             }
         }
+        self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
     }

@@ -38,12 +38,12 @@ impl Core {
             return;
         }
         let silent = self.relays.get(&ix).and_then(|relay| relay.vitals.only_silent());
-        let Some((wire, sub)) = silent.and_then(|wire| Some((wire, *self.wires.get(&(ix, wire))?))) else { return };
+        let Some((wire, sub)) = silent.and_then(|wire| Some((wire, self.wires.get(&(ix, wire))?.sub))) else { return };
         if Reason::parse(text).prefix == Some(Prefix::RateLimited) {
             self.pause_lanes(ix);
         }
         if let Some(s) = self.subs.get_mut(&sub) {
-            s.mumbled(ix, wire, text, &self.config, self.now, &mut self.fx);
+            s.mumbled(ix, wire, text, &self.config, self.backlog.hears(self.now), &mut self.fx);
             self.sync_sub(sub);
         }
     }
@@ -51,7 +51,7 @@ impl Core {
     /// The first running request whose name stands in the text as a word of its own.
     fn named(&self, ix: RelayIx, text: &str) -> Option<(WireId, SubId)> {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        words.filter_map(WireId::parse).find_map(|wire| Some((wire, *self.wires.get(&(ix, wire))?)))
+        words.filter_map(WireId::parse).find_map(|wire| Some((wire, self.wires.get(&(ix, wire))?.sub)))
     }
 
     /// A frame answers this request.

@@ -49,6 +49,10 @@ pub(super) struct Relay {
     pub(super) suspects: BTreeSet<SubId>,
     /// Those of them that need it.
     pub(super) needs: Needs,
+    /// Those of them that are being sent a page.
+    pub(super) paging: BTreeSet<SubId>,
+    /// The most stored events that it ever gave to one page: a page with fewer is whole.
+    pub(super) largest_page: usize,
     /// Publishes that this relay has not settled.
     pub(super) publishes: BTreeSet<PublishId>,
     pub(super) counters: RelayCounters,
@@ -70,7 +74,7 @@ impl Core {
             opened: relay.conn.opened,
             failures_in_row: relay.conn.backoff.failures(),
             last_connected: relay.conn.last_connected,
-            active_requests: relay.legs.iter().filter(running).count(),
+            active_requests: relay.legs.iter().filter(running).count() + relay.paging.len(),
             pending_publishes: relay.publishes.len(),
             last_close: relay.conn.last_close.clone(),
             last_error: relay.conn.last_error.clone(),
@@ -105,6 +109,8 @@ impl Core {
             legs: BTreeSet::new(),
             suspects: BTreeSet::new(),
             needs: Needs::default(),
+            paging: BTreeSet::new(),
+            largest_page: 0,
             publishes: BTreeSet::new(),
             counters: RelayCounters::default(),
             vitals: Vitals::default(),
@@ -284,6 +290,7 @@ impl Core {
         let now = self.now;
         let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.ponged(socket, now));
         if known {
+            self.rearm_connection(RelayIx(socket.slot));
             self.note_heard(RelayIx(socket.slot));
         }
         self.stats.stale_sockets += u64::from(!known);

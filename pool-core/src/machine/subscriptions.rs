@@ -12,10 +12,11 @@ use crate::event::EndReason;
 use crate::ids::{RelayIx, SubId, WireId};
 use crate::planted::planted;
 use crate::subscription::leg::Ending;
+use crate::subscription::paging::Ground;
 use crate::subscription::{Next, Subscription};
 use crate::timers::TimerKey;
 
-use super::Core;
+use super::{Core, Wire};
 
 impl Core {
     pub(super) fn subscribe(&mut self, request: Subscribe) -> Result<SubId, CallError> {
@@ -26,7 +27,7 @@ impl Core {
         let relays = self.target(&request.target, |options| options.read)?;
         let id = SubId(self.next_sub);
         self.next_sub += 1;
-        self.subs.insert(id, Subscription::new(id, request, &self.config, self.now));
+        self.subs.insert(id, Subscription::new(id, request, &self.config, self.backlog.hears(self.now)));
         for (ix, url) in relays {
             self.add_leg(id, ix, url);
         }
@@ -40,7 +41,7 @@ impl Core {
         }
         self.check_filters(&filters)?;
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
-        let running = sub.replace(filters, self.now);
+        let running = sub.replace(filters, self.backlog.hears(self.now));
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
         for &ix in &legs {
             self.note_need(ix, id);
@@ -51,7 +52,7 @@ impl Core {
         for (ix, wire) in running {
             self.close_wire(ix, wire);
             if planted!(self.config, StragglersDelivered) {
-                self.wires.insert((ix, wire), id);
+                self.wires.insert((ix, wire), Wire { sub: id, page: false, frames: 0 });
             }
         }
         for ix in legs {
@@ -94,7 +95,7 @@ impl Core {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.legs.insert(id);
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        sub.add_leg(ix, url, self.now);
+        sub.add_leg(ix, url, self.backlog.hears(self.now));
         self.note_need(ix, id);
         self.engage_leg(id, ix);
     }
@@ -119,7 +120,7 @@ impl Core {
     /// Takes a leg away; the aggregate EOSE, of which it may have been the last, remains to be told.
     pub(super) fn take_leg(&mut self, id: SubId, ix: RelayIx) {
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        if let Next::Close(wire) = sub.remove_leg(ix, &mut self.fx) {
+        for wire in sub.remove_leg(ix, &mut self.fx) {
             self.close_wire(ix, wire);
         }
         self.leave_relay(id, ix);
@@ -129,6 +130,8 @@ impl Core {
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.legs.remove(&id);
             relay.lanes.asks.remove(&id);
+            relay.lanes.pages.remove(&id);
+            relay.paging.remove(&id);
             relay.suspects.remove(&id);
         }
         self.note_need(ix, id);
@@ -140,7 +143,7 @@ impl Core {
         self.timers.set(TimerKey::Subscription(id), None);
         sub.end(reason, &mut self.fx);
         for (ix, (_, leg)) in sub.legs {
-            if let Some(wire) = leg.wire() {
+            for wire in leg.wires() {
                 if planted!(self.config, CloseLostOnDrop) {
                     self.wires.remove(&(ix, wire));
                 } else {
@@ -166,38 +169,59 @@ impl Core {
         if sub.is_complete() {
             self.end_sub(id, EndReason::Complete);
         } else {
-            let deadline = sub.deadline(&self.config);
+            let deadline = sub.deadline(&self.config).map(|at| self.backlog.when(at));
             self.arm(TimerKey::Subscription(id), deadline);
         }
     }
 
     pub(super) fn on_subscription_timer(&mut self, id: SubId) {
-        let refused = self.subs.get_mut(&id).map(|sub| sub.refused_by_notice(self.now)).unwrap_or_default();
+        let refused =
+            self.subs.get_mut(&id).map(|sub| sub.refused_by_notice(self.backlog.hears(self.now))).unwrap_or_default();
         for (ix, wire, reason) in refused {
             self.apply_ending(id, ix, wire, Ending::Closed(reason));
             self.close_wire(ix, wire);
         }
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        let again = sub.timeout(&self.config, self.now, &mut self.fx);
+        let overdue = sub.timeout(&self.config, self.backlog.hears(self.now), &mut self.fx);
         if planted!(self.config, TimedOutLegEnded) {
             let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
             legs.into_iter().for_each(|ix| self.note_need(ix, id));
         }
-        for ix in again {
+        for (ix, wire) in overdue.close {
+            self.close_wire(ix, wire);
+        }
+        for ix in overdue.again {
             self.enqueue_ask(ix, id);
+        }
+        for ix in overdue.pages {
+            self.review_page(ix, id);
         }
         self.sync_sub(id);
     }
 
     /// EOSE or CLOSED takes effect.
     pub(super) fn apply_ending(&mut self, id: SubId, ix: RelayIx, wire: WireId, end: Ending) {
+        let largest = self.relays.get(&ix).map_or(0, |relay| relay.largest_page);
+        let ground = Ground { config: &self.config, largest, now: self.backlog.hears(self.now) };
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let next = match end {
-            Ending::Eose(hints) => {
+            Ending::Eose(eose) => {
                 if let Some(relay) = self.relays.get_mut(&ix) {
                     relay.lanes.went_well(&self.config, self.now.mono);
                 }
-                sub.eose(ix, hints, &mut self.fx)
+                sub.eose(ix, eose, ground, &mut self.fx)
+            }
+            Ending::Page(end) => {
+                let learnt = sub.page_turned(ix, wire, end, ground, &mut self.fx);
+                if let Some(relay) = self.relays.get_mut(&ix) {
+                    relay.lanes.went_well(&self.config, self.now.mono);
+                    relay.largest_page = relay.largest_page.max(learnt.unwrap_or(0));
+                }
+                Next::Nothing
+            }
+            Ending::PageClosed(reason) => {
+                sub.page_closed(ix, wire, &reason, ground, &mut self.fx);
+                Next::Nothing
             }
             Ending::Closed(reason) => {
                 self.wires.remove(&(ix, wire));
@@ -214,6 +238,7 @@ impl Core {
             Next::Nothing => {}
             Next::Close(wire) => self.close_wire(ix, wire),
         }
+        self.review_page(ix, id);
         self.sync_sub(id);
         self.review(ix);
     }
@@ -224,7 +249,9 @@ impl Core {
         let refusal = under.and_then(|under| self.lacks_auth(ix, &reason, under));
         let Some(sub) = self.subs.get_mut(&id) else { return };
         match refusal {
-            None | Some(Refusal::Final) => sub.refused(ix, reason, &self.config, self.now, &mut self.fx),
+            None | Some(Refusal::Final) => {
+                sub.refused(ix, reason, &self.config, self.backlog.hears(self.now), &mut self.fx)
+            }
             Some(waits) => {
                 sub.lacks_auth(ix, reason, &self.config, &mut self.fx);
                 if waits == Refusal::Again {

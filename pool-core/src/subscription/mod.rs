@@ -21,12 +21,15 @@
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.
 
+mod acknowledged;
 mod answers;
 mod checkpoint;
 mod known;
 pub(crate) mod leg;
 mod notice;
+mod overflow;
 pub(crate) mod oversize;
+pub(crate) mod paging;
 mod queue;
 mod rejected;
 pub(crate) mod request;
@@ -41,7 +44,7 @@ use core::time::Duration;
 
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
-use crate::call::{Mode, Subscribe, Target, Versions};
+use crate::call::{History, Mode, Subscribe, Target, Versions};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Item, LegState};
@@ -49,7 +52,8 @@ use crate::ids::{RelayIx, SubId, WireId};
 use crate::planted::planted;
 use crate::time::{Instant, Now};
 
-pub use checkpoint::Checkpoint;
+use acknowledged::Acknowledged;
+pub use checkpoint::{Checkpoint, CheckpointError};
 use leg::Leg;
 use queue::Queue;
 
@@ -71,6 +75,7 @@ pub(crate) struct Subscription {
     pub(crate) target: Target,
     mode: Mode,
     versions: Versions,
+    history: History,
     generation: u32,
     /// When this generation began.
     started: Instant,
@@ -80,24 +85,19 @@ pub(crate) struct Subscription {
     eose_told: bool,
     pub(crate) legs: BTreeMap<RelayIx, (RelayUrl, Leg)>,
     queue: Queue,
+    /// A page waits for room in the queue.
+    waits_for_room: bool,
     next_seq: u64,
+    acknowledged: Acknowledged,
     #[cfg(feature = "planted-bugs")]
     planted: Option<crate::PlantedBug>,
 }
 
 impl Subscription {
     pub(crate) fn new(id: SubId, request: Subscribe, config: &Config, now: Now) -> Self {
-        let Subscribe {
-            filters,
-            target,
-            mode,
-            eose_deadline,
-            queue_items,
-            versions,
-            history: _,
-            acknowledge: _,
-            resume: _,
-        } = request;
+        let Subscribe { filters, target, mode, eose_deadline, queue_items, versions, history, acknowledge, resume } =
+            request;
+        let first = resume.filter(|it| it.filters == filters).unwrap_or_else(|| Checkpoint::of(&filters));
         let patience = eose_deadline.unwrap_or(config.eose_deadline).min(config.eose_deadline_max);
         let room = queue_items.unwrap_or(config.queue_items).min(config.queue_items);
         Self {
@@ -106,6 +106,7 @@ impl Subscription {
             target,
             mode,
             versions,
+            history,
             generation: 0,
             started: now.mono,
             patience,
@@ -113,7 +114,9 @@ impl Subscription {
             eose_told: false,
             legs: BTreeMap::new(),
             queue: Queue::new(room, config.queue_bytes),
+            waits_for_room: false,
             next_seq: 0,
+            acknowledged: Acknowledged::new(acknowledge, first),
             #[cfg(feature = "planted-bugs")]
             planted: config.planted,
         }
@@ -149,7 +152,7 @@ impl Subscription {
 
     /// Takes a relay in.
     pub(crate) fn add_leg(&mut self, relay: RelayIx, url: RelayUrl, now: Now) {
-        self.legs.insert(relay, (url, Leg::new(now.mono)));
+        self.legs.insert(relay, (url, Leg::new(now.mono, self.filters.len())));
     }
 
     /// All its relays have been looked at: from here on, the aggregate EOSE may be told.
@@ -158,17 +161,14 @@ impl Subscription {
         self.settle(fx);
     }
 
-    /// Takes a relay out; its running request is to be closed.
-    pub(crate) fn remove_leg(&mut self, relay: RelayIx, fx: &mut Effects) -> Next {
+    /// Takes a relay out. Returns its running requests, which are to be closed.
+    pub(crate) fn remove_leg(&mut self, relay: RelayIx, fx: &mut Effects) -> Vec<WireId> {
         self.tell_flooded(relay, fx);
         if let Some((url, _)) = self.legs.get(&relay) {
             let item = Item::Leg { relay: url.clone(), state: LegState::Removed };
             self.tell(item, fx);
         }
-        match self.legs.remove(&relay).and_then(|(_, leg)| leg.wire()) {
-            Some(wire) => Next::Close(wire),
-            None => Next::Nothing,
-        }
+        self.legs.remove(&relay).into_iter().flat_map(|(_, leg)| leg.wires()).collect()
     }
 
     /// Its relays are about to change: the aggregate EOSE is not told before [`Subscription::start`].
@@ -180,6 +180,7 @@ impl Subscription {
     /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are
     /// to be closed.
     pub(crate) fn replace(&mut self, filters: Vec<Filter>, now: Now) -> Vec<(RelayIx, WireId)> {
+        self.acknowledged.restart(Checkpoint::of(&filters));
         self.filters = filters.into();
         self.generation += 1;
         self.started = now.mono;
@@ -187,8 +188,8 @@ impl Subscription {
         self.eose_told = false;
         let mut running = Vec::new();
         for (&relay, (_, leg)) in &mut self.legs {
-            running.extend(leg.wire().map(|wire| (relay, wire)));
-            leg.restart(now);
+            running.extend(leg.wires().map(|wire| (relay, wire)));
+            leg.restart(now, self.filters.len());
         }
         running
     }
