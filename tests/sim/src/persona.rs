@@ -212,7 +212,8 @@ impl Persona {
 }
 
 fn quirk(rng: &mut Rng) -> Fault {
-    match rng.below(16) {
+    match rng.below(19) {
+        16..=18 => Fault::EoseLate { secs: rng.between(1, 4) as u64 },
         0 => Fault::EoseTwice,
         1 => Fault::DuplicateOk,
         2 => Fault::DuplicateEvents { copies: rng.between(1, 3) },

@@ -71,20 +71,43 @@ impl World {
         self.check(open.is_empty(), &format!("every publish has a verdict; missing: {open:?}"));
     }
 
-    /// Some connections are lost once more, and relays take notes meanwhile: what is missed then has to be made up for.
+    /// Some connections are lost once more, and relays take notes meanwhile: what is missed then has to be made up for. Now
+    /// and then more is pushed while that is done, and it happens again.
     fn while_away(&mut self) {
+        self.lose_some(3);
+        for _ in 0..2 {
+            let count = self.rng.between(1, 25);
+            self.busy_relays(count);
+            self.pass(SECOND / 10);
+        }
+        if !self.rng.one_in(4) {
+            return;
+        }
+        let wait = self.rng.between(1_000, 2_200) as u64 * 1_000;
+        self.pass(wait);
+        for _ in 0..12 {
+            self.burst(Burst { relays: u8::MAX, count: 3, ago: 0, over: 0, alike: false });
+            self.pass(SECOND / 12);
+        }
+        self.pass(2 * SECOND);
+        self.lose_some(1);
+        self.busy_relays(45);
+    }
+
+    /// Connections to one relay in so many are lost.
+    fn lose_some(&mut self, one_in: usize) {
         for n in 0..self.sites.len() {
-            if self.rng.one_in(3) {
+            if self.rng.one_in(one_in) {
                 self.cut(n);
             }
         }
-        for _ in 0..2 {
-            let (relays, alike) = (self.rng.next_u64().to_le_bytes()[0], self.rng.one_in(4));
-            let (count, ago) = (self.rng.between(1, 25), *self.rng.pick(&[0, 0, 300, 899, -600]));
-            let (count, over) = (u8::try_from(count).unwrap_or_default(), *self.rng.pick(&[0, 1, 20]));
-            self.burst(Burst { relays, count, ago, over, alike });
-            self.pass(SECOND / 10);
-        }
+    }
+
+    fn busy_relays(&mut self, count: usize) {
+        let (relays, alike) = (self.rng.next_u64().to_le_bytes()[0], self.rng.one_in(4));
+        let (ago, over) = (*self.rng.pick(&[0, 0, 300, 899, -600]), *self.rng.pick(&[0, 1, 20]));
+        let count = u8::try_from(count).unwrap_or(u8::MAX);
+        self.burst(Burst { relays, count, ago, over, alike });
     }
 
     fn converge(&mut self) {

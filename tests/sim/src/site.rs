@@ -65,6 +65,7 @@ impl Site {
         let mut rng = Rng::new(caps ^ (n as u64 + 1) << 32);
         let mut config = RelayConfig { max_limit: AMPLE, url: Some(url.to_string()), ..RelayConfig::default() };
         let misleads = character.faults.faults().iter().any(misleads);
+        let late = character.faults.faults().iter().any(|fault| matches!(fault, Fault::EoseLate { .. }));
         // One that says what is not so of what it has may be relied on as long as there is nothing that it keeps back.
         if caps > 0 && !rng.one_in(5) && (!misleads || rng.one_in(3)) {
             config.max_limit = rng.between(MIN_PAGE.into(), 40);
@@ -83,7 +84,7 @@ impl Site {
             relay,
             persona,
             forges: character.forges,
-            prompt: (character.complete && !misleads || character.heals) && persona != Persona::Crowded,
+            prompt: (character.complete && !misleads && !late || character.heals) && persona != Persona::Crowded,
             faults: character.faults,
             up: true,
             honest: relied_on || character.heals,
@@ -124,6 +125,9 @@ impl Site {
     }
 }
 
+/// Seconds after which an EOSE comes too late for a page.
+const IN_TIME: u64 = 9;
+
 /// Whether it says of an answer, in this way, what is not so, or not in time: that it is whole, that it is not, what of
 /// all that matches is in it.
 fn misleads(fault: &Fault) -> bool {
@@ -131,7 +135,7 @@ fn misleads(fault: &Fault) -> bool {
         fault,
         Fault::NeverEose
             | Fault::EoseEarly { .. }
-            | Fault::EoseLate { .. }
+            | Fault::EoseLate { secs: IN_TIME.. }
             | Fault::NoticeInsteadOfEose { .. }
             | Fault::OldestFirst
             | Fault::UnstableCap { .. }
