@@ -87,7 +87,7 @@ impl World {
         self.pass(wait);
         for _ in 0..12 {
             self.burst(Burst { relays: u8::MAX, count: 3, ago: 0, over: 0, alike: false });
-            self.pass(SECOND / 12);
+            self.pass(SECOND / 2);
         }
         self.pass(2 * SECOND);
         self.lose_some(1);

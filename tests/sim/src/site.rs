@@ -65,7 +65,7 @@ impl Site {
         let mut rng = Rng::new(caps ^ (n as u64 + 1) << 32);
         let mut config = RelayConfig { max_limit: AMPLE, url: Some(url.to_string()), ..RelayConfig::default() };
         let misleads = character.faults.faults().iter().any(misleads);
-        let late = character.faults.faults().iter().any(|fault| matches!(fault, Fault::EoseLate { .. }));
+        let tries = character.faults.faults().iter().any(tries_patience);
         // One that says what is not so of what it has may be relied on as long as there is nothing that it keeps back.
         if caps > 0 && !rng.one_in(5) && (!misleads || rng.one_in(3)) {
             config.max_limit = rng.between(MIN_PAGE.into(), 40);
@@ -84,7 +84,7 @@ impl Site {
             relay,
             persona,
             forges: character.forges,
-            prompt: (character.complete && !misleads && !late || character.heals) && persona != Persona::Crowded,
+            prompt: (character.complete && !misleads && !tries || character.heals) && persona != Persona::Crowded,
             faults: character.faults,
             up: true,
             honest: relied_on || character.heals,
@@ -139,6 +139,20 @@ fn misleads(fault: &Fault) -> bool {
             | Fault::NoticeInsteadOfEose { .. }
             | Fault::OldestFirst
             | Fault::UnstableCap { .. }
+    )
+}
+
+/// Whether pages may tell nothing because of it, however often they are asked for: nothing but what nobody asked for comes, or
+/// nothing in time.
+fn tries_patience(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::EoseLate { .. }
+            | Fault::FutureEvents { .. }
+            | Fault::ExpiredEvents { .. }
+            | Fault::UnmatchedEvents { .. }
+            | Fault::LongTag { .. }
+            | Fault::OversizeEvent { .. }
     )
 }
 
