@@ -247,7 +247,7 @@ impl Publication {
 
     /// Puts off when OKs are overdue, and nothing else. False: none is awaited.
     pub(crate) fn put_off(&mut self, shift: impl Fn(Instant) -> Instant) -> bool {
-        self.parts.values_mut().fold(false, |any, part| part.put_off(&shift) || any)
+        self.parts.values_mut().map(|part| part.put_off(&shift)).filter(|awaited| *awaited).count() > 0
     }
 
     /// Whether the next EVENT for this relay can be sent.
