@@ -273,6 +273,7 @@ impl Core {
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.tell_flooded(ix, &mut self.fx);
         let Some(leg) = sub.leg(ix) else { return };
+        leg.owes_too_much = false;
         leg.progress = leg.progress.max(self.backlog.listening(now));
         for end in leg.ending(wire, end) {
             self.apply_ending(id, ix, wire, end);

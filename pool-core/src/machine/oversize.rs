@@ -1,6 +1,7 @@
 //! Finding the request whose answer has a message beyond the size limit. The requests that had no EOSE when the socket
 //! was closed for size are suspects; on the next connection they are asked one at a time, after those that are none. The
-//! one that is alone when that happens again is ended, with a gap.
+//! one that is alone when that happens again is ended, with a gap. Pages are found out likewise; what such a leg owes is
+//! given up, with a gap, and the leg goes on.
 //!
 //! Never holds up a request for longer than `eose_deadline` because of one that is silent, never ends one that was not
 //! alone.
@@ -17,6 +18,7 @@ use super::relays::Relay;
 impl Core {
     /// The socket of this relay is about to be closed, because a message was beyond the size limit.
     pub(super) fn on_too_large(&mut self, ix: RelayIx) {
+        self.pages_too_large(ix);
         let Some(relay) = self.relays.get(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         for sub in legs {
@@ -33,6 +35,34 @@ impl Core {
                 Some(Suspicion::None) | None => drop(relay.suspects.remove(&sub)),
             }
         }
+    }
+
+    fn pages_too_large(&mut self, ix: RelayIx) {
+        let Some(relay) = self.relays.get(&ix) else { return };
+        let alone = relay.paging.len() == 1 && self.size_wait(relay).is_none();
+        for sub in relay.paging.clone() {
+            let wire = self.subs.get_mut(&sub).and_then(|s| s.page_too_large(ix, alone, &mut self.fx));
+            if let Some(wire) = wire {
+                self.wires.remove(&(ix, wire));
+                if let Some(relay) = self.relays.get_mut(&ix) {
+                    relay.paging.remove(&sub);
+                }
+            }
+        }
+    }
+
+    /// Whether a page has to wait for others because a message may be beyond the size limit.
+    pub(super) fn is_page_held_for_size(&self, ix: RelayIx, relay: &Relay) -> bool {
+        let alone = relay.paging.is_empty() && self.size_wait(relay).is_none();
+        (self.has_suspect_page(ix, relay) && !alone) || self.is_trial_on(ix, relay)
+    }
+
+    fn has_suspect_page(&self, ix: RelayIx, relay: &Relay) -> bool {
+        let suspect = |sub: &SubId| {
+            let leg = self.subs.get(sub).and_then(|s| s.legs.get(&ix));
+            leg.is_some_and(|(_, leg)| leg.owes_too_much)
+        };
+        relay.lanes.pages.iter().chain(&relay.paging).any(suspect)
     }
 
     /// Whether a request has to wait because a message may be beyond the size limit: a suspect for the others, and the
@@ -61,7 +91,8 @@ impl Core {
 
     /// When something may be asked that waits because of size.
     pub(super) fn size_wake(&self, relay: &Relay) -> Option<Instant> {
-        if relay.suspects.is_empty() || relay.lanes.asks.is_empty() { None } else { self.size_wait(relay) }
+        let waits = (!relay.suspects.is_empty() && !relay.lanes.asks.is_empty()) || !relay.lanes.pages.is_empty();
+        if waits { self.size_wait(relay) } else { None }
     }
 
     /// A request is being sent, of a suspect perhaps; call it before it is noted as asked.
@@ -89,7 +120,7 @@ impl Core {
 
     /// What waited for an EOSE or a CLOSED may be asked.
     pub(super) fn next_suspect(&mut self, ix: RelayIx) {
-        if self.relays.get(&ix).is_some_and(|relay| !relay.lanes.asks.is_empty()) {
+        if self.relays.get(&ix).is_some_and(|relay| !relay.lanes.asks.is_empty() || !relay.lanes.pages.is_empty()) {
             self.pump(ix);
         }
     }

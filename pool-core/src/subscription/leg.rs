@@ -123,6 +123,8 @@ pub(crate) struct Leg {
     pub(crate) rejected: Vec<EventId>,
     /// Whether its answer may have had a message beyond the size limit.
     pub(crate) suspicion: Suspicion,
+    /// The same of what it owes: a page was running when the socket was closed for size, and none was answered since.
+    pub(crate) owes_too_much: bool,
 }
 
 /// A matching event of a leg's request or page, a copy of a known one perhaps.
@@ -157,6 +159,7 @@ impl Leg {
             mumbled: None,
             rejected: Vec::new(),
             suspicion: Suspicion::None,
+            owes_too_much: false,
         }
     }
 
@@ -360,6 +363,7 @@ impl Leg {
         self.mumbled = None;
         self.rejected.clear();
         self.suspicion = Suspicion::None;
+        self.owes_too_much = false;
         self.progress = now.mono;
     }
 }
