@@ -246,7 +246,7 @@ impl Core {
             match end {
                 Ending::Eose(_) => relay.vitals.eose(wire, now),
                 Ending::Closed(_) | Ending::Page(_) | Ending::PageClosed(_) | Ending::Lost => {
-                    relay.vitals.forget_request(wire)
+                    relay.vitals.forget_request(wire);
                 }
             }
         }
