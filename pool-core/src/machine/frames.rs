@@ -246,7 +246,7 @@ impl Core {
             match end {
                 Ending::Eose(_) => relay.vitals.eose(wire, now),
                 Ending::Closed(_) | Ending::Page(_) | Ending::PageClosed(_) | Ending::Lost => {
-                    relay.vitals.forget_request(wire)
+                    relay.vitals.forget_request(wire);
                 }
             }
         }
@@ -273,6 +273,7 @@ impl Core {
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.tell_flooded(ix, &mut self.fx);
         let Some(leg) = sub.leg(ix) else { return };
+        leg.owes_too_much = false;
         leg.progress = leg.progress.max(self.backlog.listening(now));
         for end in leg.ending(wire, end) {
             self.apply_ending(id, ix, wire, end);

@@ -1,7 +1,7 @@
 //! Finding the request whose answer has a message beyond the size limit. The requests that had no EOSE when the socket
 //! was closed for size are suspects; on the next connection they are asked one at a time, after those that are none. The
-//! one that is alone when that happens again is ended, with a gap. A page that runs when that happens is not asked for a
-//! third time: its ground is given up.
+//! one that is alone when that happens again is ended, with a gap. Pages are found out likewise; what such a leg owes is
+//! given up, with a gap, and the leg goes on.
 //!
 //! Never holds up a request for longer than `eose_deadline` because of one that is silent, never ends one that was not
 //! alone.
@@ -18,6 +18,7 @@ use super::relays::Relay;
 impl Core {
     /// The socket of this relay is about to be closed, because a message was beyond the size limit.
     pub(super) fn on_too_large(&mut self, ix: RelayIx) {
+        self.pages_too_large(ix);
         let Some(relay) = self.relays.get(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         for sub in legs {
@@ -26,9 +27,6 @@ impl Core {
                 self.wires.remove(&(ix, wire));
                 self.note_need(ix, sub);
                 self.sync_sub(sub);
-            }
-            if let Some(s) = self.subs.get_mut(&sub) {
-                s.page_too_large(ix, &mut self.fx);
             }
             let suspect = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)).map(|leg| leg.suspicion);
             let Some(relay) = self.relays.get_mut(&ix) else { return };
@@ -39,17 +37,41 @@ impl Core {
         }
     }
 
+    fn pages_too_large(&mut self, ix: RelayIx) {
+        let Some(relay) = self.relays.get(&ix) else { return };
+        let alone = relay.paging.len() == 1 && self.size_wait(relay).is_none();
+        for sub in relay.paging.clone() {
+            let wire = self.subs.get_mut(&sub).and_then(|s| s.page_too_large(ix, alone, &mut self.fx));
+            if let Some(wire) = wire {
+                self.wires.remove(&(ix, wire));
+                if let Some(relay) = self.relays.get_mut(&ix) {
+                    relay.paging.remove(&sub);
+                }
+            }
+        }
+    }
+
+    /// Whether a page has to wait for others because a message may be beyond the size limit.
+    pub(super) fn is_page_held_for_size(&self, ix: RelayIx, relay: &Relay) -> bool {
+        let alone = relay.paging.is_empty() && self.size_wait(relay).is_none();
+        (self.has_suspect_page(ix, relay) && !alone) || self.is_trial_on(ix, relay)
+    }
+
+    fn has_suspect_page(&self, ix: RelayIx, relay: &Relay) -> bool {
+        let suspect = |sub: &SubId| {
+            let leg = self.subs.get(sub).and_then(|s| s.legs.get(&ix));
+            leg.is_some_and(|(_, leg)| leg.owes_too_much)
+        };
+        relay.lanes.pages.iter().chain(&relay.paging).any(suspect)
+    }
+
     /// Whether a request has to wait because a message may be beyond the size limit: a suspect for the others, and the
     /// others for the one suspect that is asked.
     pub(super) fn is_held_for_size(&self, ix: RelayIx, relay: &Relay, sub: SubId) -> bool {
         if relay.suspects.is_empty() {
             return false;
         }
-        match relay.suspects.contains(&sub) {
-            // A page beside it might be to blame.
-            true => self.size_wait(relay).is_some() || !relay.paging.is_empty(),
-            false => self.is_trial_on(ix, relay),
-        }
+        if relay.suspects.contains(&sub) { self.size_wait(relay).is_some() } else { self.is_trial_on(ix, relay) }
     }
 
     /// Whether a suspect is asked alone, and its EOSE is not overdue: nothing is to be asked beside it.
@@ -69,8 +91,8 @@ impl Core {
 
     /// When something may be asked that waits because of size.
     pub(super) fn size_wake(&self, relay: &Relay) -> Option<Instant> {
-        let idle = relay.lanes.asks.is_empty() && relay.lanes.pages.is_empty();
-        if relay.suspects.is_empty() || idle { None } else { self.size_wait(relay) }
+        let waits = (!relay.suspects.is_empty() && !relay.lanes.asks.is_empty()) || !relay.lanes.pages.is_empty();
+        if waits { self.size_wait(relay) } else { None }
     }
 
     /// A request is being sent, of a suspect perhaps; call it before it is noted as asked.

@@ -124,6 +124,8 @@ pub(crate) struct Leg {
     /// The name of its first request.
     #[cfg(feature = "planted-bugs")]
     pub(crate) first_wire: Option<WireId>,
+    /// The same of what it owes: a page was running when the socket was closed for size, and none was answered since.
+    pub(crate) owes_too_much: bool,
 }
 
 /// A matching event of a leg's request or page, a copy of a known one perhaps.
@@ -160,6 +162,7 @@ impl Leg {
             suspicion: Suspicion::None,
             #[cfg(feature = "planted-bugs")]
             first_wire: None,
+            owes_too_much: false,
         }
     }
 
@@ -363,6 +366,7 @@ impl Leg {
         self.mumbled = None;
         self.rejected.clear();
         self.suspicion = Suspicion::None;
+        self.owes_too_much = false;
         self.progress = now.mono;
     }
 }

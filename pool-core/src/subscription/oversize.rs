@@ -36,6 +36,21 @@ impl Leg {
 }
 
 impl Subscription {
+    /// The socket is to be closed for size while a page of this leg runs, with nothing beside it if `alone`. The second
+    /// time, what the leg owes is given up, and the page with it, which this is.
+    pub(crate) fn page_too_large(&mut self, relay: RelayIx, alone: bool, fx: &mut Effects) -> Option<WireId> {
+        let leg = self.leg(relay)?;
+        let wire = leg.resume.page().map(|page| page.wire)?;
+        if !(alone && leg.owes_too_much) {
+            leg.owes_too_much = true;
+            return None;
+        }
+        leg.owes_too_much = false;
+        let step = leg.resume.give_up(GapCause::TooLarge);
+        self.tell_step(relay, step, fx);
+        Some(wire)
+    }
+
     /// The socket is to be closed for size. `Some`: that is the second time for this leg, it was alone, and it has ended,
     /// with the request that ran. Otherwise it is a suspect if it awaits its EOSE.
     pub(crate) fn too_large(&mut self, relay: RelayIx, fx: &mut Effects) -> Option<WireId> {

@@ -12,10 +12,9 @@ pub(super) struct Unread {
     /// For how long some socket was not read from, in all; and since when one is not.
     lag: Duration,
     since: Option<Instant>,
-    /// Events that are being verified, and when there were last too many for this oracle to tell who is paused for that.
+    /// Events that are being verified, which may be why a socket is not read from; and when there were any.
     verifying: usize,
     busy: Instant,
-    few: usize,
     pause: Duration,
 }
 
@@ -27,7 +26,6 @@ impl Unread {
             since: None,
             verifying: 0,
             busy: Instant::ZERO,
-            few: (config.max_in_flight / 2).min(config.max_in_flight_per_relay / 4),
             pause: config.queue_pause,
         }
     }
@@ -61,7 +59,7 @@ impl Unread {
     }
 
     fn note(&mut self, now: Instant) {
-        if self.verifying >= self.few {
+        if self.verifying > 0 {
             self.busy = now;
         }
     }
@@ -87,7 +85,7 @@ impl Unread {
 
     /// The core handled what was due by `then`, and again now.
     pub(super) fn timed(&mut self, then: Instant, now: Instant) -> Result<(), &'static str> {
-        if self.verifying >= self.few {
+        if self.verifying > 0 {
             self.busy = now;
             return Ok(());
         }
