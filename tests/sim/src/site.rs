@@ -60,10 +60,14 @@ impl Site {
         Self::with(n, persona, character, 0)
     }
 
-    fn with(n: usize, persona: Persona, character: Character, caps: u64) -> Self {
+    fn with(n: usize, persona: Persona, mut character: Character, caps: u64) -> Self {
         let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
         let mut rng = Rng::new(caps ^ (n as u64 + 1) << 32);
         let mut config = RelayConfig { max_limit: AMPLE, url: Some(url.to_string()), ..RelayConfig::default() };
+        if caps > 0 && n > 0 && persona == Persona::Honest && rng.one_in(3) {
+            // It takes its time: what is new meanwhile comes amid its answers.
+            character.faults = Fault::EoseLate { secs: rng.between(1, 3) as u64 }.into();
+        }
         let misleads = character.faults.faults().iter().any(misleads);
         let tries = character.faults.faults().iter().any(tries_patience);
         // One that says what is not so of what it has may be relied on as long as there is nothing that it keeps back.
