@@ -180,6 +180,7 @@ pub struct Config {
 }
 
 impl Default for Config {
+    #[expect(clippy::too_many_lines, reason = "one line per bound")]
     fn default() -> Self {
         Self {
             max_connections: 10,
