@@ -72,7 +72,6 @@ impl World {
                 let right = match &error {
                     CallError::Closed => self.shut,
                     CallError::UnknownRelay(url) => self.core.relay(url).is_none(),
-                    CallError::UnknownSubscription(_) => true,
                     CallError::NoRelays | CallError::UnknownEvent(_) | CallError::UnknownPublish(_) => true,
                     CallError::Expired(event) => event.is_expired_at(self.now().unix),
                     CallError::UnsignedExpired(event) => event.tags().is_expired_at(self.now().unix),
@@ -103,22 +102,22 @@ impl World {
         let event = self.note_of_others();
         for n in 0..self.sites.len() {
             if relays >> (n % 8) & 1 == 1 {
-                self.store(n, event.clone());
+                self.store(n, &event);
             }
             if self.sites[n].floods {
                 for _ in 0..self.rng.between(10, 30) {
                     let event = self.note();
-                    self.store(n, event);
+                    self.store(n, &event);
                 }
             }
         }
     }
 
-    pub(super) fn store(&mut self, relay: usize, event: nostr_proto::Event) {
+    pub(super) fn store(&mut self, relay: usize, event: &nostr_proto::Event) {
         let (micros, date) = (self.clock.micros(), self.clock.date().as_secs());
         let site = &mut self.sites[relay];
         if site.relay.store(event.clone()) {
-            site.accepted.took(&event, &site.relay, micros, date);
+            site.accepted.took(event, &site.relay, micros, date);
         }
         self.drain_relay(relay);
     }
@@ -227,6 +226,7 @@ impl World {
         (target, Asked { relays, quorum: quorum.clone(), unsigned })
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the reply ends here")]
     fn published(&mut self, reply: Option<Reply>, asked: Asked, patience: Option<Duration>) {
         let Some(Reply::Publishing(publish, event)) = reply else { return };
         let deadline = self.now().mono + patience.unwrap_or(self.core.config().publish_deadline);

@@ -41,9 +41,8 @@ impl Step {
     pub fn choose(kinds: Kinds, from: &mut impl Choices) -> Self {
         let note = Self::Note { relays: from.byte() };
         match from.below(100) {
-            0..=19 => note,
             20..=25 if kinds.has(17) => Self::Burst(Burst::choose(from)),
-            20..=25 => note,
+            0..=25 => note,
             26..=72 => App::choose(kinds, from).map_or(note, Self::App),
             73..=92 => Nemesis::choose(kinds, from).map_or(note, Self::Nemesis),
             _ if kinds.has(0) => Self::Odd(Odd::choose(from)),
@@ -88,7 +87,8 @@ impl Burst {
             _ => from.pick(&[899, 900, 901, 1_000, -899, -900, 60]),
         };
         let over = from.pick(&[0, 0, 1, 2, 10, 60, 200]);
-        Self { relays: from.byte(), count: count as u8, ago, over, alike: from.one_in(4) }
+        let count = u8::try_from(count).unwrap_or(u8::MAX);
+        Self { relays: from.byte(), count, ago, over, alike: from.one_in(4) }
     }
 }
 

@@ -31,7 +31,7 @@ impl World {
         if self.plan.sparse {
             for _ in 0..THOUSANDS {
                 let event = self.note();
-                self.store(self.sites.len() - 1, event);
+                self.store(self.sites.len() - 1, &event);
             }
         }
         self.subscribe(What::All, Where::All, Reader::Prompt, Reading::default(), 0);

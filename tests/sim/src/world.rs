@@ -216,7 +216,7 @@ impl World {
             self.oracle.answers.made(&event);
             for relay in 0..self.sites.len() {
                 if burst.relays >> (relay % 8) & 1 == 1 {
-                    self.store(relay, event.clone());
+                    self.store(relay, &event);
                 }
             }
         }
