@@ -44,6 +44,11 @@ impl Unread {
                 }
                 self.look(now);
             }
+            // Nothing comes from it any more.
+            Command::Close { socket, .. } => {
+                self.paused.remove(socket);
+                self.look(now);
+            }
             Command::Verify { .. } => {
                 self.verifying += 1;
                 self.note(now);

@@ -12,7 +12,7 @@ use nostr_pool_core::PlantedBug;
 use table::RECORDED;
 
 /// A bug that is not among so many seeds in a row is hidden from the swarm that the ordinary test run affords.
-const FRESH: std::ops::Range<u64> = 1_000_000..1_000_100;
+const FRESH: std::ops::Range<u64> = 1_000_000..1_000_300;
 
 #[test]
 fn every_planted_bug_is_found_by_its_recorded_seed_and_nothing_is_found_without_it() {
