@@ -90,7 +90,8 @@ impl Oracle {
             let asked_again = gives_all || live_since.is_some_and(|at| *at < healed);
             return late || asked_again && (taken.at >= healed && in_time || taken.created_at() >= again);
         }
-        if sub.history {
+        // One that takes too few requests at once may have no room for pages, ever.
+        if sub.history && site.prompt {
             return live_since.is_some() && (in_time || live_since.is_some_and(|at| taken.at < *at));
         }
         if live_since.is_some_and(|since| *since <= taken.at) && in_time {

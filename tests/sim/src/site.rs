@@ -82,6 +82,9 @@ impl Site {
         let capped = config.max_limit < AMPLE;
         let mut relay = Relay::new(config);
         relay.set_faults(character.faults.clone());
+        let adds = character.faults.faults().iter().any(|f| tries_patience(f) && !matches!(f, Fault::EoseLate { .. }));
+        // What it makes up for each answer is in no order.
+        let misleads = misleads || adds;
         let relied_on = character.complete && !(capped && misleads);
         Self {
             url,
