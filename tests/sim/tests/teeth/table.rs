@@ -58,7 +58,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::ChallengeSignedForOtherRelay, 7, "a challenge is answered for the relay that sent it"),
     found(PlantedBug::SinceFromEvents, 2, "a catch-up looks back from what was proven"),
     found(PlantedBug::SinceNow, 1, "a catch-up looks back from what was proven"),
-    found(PlantedBug::LimitReplayed, 2, "whoever has caught up has everything"),
+    found(PlantedBug::LimitReplayed, 2, "a limit is for the first load alone"),
     found(PlantedBug::CoverageOnTimeout, 63, "whoever has caught up has everything"),
     found(PlantedBug::MultiFilterOldest, 5, "whoever has caught up has everything"),
     found(PlantedBug::LargestPageLive, 196, "whoever has caught up has everything"),
