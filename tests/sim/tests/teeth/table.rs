@@ -60,7 +60,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::SinceNow, 1, "a catch-up looks back from what was proven"),
     found(PlantedBug::LimitReplayed, 2, "a limit is for the first load alone"),
     found(PlantedBug::CoverageOnTimeout, 63, "whoever has caught up has everything"),
-    found(PlantedBug::MultiFilterOldest, 5, "whoever has caught up has everything"),
+    found(PlantedBug::MultiFilterOldest, 26, "whoever has caught up has everything"),
     found(PlantedBug::LargestPageLive, 196, "whoever has caught up has everything"),
     found(PlantedBug::WireIdReused, 2, "a request has a name of its own"),
     found(PlantedBug::EoseGlobal, 0, "what a relay sent before its EOSE is delivered before it counts"),
