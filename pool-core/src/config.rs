@@ -91,7 +91,8 @@ pub struct Config {
     pub max_page_events: usize,
     /// Pages asked of one relay at once. Default 2.
     pub max_pages_at_once: usize,
-    /// Refused requests without an EOSE between them after which a leg is closed. Default 5.
+    /// Refused requests without an EOSE between them after which a leg is closed; and, where a subscription ends with its
+    /// EOSE, pages in a row without an answer after which what they were for is told as a gap. Default 5.
     pub max_refusals: u32,
     /// Items (events above all) of a subscription that the application has not taken yet. Full, its next events are skipped
     /// until half of it is free, and then asked for again. Default 4,096.

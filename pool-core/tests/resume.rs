@@ -499,6 +499,30 @@ fn new_filters_and_an_end_close_the_page() {
 }
 
 #[test]
+fn one_relay_owes_nothing_for_another() {
+    let mut b = Bench::new(2, Config::default());
+    let sub = b.all();
+    let eose = |b: &mut Bench, relay: usize| {
+        let wire = b.wires[&(b.sockets[relay], 0)].clone();
+        b.text(relay, &format!("[\"EOSE\",\"{wire}\"]"));
+    };
+    (0..2).for_each(|relay| eose(&mut b, relay));
+    b.requests.clear();
+    let socket = b.sockets[0];
+    let now = b.now();
+    b.core.handle_input(Input::Closed { socket, reason: CloseReason::Error("gone".into()) }, now);
+    b.drain();
+    b.send(1, sub, &at(1, "meanwhile"));
+    b.sockets.swap_remove(0);
+    b.pass(5);
+    assert_eq!(b.requests.len(), 1, "only that one is asked again");
+    assert_eq!(b.requests[0].0, b.sockets[1]);
+    eose(&mut b, 1);
+    let gaps = b.items[&sub].iter().filter_map(|item| if let Item::Gap(gap) = item { gap.relay.clone() } else { None });
+    assert_eq!(gaps.collect::<Vec<_>>(), [url(0), url(0)]);
+}
+
+#[test]
 fn a_checkpoint_brings_what_was_not_proven_and_no_more() {
     let mut s = Stage::new(vec![notes()], Config { max_pages: 1, ..Config::default() });
     s.serve();

@@ -145,6 +145,8 @@ impl Core {
     pub(super) fn tell_crowded_out(&mut self, waiters: Vec<Waiter>) {
         for Waiter { sub, relay, .. } in waiters {
             let Some(sub) = self.subs.get_mut(&sub) else { continue };
+            // When these were made is not known.
+            sub.tell_flooded(relay, &mut self.fx);
             if let Some(leg) = sub.leg(relay) {
                 leg.flooded += 1;
             }

@@ -41,7 +41,9 @@ impl Core {
     pub(super) fn next_page(&self, ix: RelayIx) -> Option<SubId> {
         let relay = self.relays.get(&ix)?;
         let most = self.config.max_pages_at_once.max(1);
-        if relay.paging.len() >= most || self.is_page_held_for_size(ix, relay) {
+        let leg = |sub: &SubId| self.subs.get(sub)?.legs.get(&ix).map(|(_, leg)| leg);
+        let runs = |sub: &&SubId| leg(sub).is_some_and(|leg| leg.resume.page().is_some());
+        if relay.paging.iter().filter(runs).count() >= most || self.is_page_held_for_size(ix, relay) {
             return None;
         }
         relay.lanes.pages.iter().copied().find(|sub| !self.is_held_for_auth(relay, *sub))

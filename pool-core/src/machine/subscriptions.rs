@@ -102,6 +102,7 @@ impl Core {
 
     /// Has a waiting leg asked as soon as may be, or settled if there is nothing to wait for.
     pub(super) fn engage_leg(&mut self, id: SubId, ix: RelayIx) {
+        self.review_page(ix, id);
         self.drive(ix, Connection::want);
         if !self.is_promising(ix)
             && let Some(sub) = self.subs.get_mut(&id)

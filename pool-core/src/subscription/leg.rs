@@ -8,6 +8,7 @@ use nostr_proto::{EoseHints, EventId, PublicKey, Reason, Timestamp};
 use crate::auth::Epoch;
 use crate::event::{LegOutcome, LegState, Why};
 use crate::ids::WireId;
+use crate::resume::seconds::Range;
 use crate::resume::{End, Resume};
 use crate::time::{Instant, Now};
 
@@ -107,6 +108,8 @@ pub(crate) struct Leg {
     pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
+    /// From the oldest to the newest of those, where that is known.
+    pub(crate) flood: Option<Range>,
     /// Events dropped because they were more than twice what was asked for and a hundred, not yet told.
     pub(crate) excess: u64,
     /// What was skipped there for lack of room in the queue, and is owed.
@@ -153,6 +156,7 @@ impl Leg {
             whole: false,
             lack: None,
             flooded: 0,
+            flood: None,
             excess: 0,
             skipped: Skipped::default(),
             resume: Resume::new(filters),

@@ -17,6 +17,10 @@
 //! overdue (see [`notice`]). A request whose answer has a message beyond the size limit is found, and ends `Closed` (see
 //! [`oversize`]).
 //!
+//! A live leg is asked, besides, for what it owes, a page at a time (see [`paging`] and [`crate::resume`]): whatever ends
+//! its request ends its page. A leg of a subscription that ends with its EOSE stays `Live` while it owes something, so that
+//! what is pushed can be told from what was stored; then it is `Done`.
+//!
 //! A timeout or a lost connection *settles* a leg for the aggregate EOSE and nothing more: a late EOSE still makes it
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.

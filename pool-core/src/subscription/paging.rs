@@ -89,6 +89,8 @@ impl Subscription {
     pub(crate) fn flooded(&mut self, relay: RelayIx, wire: WireId, event: &Event) {
         if let Some(leg) = self.leg(relay) {
             leg.flooded += 1;
+            let second = Range::second(event.created_at());
+            leg.flood = Some(leg.flood.map_or(second, |flood| flood.hull(&second)));
             leg.resume.dropped(wire);
         }
         self.owe_event(relay, event);

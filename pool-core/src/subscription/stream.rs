@@ -61,10 +61,14 @@ impl Subscription {
         let Some((url, leg)) = self.legs.get_mut(&relay) else { return };
         let (flooded, excess) = (core::mem::take(&mut leg.flooded), core::mem::take(&mut leg.excess));
         let url = url.clone();
-        let causes =
-            [(flooded, GapCause::Flooded { dropped: flooded }), (excess, GapCause::OverDelivered { dropped: excess })];
-        for (_, cause) in causes.into_iter().filter(|(dropped, _)| *dropped > 0) {
-            self.tell(Item::Gap(Gap { relay: Some(url.clone()), since: None, until: None, cause }), fx);
+        let flood = leg.flood.take();
+        let causes = [
+            (flooded, flood, GapCause::Flooded { dropped: flooded }),
+            (excess, None, GapCause::OverDelivered { dropped: excess }),
+        ];
+        for (_, range, cause) in causes.into_iter().filter(|(dropped, ..)| *dropped > 0) {
+            let (since, until) = (range.map(|range| range.since), range.map(|range| range.until));
+            self.tell(Item::Gap(Gap { relay: Some(url.clone()), since, until, cause }), fx);
         }
     }
 
