@@ -29,6 +29,7 @@ mod map;
 mod planted;
 mod publish;
 mod record;
+mod resume;
 mod rng;
 mod subscription;
 mod text;

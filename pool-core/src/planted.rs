@@ -85,12 +85,27 @@ pub enum PlantedBug {
     AcceptedSentAgainAfterAuth,
     /// *A challenge is answered for the relay that sent it.* Planted: for the first other relay of the pool.
     ChallengeSignedForOtherRelay,
+    /// *Up to when a relay has shown us everything is told by our own clock.* Planted: by the newest event that it sent.
+    SinceFromEvents,
+    /// *What is asked for after a connection was lost begins before it was lost.* Planted: it begins now.
+    SinceNow,
+    /// *A filter's `limit` is for the first load.* Planted: it is asked for again with every request.
+    LimitReplayed,
+    /// *What was not answered in time is not proven.* Planted: it is.
+    CoverageOnTimeout,
+    /// *The oldest event of a request with several filters says nothing about any of them.* Planted: everything after it is
+    /// proven.
+    MultiFilterOldest,
+    /// *How many events a relay gives to one request is learnt from what it had stored.* Planted: what it pushed counts.
+    LargestPageLive,
+    /// *No request has a name that another had on the same connection.* Planted: a leg that is asked again uses its old one.
+    WireIdReused,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 45] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -129,6 +144,13 @@ impl PlantedBug {
         Self::AuthOkAsPublishOk,
         Self::AcceptedSentAgainAfterAuth,
         Self::ChallengeSignedForOtherRelay,
+        Self::SinceFromEvents,
+        Self::SinceNow,
+        Self::LimitReplayed,
+        Self::CoverageOnTimeout,
+        Self::MultiFilterOldest,
+        Self::LargestPageLive,
+        Self::WireIdReused,
     ];
 }
 

@@ -282,7 +282,7 @@ impl Core {
         }
     }
 
-    fn is_held_for_auth(&self, relay: &Relay, sub: SubId) -> bool {
+    pub(super) fn is_held_for_auth(&self, relay: &Relay, sub: SubId) -> bool {
         relay.auth.holds(false) || (relay.auth.holds(true) && self.asks_for_private(sub))
     }
 
@@ -312,6 +312,7 @@ impl Core {
         if let Some(wire) = running {
             self.close_wire(ix, wire);
         }
+        self.review_page(ix, sub);
         self.note_need(ix, sub);
         self.engage_leg(sub, ix);
     }

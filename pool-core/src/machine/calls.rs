@@ -57,6 +57,7 @@ impl Core {
                 if let Some(s) = self.subs.get_mut(&sub) {
                     s.taken(items, bytes, &mut self.fx);
                 }
+                self.page_again(sub);
             }
             Call::Publish(request) => return self.publish(request),
             Call::PublishUnsigned(request) => return self.publish_unsigned(request),

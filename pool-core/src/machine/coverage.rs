@@ -1,17 +1,12 @@
 //! What the application is done with, and what it wants again.
 
 use crate::call::CallError;
-use crate::event::Gap;
 use crate::ids::SubId;
 use crate::subscription::Checkpoint;
 
 use super::Core;
 
 impl Core {
-    pub(super) fn refill(&mut self, id: SubId, _gap: &Gap) -> Result<(), CallError> {
-        Err(CallError::UnknownSubscription(id))
-    }
-
     pub(super) fn acknowledge(&mut self, id: SubId, _seq: u64) -> Result<(), CallError> {
         Err(CallError::UnknownSubscription(id))
     }

@@ -8,7 +8,7 @@ use crate::command::Command;
 use crate::connection::Connection;
 use crate::dedup::{Decision, Waiter};
 use crate::event::Mark;
-use crate::ids::{RelayIx, SubId, Ticket};
+use crate::ids::{RelayIx, SubId, Ticket, WireId};
 use crate::planted::planted;
 
 use super::versions::Standing;
@@ -102,13 +102,13 @@ impl Core {
     }
 
     /// A copy of a verified event came for a subscription.
-    pub(super) fn hand_out(&mut self, id: SubId, ix: RelayIx, event: &VerifiedEvent) {
+    pub(super) fn hand_out(&mut self, id: SubId, ix: RelayIx, wire: WireId, event: &VerifiedEvent) {
         if id.is_hidden() {
             // Those whose relay this is were waiting for it.
             self.deliver(event, &[]);
             self.review_repair(&event.id());
         } else {
-            let (mark, standing) = (self.mark(id, ix), self.standing(event));
+            let (mark, standing) = (self.mark(id, ix, wire), self.standing(event));
             self.deliver_one(id, mark, event, standing);
         }
     }

@@ -1,17 +1,26 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
 //! parse, filter match, hash, expiry, room, signature, delivery.
 
-use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, scan_head, scan_signature};
+use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
 
 use crate::command::Command;
 use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
 use crate::event::Mark;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::planted::planted;
+use crate::resume::End;
 use crate::subscription::Subscription;
-use crate::subscription::leg::Ending;
+use crate::subscription::leg::{Ending, Eose, Sighting};
 
-use super::{Core, Job};
+use super::{Core, Job, Wire};
+
+/// The request that an EVENT message is for.
+#[derive(Clone, Copy)]
+struct Request {
+    wire: WireId,
+    sub: SubId,
+    page: bool,
+}
 
 impl Core {
     pub(super) fn on_text(&mut self, socket: SocketId, frame: &str) {
@@ -32,27 +41,28 @@ impl Core {
 
     /// An EVENT message whose id is known without parsing it.
     fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
-        let Some((wire, sub)) = self.request(ix, subscription) else { return };
+        let Some(request) = self.request(ix, subscription) else { return };
+        let (wire, sub) = (request.wire, request.sub);
         self.note_event(ix, &id);
         match self.dedup.look_up(&id, ix, sub) {
             Known::Delivered => {
-                self.note_received(ix, sub);
+                self.note_received(ix, request, id, None);
                 self.note_duplicate(ix);
             }
             Known::Held(event) => {
-                self.note_received(ix, sub);
+                self.note_received(ix, request, id, Some(event.created_at()));
                 self.note_duplicate(ix);
-                self.hand_out(sub, ix, &event);
+                self.hand_out(sub, ix, wire, &event);
             }
             Known::Forgotten(facts) if self.subs.get(&sub).is_some_and(|sub| self.is_not_for(sub, &facts)) => {
-                self.note_received(ix, sub);
+                self.note_received(ix, request, id, Some(facts.created_at));
                 self.note_duplicate(ix);
             }
             Known::InFlight => match scan_signature(frame) {
-                Some(signature) => self.on_copy_in_flight(ix, wire, sub, &id, signature),
-                None => self.on_new_copy(ix, wire, sub, frame),
+                Some(signature) => self.on_copy_in_flight(ix, request, &id, signature),
+                None => self.on_new_copy(ix, request, frame),
             },
-            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, wire, sub, frame),
+            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, request, frame),
         }
     }
 
@@ -63,18 +73,24 @@ impl Core {
             && self.dedup.is_outdated(facts, self.now.unix)
     }
 
-    fn on_new_copy(&mut self, ix: RelayIx, wire: WireId, sub: SubId, frame: &str) {
+    fn on_new_copy(&mut self, ix: RelayIx, request: Request, frame: &str) {
         match RelayMessage::parse(frame) {
-            Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, wire, sub, event),
+            Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, request, event),
             _ => self.note_garbage(ix),
         }
     }
 
     /// The content of an event in flight is known by its id: of another copy, only the signature is looked at.
-    fn on_copy_in_flight(&mut self, ix: RelayIx, wire: WireId, id: SubId, event: &EventId, signature: Signature) {
-        let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
+    fn on_copy_in_flight(&mut self, ix: RelayIx, request: Request, event: &EventId, signature: Signature) {
+        let Request { wire, sub: id, .. } = request;
+        let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix, wire) };
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        let Some((copy, new)) = self.dedup.join(event, signature, waiter, |held| sub.matches(held)) else {
+        let mut created_at = None;
+        let matches = |held: &nostr_proto::HashedEvent| {
+            created_at = Some(held.created_at());
+            sub.matches(held)
+        };
+        let Some((copy, new)) = self.dedup.join(event, signature, waiter, matches) else {
             self.count(ix, |c| &mut c.unmatched);
             return;
         };
@@ -82,9 +98,9 @@ impl Core {
             && !planted!(self.config, EoseOvertakes)
             && let Some(leg) = sub.leg(ix)
         {
-            leg.hold();
+            leg.hold(wire);
         }
-        self.note_received(ix, id);
+        self.note_received(ix, request, *event, created_at);
         self.note_joined(ix, copy);
     }
 
@@ -100,13 +116,15 @@ impl Core {
     fn on_message(&mut self, ix: RelayIx, frame: &str) {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { subscription, event }) => {
-                if let Some((wire, sub)) = self.request(ix, &subscription) {
+                if let Some(request) = self.request(ix, &subscription) {
                     self.note_event(ix, &event.id());
-                    self.on_event(ix, wire, sub, event);
+                    self.on_event(ix, request, event);
                 }
             }
             Ok(RelayMessage::Ok { event_id, accepted, reason }) => self.on_ok(ix, event_id, accepted, &reason),
-            Ok(RelayMessage::Eose { subscription, hints }) => self.on_ending(ix, &subscription, Ending::Eose(hints)),
+            Ok(RelayMessage::Eose { subscription, hints }) => {
+                self.on_ending(ix, &subscription, Ending::Eose(Eose { hints, frames: 0 }));
+            }
             Ok(RelayMessage::Closed { subscription, reason }) => {
                 self.on_ending(ix, &subscription, Ending::Closed(reason));
             }
@@ -124,7 +142,8 @@ impl Core {
         }
     }
 
-    fn on_event(&mut self, ix: RelayIx, wire: WireId, id: SubId, event: Event) {
+    fn on_event(&mut self, ix: RelayIx, request: Request, event: Event) {
+        let Request { wire, sub: id, .. } = request;
         if !self.subs.get(&id).is_some_and(|sub| sub.matches(&event)) {
             self.count(ix, |c| &mut c.unmatched);
             if planted!(self.config, HonestQuarantined) {
@@ -142,7 +161,7 @@ impl Core {
             self.on_forgery(ix, &claimed);
             return;
         };
-        self.note_received(ix, id);
+        self.note_received(ix, request, claimed, Some(hashed.created_at()));
         if self.is_expired(&hashed) {
             self.stats.expired += 1;
             self.count(ix, |c| &mut c.expired);
@@ -151,18 +170,18 @@ impl Core {
         let hashed = match self.dedup.vouch(hashed, ix, self.now.unix) {
             Ok(event) => {
                 self.note_duplicate(ix);
-                self.hand_out(id, ix, &event);
+                self.hand_out(id, ix, wire, &event);
                 return;
             }
             Err(hashed) => hashed,
         };
-        let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix) };
-        let (admission, new) = self.dedup.admit(hashed, waiter);
+        let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix, wire) };
+        let (admission, new) = self.dedup.admit(hashed.clone(), waiter);
         if new
             && !planted!(self.config, EoseOvertakes)
             && let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix))
         {
-            leg.hold();
+            leg.hold(wire);
         }
         match admission {
             Admission::Verify(event) => {
@@ -173,15 +192,16 @@ impl Core {
             Admission::Joined(copy) => self.note_joined(ix, copy),
             Admission::Full => {
                 self.count(ix, |c| &mut c.dropped);
-                if let Some(leg) = self.subs.get_mut(&id).and_then(|s| s.leg(ix)) {
-                    leg.flooded += 1;
+                if let Some(sub) = self.subs.get_mut(&id) {
+                    sub.flooded(ix, wire, &hashed);
                 }
                 self.pause_if_loaded(ix);
+                self.review_page(ix, id);
             }
         }
     }
 
-    fn on_ending(&mut self, ix: RelayIx, subscription: &str, end: Ending) {
+    fn on_ending(&mut self, ix: RelayIx, subscription: &str, mut end: Ending) {
         let named = WireId::parse(subscription).filter(|wire| wire.0 < self.next_wire);
         // It slows the whole relay, and at once: also if the request is over, or waits for events to be decided.
         if let Ending::Closed(reason) = &end
@@ -191,34 +211,63 @@ impl Core {
             self.pause_lanes(ix);
         }
         let found = named.and_then(|wire| Some((wire, *self.wires.get(&(ix, wire))?)));
-        let Some((wire, sub)) = found else {
+        let Some((wire, Wire { sub, page, frames })) = found else {
             self.count(ix, |c| &mut c.unsolicited);
             return;
         };
+        if let Ending::Eose(eose) = &mut end {
+            eose.frames = frames;
+        }
         let now = self.now.mono;
+        if page {
+            self.end_page(ix, sub, wire, end);
+            return;
+        }
         if let Some(relay) = self.relays.get_mut(&ix) {
             match end {
                 Ending::Eose(_) => relay.vitals.eose(wire, now),
-                Ending::Closed(_) | Ending::Lost => relay.vitals.forget_request(wire),
+                Ending::Closed(_) | Ending::Page(_) | Ending::PageClosed(_) | Ending::Lost => {
+                    relay.vitals.forget_request(wire)
+                }
             }
         }
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
         let Some(leg) = s.leg(ix) else { return };
         leg.progress = now;
-        for end in leg.ending(end) {
+        for end in leg.ending(wire, end) {
             self.apply_ending(sub, ix, wire, end);
         }
     }
 
+    /// A page ended, or was refused, or brought as many events as may be: nothing more of it is wanted.
+    fn end_page(&mut self, ix: RelayIx, id: SubId, wire: WireId, end: Ending) {
+        let now = self.now.mono;
+        if matches!(end, Ending::Closed(_)) {
+            self.wires.remove(&(ix, wire));
+        } else {
+            self.close_wire(ix, wire);
+        }
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        sub.tell_flooded(ix, &mut self.fx);
+        let Some(leg) = sub.leg(ix) else { return };
+        leg.progress = leg.progress.max(now);
+        for end in leg.ending(wire, end) {
+            self.apply_ending(id, ix, wire, end);
+        }
+        self.sync_sub(id);
+    }
+
     /// The running request of this name. An event for one that is over is counted, and CLOSE said once more.
-    fn request(&mut self, ix: RelayIx, subscription: &str) -> Option<(WireId, SubId)> {
+    fn request(&mut self, ix: RelayIx, subscription: &str) -> Option<Request> {
         let wire = WireId::parse(subscription);
         if let Some(wire) = wire
-            && let Some(&sub) = self.wires.get(&(ix, wire))
+            && let Some(running) = self.wires.get_mut(&(ix, wire))
         {
+            running.frames += 1;
+            let request = Request { wire, sub: running.sub, page: running.page };
             self.count(ix, |c| &mut c.events);
-            return Some((wire, sub));
+            return Some(request);
         }
         self.count(ix, |c| &mut c.unsolicited);
         let now = self.now.mono;
@@ -232,16 +281,25 @@ impl Core {
     }
 
     /// Whether an event that comes now was stored or is new.
-    pub(super) fn mark(&mut self, sub: SubId, ix: RelayIx) -> Mark {
-        let live = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)).is_some_and(|l| l.is_live());
+    pub(super) fn mark(&mut self, sub: SubId, ix: RelayIx, wire: WireId) -> Mark {
+        let leg = self.subs.get_mut(&sub).and_then(|s| s.leg(ix));
+        let live = leg.is_some_and(|leg| leg.is_live() && leg.wire() == Some(wire));
         if live { Mark::Live } else { Mark::Stored }
     }
 
-    /// A matching event of a running request came, a copy of a known one perhaps.
-    fn note_received(&mut self, ix: RelayIx, sub: SubId) {
-        let now = self.now.mono;
-        if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
-            leg.received(now);
+    /// A matching event of a running request came, a copy of a known one perhaps. When it was made is looked up where it
+    /// matters: for pages.
+    fn note_received(&mut self, ix: RelayIx, request: Request, id: EventId, created_at: Option<Timestamp>) {
+        let Request { wire, sub, page } = request;
+        let looks = page || planted!(self.config, SinceFromEvents) || planted!(self.config, MultiFilterOldest);
+        let created_at = match created_at {
+            None if looks => self.dedup.facts(&id).map(|facts| facts.created_at),
+            known => known,
+        };
+        let (most, now) = (self.config.max_page_events, self.now.mono);
+        let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) else { return };
+        if leg.received(Sighting { wire, id, created_at }, most, now) && self.wires.contains(&(ix, wire)) {
+            self.end_page(ix, sub, wire, Ending::Page(End::Cut));
         }
     }
 

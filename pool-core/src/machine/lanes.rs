@@ -14,6 +14,7 @@ use super::pace::Pace;
 pub(crate) enum Turn {
     Event(PublishId),
     Ask(SubId),
+    Page(SubId),
 }
 
 /// Intentions, not frames: they are encoded when the socket has room, so that what was overtaken is never sent. Each
@@ -24,6 +25,8 @@ pub(crate) struct Lanes {
     pub(crate) closes: VecDeque<WireId>,
     pub(crate) events: BTreeSet<PublishId>,
     pub(crate) asks: BTreeSet<SubId>,
+    /// Subscriptions that are owed something, and to be sent a page of it.
+    pub(crate) pages: BTreeSet<SubId>,
     pace: Pace,
     /// Whether it is the requests' turn, where messages go one by one.
     asks_next: bool,
@@ -36,6 +39,7 @@ impl Lanes {
         self.closes.clear();
         self.events.clear();
         self.asks.clear();
+        self.pages.clear();
         self.last_stray = None;
     }
 
@@ -60,16 +64,18 @@ impl Lanes {
 
     /// When something that waits may go, if it is held up.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
-        let waits = !self.events.is_empty() || !self.asks.is_empty();
+        let waits = !self.events.is_empty() || !self.asks.is_empty() || !self.pages.is_empty();
         self.pace.held_until(now).filter(|_| waits)
     }
 
-    /// The next EVENT or REQ, where `ask` is the next that may be sent of those. EVENTs go first; where they go one by one, they take turns with the REQs.
-    pub(crate) fn next(&self, ask: Option<SubId>) -> Option<Turn> {
+    /// The next EVENT or REQ, where `ask` is the next that may be sent of those, and `page` of the pages. EVENTs go first;
+    /// where they go one by one, they take turns with the REQs. Pages go when nothing else waits.
+    pub(crate) fn next(&self, ask: Option<SubId>, page: Option<SubId>) -> Option<Turn> {
         let asks_first = self.pace.is_slow() && self.asks_next;
         let ask = ask.map(Turn::Ask);
         let event = self.events.first().copied().map(Turn::Event);
-        if asks_first { ask.or(event) } else { event.or(ask) }
+        let turn = if asks_first { ask.or(event) } else { event.or(ask) };
+        turn.or(page.map(Turn::Page))
     }
 
     /// It goes out now.
@@ -77,6 +83,7 @@ impl Lanes {
         match turn {
             Turn::Event(publish) => drop(self.events.remove(&publish)),
             Turn::Ask(sub) => drop(self.asks.remove(&sub)),
+            Turn::Page(sub) => drop(self.pages.remove(&sub)),
         }
         self.asks_next = matches!(turn, Turn::Event(_));
     }

@@ -8,6 +8,7 @@ mod echoes;
 mod frames;
 mod lanes;
 mod pace;
+mod paging;
 mod publishes;
 mod relays;
 mod repair;
@@ -88,7 +89,7 @@ pub struct Core {
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
     /// The running requests.
-    wires: Map<(RelayIx, WireId), SubId>,
+    wires: Map<(RelayIx, WireId), Wire>,
     dedup: Dedup,
     /// Events that are being fetched again, by the subscription that does it.
     repairs: BTreeMap<SubId, Repair>,
@@ -112,6 +113,16 @@ pub struct Core {
     next_ticket: u64,
     next_wire: u64,
     closed: bool,
+}
+
+/// A running request.
+#[derive(Clone, Copy, Debug)]
+struct Wire {
+    sub: SubId,
+    /// A page of that subscription's, not its own request.
+    page: bool,
+    /// EVENT messages that came for it, whatever they were.
+    frames: u64,
 }
 
 /// What an open ticket is about.

@@ -48,6 +48,10 @@ pub(super) struct Relay {
     pub(super) legs: BTreeSet<SubId>,
     /// Those of them that need it.
     pub(super) needs: Needs,
+    /// Those of them that are being sent a page.
+    pub(super) paging: BTreeSet<SubId>,
+    /// The most stored events that it ever gave to one page: a page with fewer is whole.
+    pub(super) largest_page: usize,
     /// Publishes that this relay has not settled.
     pub(super) publishes: BTreeSet<PublishId>,
     pub(super) counters: RelayCounters,
@@ -103,6 +107,8 @@ impl Core {
             max_message: None,
             legs: BTreeSet::new(),
             needs: Needs::default(),
+            paging: BTreeSet::new(),
+            largest_page: 0,
             publishes: BTreeSet::new(),
             counters: RelayCounters::default(),
             vitals: Vitals::default(),

@@ -10,11 +10,11 @@ use crate::input::CloseReason;
 use crate::planted::planted;
 use crate::timers::TimerKey;
 
-use super::Core;
 use super::lanes::Turn;
+use super::{Core, Wire};
 
 impl Core {
-    /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs.
+    /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs, then pages.
     pub(super) fn pump(&mut self, ix: RelayIx) {
         let now = self.now.mono;
         while let Some(relay) = self.relays.get_mut(&ix)
@@ -34,6 +34,7 @@ impl Core {
             let sent = match self.next_turn(ix) {
                 Some(Turn::Event(publish)) => self.send_event(ix, socket, publish),
                 Some(Turn::Ask(sub)) => self.send_request(ix, socket, sub),
+                Some(Turn::Page(sub)) => self.send_page(ix, socket, sub),
                 None => break,
             };
             if sent && let Some(relay) = self.relays.get_mut(&ix) {
@@ -47,15 +48,15 @@ impl Core {
     /// What goes out next, if its turn has come: an EVENT that the connection may end over is sent alone, and REQs do not
     /// pass it, for it might wait for ever.
     fn next_turn(&mut self, ix: RelayIx) -> Option<Turn> {
-        let askable = self.next_ask(ix);
+        let (ask, page) = (self.next_ask(ix), self.next_page(ix));
         let relay = self.relays.get_mut(&ix)?;
-        let turn = relay.lanes.next(askable)?;
+        let turn = relay.lanes.next(ask, page)?;
         let admitted = match turn {
             Turn::Event(publish) => {
                 let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
                 relay.trial.admits_event(doubted, &self.config, self.now.mono)
             }
-            Turn::Ask(_) => {
+            Turn::Ask(_) | Turn::Page(_) => {
                 relay.trial.acquit(&self.config, self.now.mono);
                 relay.trial.admits_request()
             }
@@ -166,7 +167,7 @@ impl Core {
         s.ask_under(ix, auth.epoch(), auth.known_as());
         let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return false };
         self.next_wire += 1;
-        self.wires.insert((ix, wire), sub);
+        self.wires.insert((ix, wire), Wire { sub, page: false, frames: 0 });
         let frame = request(wire, &filters);
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.vitals.asked(wire, self.now.mono);
@@ -221,6 +222,7 @@ impl Core {
         self.paused.remove(&ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.lanes.clear();
+        relay.paging.clear();
         relay.vitals.disconnected();
         if planted!(self.config, OwnCloseBlamed) {
             relay.trial.ended(None, &self.config, self.now.mono);
@@ -232,7 +234,7 @@ impl Core {
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for sub in legs {
             let Some(s) = self.subs.get_mut(&sub) else { continue };
-            if let Some(wire) = s.leg(ix).and_then(|leg| leg.wire()) {
+            for wire in s.leg(ix).into_iter().flat_map(|leg| leg.wires()) {
                 self.wires.remove(&(ix, wire));
             }
             s.disconnected(ix, proven, promising, &mut self.fx);
@@ -261,6 +263,6 @@ fn wire_text(wire: WireId) -> alloc::string::String {
     alloc::format!("{wire}")
 }
 
-fn request(wire: WireId, filters: &[Filter]) -> Arc<str> {
+pub(super) fn request(wire: WireId, filters: &[Filter]) -> Arc<str> {
     encode::req(&wire_text(wire), filters).into()
 }

@@ -12,6 +12,7 @@ use crate::event::EndReason;
 use crate::ids::{RelayIx, SubId, WireId};
 use crate::planted::planted;
 use crate::subscription::leg::Ending;
+use crate::subscription::paging::Ground;
 use crate::subscription::{Next, Subscription};
 use crate::timers::TimerKey;
 
@@ -107,7 +108,7 @@ impl Core {
 
     pub(super) fn drop_leg(&mut self, id: SubId, ix: RelayIx) {
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        if let Next::Close(wire) = sub.remove_leg(ix, &mut self.fx) {
+        for wire in sub.remove_leg(ix, &mut self.fx) {
             self.close_wire(ix, wire);
         }
         self.leave_relay(id, ix);
@@ -118,6 +119,8 @@ impl Core {
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.legs.remove(&id);
             relay.lanes.asks.remove(&id);
+            relay.lanes.pages.remove(&id);
+            relay.paging.remove(&id);
         }
         self.note_need(ix, id);
         self.review(ix);
@@ -128,7 +131,7 @@ impl Core {
         self.timers.set(TimerKey::Subscription(id), None);
         sub.end(reason, &mut self.fx);
         for (ix, (_, leg)) in sub.legs {
-            if let Some(wire) = leg.wire() {
+            for wire in leg.wires() {
                 if planted!(self.config, CloseLostOnDrop) {
                     self.wires.remove(&(ix, wire));
                 } else {
@@ -161,22 +164,42 @@ impl Core {
 
     pub(super) fn on_subscription_timer(&mut self, id: SubId) {
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        let again = sub.timeout(&self.config, self.now, &mut self.fx);
-        for ix in again {
+        let overdue = sub.timeout(&self.config, self.now, &mut self.fx);
+        for (ix, wire) in overdue.close {
+            self.close_wire(ix, wire);
+        }
+        for ix in overdue.again {
             self.enqueue_ask(ix, id);
+        }
+        for ix in overdue.pages {
+            self.review_page(ix, id);
         }
         self.sync_sub(id);
     }
 
     /// EOSE or CLOSED takes effect.
     pub(super) fn apply_ending(&mut self, id: SubId, ix: RelayIx, wire: WireId, end: Ending) {
+        let largest = self.relays.get(&ix).map_or(0, |relay| relay.largest_page);
+        let ground = Ground { config: &self.config, largest, now: self.now };
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let next = match end {
-            Ending::Eose(hints) => {
+            Ending::Eose(eose) => {
                 if let Some(relay) = self.relays.get_mut(&ix) {
                     relay.lanes.went_well(&self.config, self.now.mono);
                 }
-                sub.eose(ix, hints, &mut self.fx)
+                sub.eose(ix, eose, ground, &mut self.fx)
+            }
+            Ending::Page(end) => {
+                let learnt = sub.page_turned(ix, wire, end, ground, &mut self.fx);
+                if let Some(relay) = self.relays.get_mut(&ix) {
+                    relay.lanes.went_well(&self.config, self.now.mono);
+                    relay.largest_page = relay.largest_page.max(learnt.unwrap_or(0));
+                }
+                Next::Nothing
+            }
+            Ending::PageClosed(reason) => {
+                sub.page_closed(ix, wire, &reason, ground, &mut self.fx);
+                Next::Nothing
             }
             Ending::Closed(reason) => {
                 self.wires.remove(&(ix, wire));
@@ -193,6 +216,7 @@ impl Core {
             Next::Nothing => {}
             Next::Close(wire) => self.close_wire(ix, wire),
         }
+        self.review_page(ix, id);
         self.sync_sub(id);
         self.review(ix);
     }

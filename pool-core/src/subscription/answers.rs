@@ -4,14 +4,15 @@ use alloc::vec::Vec;
 
 use nostr_proto::{EoseHints, Filter, Reason, Timestamp};
 
-use crate::call::Mode;
+use crate::call::{History, Mode};
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::event::{Gap, GapCause, Item, LegOutcome, Why};
+use crate::event::{LegOutcome, Why};
 use crate::ids::{RelayIx, WireId};
 use crate::time::{Instant, Now};
 
-use super::leg::{self, Leg, Lost, Request, State};
+use super::leg::{self, Eose, Leg, Lost, Request, State};
+use super::paging::Ground;
 use super::{Next, Subscription, request};
 
 impl Subscription {
@@ -24,13 +25,17 @@ impl Subscription {
         now: Now,
         fx: &mut Effects,
     ) -> Option<Vec<Filter>> {
+        let filters = self.filters.clone();
         let leg = self.leg(relay)?;
         if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() || leg.lack.is_some() {
             return None;
         }
         // A wall clock that was ahead and has been set right must not make us ask from the future on.
         let alive_until = leg.alive_until.map(|at| at.min(now.unix));
-        let whole = core::mem::take(&mut leg.whole);
+        let whole = leg.whole;
+        if whole {
+            leg.resume.forget_floors();
+        }
         leg.progress = leg.progress.max(now.mono);
         leg.state = State::Requested(Request {
             wire,
@@ -41,11 +46,14 @@ impl Subscription {
             eose: None,
             closed: None,
         });
+        let missed = alive_until.map(|at| (request::catch_up(&filters, at, config), at));
+        let sent = match &missed {
+            Some((missed, _)) if !whole => missed.clone(),
+            _ => filters.to_vec(),
+        };
+        leg.resume.asked(&sent, missed.as_ref().map(|(missed, at)| (&missed[..], *at)));
         self.tell_leg(relay, fx);
-        Some(match alive_until {
-            Some(at) if !whole => request::catch_up(&self.filters, at, config).0,
-            _ => self.filters.to_vec(),
-        })
+        Some(sent)
     }
 
     /// Why a leg that waits still does.
@@ -59,25 +67,23 @@ impl Subscription {
     }
 
     /// EOSE takes effect.
-    pub(crate) fn eose(&mut self, relay: RelayIx, hints: EoseHints, fx: &mut Effects) -> Next {
-        let ends = self.mode == Mode::UntilEose;
-        let Some((url, leg)) = self.legs.get_mut(&relay) else { return Next::Nothing };
+    pub(crate) fn eose(&mut self, relay: RelayIx, eose: Eose, ground: Ground<'_>, fx: &mut Effects) -> Next {
+        let (all, ends, filters) = (self.history == History::All, self.mode == Mode::UntilEose, self.filters.clone());
+        let Some((_, leg)) = self.legs.get_mut(&relay) else { return Next::Nothing };
         let State::Requested(request) = &leg.state else { return Next::Nothing };
-        let &Request { wire, sent, catch_up, received, undecided, .. } = request;
-        let since = leg.alive_until;
+        let &Request { wire, sent, received, undecided, .. } = request;
         leg.alive_until = leg.alive_until.max(Some(sent));
         leg.refusals = 0;
-        let complete = complete(hints);
-        leg.settled.get_or_insert(LegOutcome::Eose { complete });
-        leg.state = if ends { State::Done } else { State::Live { wire, undecided, closing: None } };
-        let url = url.clone();
+        leg.whole = false;
+        leg.settled.get_or_insert(LegOutcome::Eose { complete: complete(eose.hints) });
+        let answer = (eose.hints, eose.frames, received);
+        let step = leg.resume.answered(answer, (all, sent), &ground.context(&filters, ends));
+        let over = ends && !leg.resume.owes();
+        leg.state = if over { State::Done } else { State::Live { wire, undecided, closing: None } };
         self.tell_leg(relay, fx);
-        if catch_up {
-            let cause = GapCause::CaughtUp { events: received };
-            self.tell(Item::Gap(Gap { relay: Some(url), since, until: None, cause }), fx);
-        }
+        let _ = self.tell_step(relay, step, fx);
         self.settle(fx);
-        if ends { Next::Close(wire) } else { Next::Nothing }
+        if over { Next::Close(wire) } else { Next::Nothing }
     }
 
     /// CLOSED takes effect: `rate-limited`, `error`, an unknown prefix or none → ask again after a pause, unless that was
@@ -93,6 +99,7 @@ impl Subscription {
             leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
             leg.state = State::Closed(reason);
             self.tell_leg(relay, fx);
+            self.closed_owing(relay, fx);
             self.settle(fx);
             return;
         }
@@ -135,11 +142,18 @@ impl Subscription {
     pub(crate) fn drained(&mut self, relay: RelayIx, fx: &mut Effects) {
         let Some((_, leg)) = self.legs.get_mut(&relay) else { return };
         let Some(request) = leg.draining.take() else { return };
-        if let Some(hints) = request.eose {
-            leg.settled.get_or_insert(LegOutcome::Eose { complete: complete(hints) });
+        if let Some(eose) = request.eose {
+            leg.settled.get_or_insert(LegOutcome::Eose { complete: complete(eose.hints) });
             // In effect it was live when it was lost, and is asked for what it missed; unless it was asked for everything
             // anew meanwhile.
-            if matches!(leg.state, State::Waiting(_)) && self.mode == Mode::Live {
+            if matches!(leg.state, State::Waiting(_)) {
+                if self.history == History::All {
+                    leg.resume.want_all(&self.filters);
+                }
+                if self.mode == Mode::UntilEose && !leg.resume.owes() {
+                    self.settle(fx);
+                    return;
+                }
                 leg.alive_until = leg.alive_until.max(Some(request.sent));
                 let since = leg.alive_until;
                 self.tell_lost(relay, since, fx);
@@ -171,33 +185,66 @@ impl Subscription {
         }
     }
 
-    /// Settles the legs whose EOSE is overdue. Returns the relays to ask again after a refusal.
-    pub(crate) fn timeout(&mut self, config: &Config, now: Now, fx: &mut Effects) -> Vec<RelayIx> {
-        let (started, patience) = (self.started, self.patience);
-        let mut again = Vec::new();
+    /// Settles the legs whose EOSE is overdue, and gives up pages that are.
+    pub(crate) fn timeout(&mut self, config: &Config, now: Now, fx: &mut Effects) -> Overdue {
+        let (started, patience, most) = (self.started, self.patience, config.eose_deadline_max);
+        let ends = self.mode == Mode::UntilEose;
+        let mut overdue = Overdue::default();
+        let (mut late, mut stuck) = (Vec::new(), Vec::new());
         for (&relay, (_, leg)) in &mut self.legs {
             if leg.retry_at.is_some_and(|at| at <= now.mono) {
                 leg.retry_at = None;
-                again.push(relay);
+                overdue.again.push(relay);
             }
-            if leg.settled.is_none() && leg.overdue(started, patience, config.eose_deadline_max) <= now.mono {
+            if leg.settled.is_none() && leg.overdue(started, patience, most) <= now.mono {
                 leg.settled = Some(match leg.state {
                     State::Waiting(Why::Connection) => LegOutcome::NotConnected,
                     _ => LegOutcome::TimedOut,
                 });
             }
+            if let Some((wire, runs)) = leg.resume.late(patience, most, now.mono) {
+                late.push((relay, wire));
+                overdue.close.extend(runs.then_some((relay, wire)));
+            }
+            if leg.resume.wake(now.mono) {
+                overdue.pages.push(relay);
+            }
+            if ends && leg.gives_up_at(most).is_some_and(|at| at <= now.mono) {
+                stuck.push(relay);
+            }
+        }
+        for (relay, wire) in late {
+            self.page_late(relay, wire, Ground { config, largest: 0, now }, fx);
+            overdue.pages.push(relay);
+        }
+        for relay in stuck {
+            self.give_up(relay, fx);
         }
         self.settle(fx);
-        again
+        overdue
     }
 
     /// When [`Subscription::timeout`] wants to be called. Only moves later as events come.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        let overdue = |leg: &Leg| {
-            leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, config.eose_deadline_max))
-        };
-        self.legs.values().flat_map(|(_, leg)| [overdue(leg), leg.retry_at]).flatten().min()
+        let most = config.eose_deadline_max;
+        let ends = self.mode == Mode::UntilEose;
+        let overdue = |leg: &Leg| leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, most));
+        let gives_up = |leg: &Leg| leg.gives_up_at(most).filter(|_| ends);
+        let of = |leg: &Leg| [overdue(leg), leg.retry_at, leg.resume.deadline(self.patience, most), gives_up(leg)];
+        self.legs.values().flat_map(|(_, leg)| of(leg)).flatten().min()
     }
+}
+
+/// What [`Subscription::timeout`] found.
+#[derive(Debug, Default, PartialEq)]
+#[must_use]
+pub(crate) struct Overdue {
+    /// To be asked again after a refusal.
+    pub(crate) again: Vec<RelayIx>,
+    /// A page ended, or a pause before one.
+    pub(crate) pages: Vec<RelayIx>,
+    /// Pages to close.
+    pub(crate) close: Vec<(RelayIx, WireId)>,
 }
 
 fn complete(hints: EoseHints) -> Option<bool> {

@@ -38,10 +38,13 @@ impl Subscription {
     /// It is about to be asked, and the relay knows us as of `epoch`, by these keys. What it showed a stranger says nothing
     /// of what it has for one of them.
     pub(crate) fn ask_under(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey]) {
-        let may_hide = could_match_private(&self.filters);
+        let (may_hide, filters) = (could_match_private(&self.filters), self.filters.len());
         let waits = |leg: &&mut Leg| matches!(leg.state, State::Waiting(_)) && leg.lack.is_none();
         let Some(leg) = self.leg(relay).filter(waits) else { return };
         leg.under = epoch;
+        if core::mem::take(&mut leg.restored) && !same_keys(&leg.known_as, known_as) {
+            leg.start_over(filters);
+        }
         leg.whole |= may_hide && known_as.iter().any(|key| !leg.known_as.contains(key));
         leg.known_as = known_as.to_vec();
     }
@@ -91,7 +94,7 @@ impl Subscription {
             return None;
         }
         if running.is_some() {
-            leg.alive_until = None;
+            leg.whole = true;
             leg.draining = None;
             if !told {
                 leg.settled = None;
@@ -115,6 +118,11 @@ impl Subscription {
         leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
         leg.state = State::Closed(reason);
         self.tell_leg(relay, fx);
+        self.closed_owing(relay, fx);
         self.settle(fx);
     }
+}
+
+fn same_keys(a: &[PublicKey], b: &[PublicKey]) -> bool {
+    a.iter().all(|key| b.contains(key)) && b.iter().all(|key| a.contains(key))
 }

@@ -3,11 +3,12 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{EoseHints, PublicKey, Reason, Timestamp};
+use nostr_proto::{EoseHints, EventId, PublicKey, Reason, Timestamp};
 
 use crate::auth::Epoch;
 use crate::event::{LegOutcome, LegState, Why};
 use crate::ids::WireId;
+use crate::resume::{End, Resume};
 use crate::time::{Instant, Now};
 
 /// Where a leg stands. `wire` is the id of the request on this connection.
@@ -38,7 +39,7 @@ pub(crate) struct Request {
     /// Matching events so far.
     pub(crate) received: u64,
     /// EOSE came and waits for the undecided.
-    pub(crate) eose: Option<EoseHints>,
+    pub(crate) eose: Option<Eose>,
     /// CLOSED came and waits for the undecided, and for an EOSE before it.
     pub(crate) closed: Option<Reason>,
 }
@@ -52,11 +53,22 @@ impl Request {
     }
 }
 
+/// An EOSE, and how many EVENT messages came before it, whatever they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Eose {
+    pub(crate) hints: EoseHints,
+    pub(crate) frames: u64,
+}
+
 /// What ends a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ending {
-    Eose(EoseHints),
+    Eose(Eose),
     Closed(Reason),
+    /// A page ended.
+    Page(End),
+    /// A page was refused.
+    PageClosed(Reason),
     /// The connection went before; everything that had come by then is decided now.
     Lost,
 }
@@ -90,10 +102,23 @@ pub(crate) struct Leg {
     pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
+    /// What it owes, and the page that runs.
+    pub(crate) resume: Resume,
+    /// It has what an earlier subscription had, if the relay knows us by the same keys as then.
+    pub(crate) restored: bool,
+}
+
+/// A matching event of a leg's request or page, a copy of a known one perhaps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighting {
+    pub(crate) wire: WireId,
+    pub(crate) id: EventId,
+    /// Known for the events of pages.
+    pub(crate) created_at: Option<Timestamp>,
 }
 
 impl Leg {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, filters: usize) -> Self {
         Self {
             state: State::Waiting(Why::Connection),
             settled: None,
@@ -108,6 +133,8 @@ impl Leg {
             whole: false,
             lack: None,
             flooded: 0,
+            resume: Resume::new(filters),
+            restored: false,
         }
     }
 
@@ -131,6 +158,12 @@ impl Leg {
         }
     }
 
+    /// The requests that run: its own, and its page.
+    pub(crate) fn wires(&self) -> impl Iterator<Item = WireId> + use<> {
+        let page = self.resume.page().filter(|page| !page.has_ended()).map(|page| page.wire);
+        self.wire().into_iter().chain(page)
+    }
+
     /// Whether it is past EOSE and the relay pushes what is new.
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.state, State::Live { .. })
@@ -141,21 +174,33 @@ impl Leg {
         !matches!(self.state, State::Closed(_) | State::Done)
     }
 
-    /// A matching event of its request came, a copy of a known one perhaps.
-    pub(crate) fn received(&mut self, now: Instant) {
+    /// A matching event of its request or page came. Tells whether that makes as many as a page may have, which are
+    /// `most`.
+    pub(crate) fn received(&mut self, seen: Sighting, most: usize, now: Instant) -> bool {
         self.progress = now;
+        if self.wire() != Some(seen.wire) {
+            let at = seen.created_at.unwrap_or(Timestamp::MAX);
+            return self.resume.seen(seen.wire, seen.id, at, most, now);
+        }
+        self.resume.pushed(&seen.id, most);
         if self.settled.is_none() {
             self.events += 1;
         }
         if let State::Requested(request) = &mut self.state {
             request.received += 1;
         }
+        false
     }
 
-    /// An event of its request went to verification.
-    pub(crate) fn hold(&mut self) {
-        if let State::Requested(Request { undecided, .. }) | State::Live { undecided, .. } = &mut self.state {
-            *undecided += 1;
+    /// An event of the request `wire` went to verification.
+    pub(crate) fn hold(&mut self, wire: WireId) {
+        match &mut self.state {
+            State::Requested(Request { wire: w, undecided, .. }) | State::Live { wire: w, undecided, .. }
+                if *w == wire =>
+            {
+                *undecided += 1;
+            }
+            _ => self.resume.hold(wire),
         }
     }
 
@@ -174,20 +219,34 @@ impl Leg {
             }
             _ => {}
         }
+        if let Some(end) = self.resume.release(wire, now) {
+            return alloc::vec![Ending::Page(end)];
+        }
         let Some(request) = self.draining.as_mut().filter(|r| r.wire == wire) else { return Vec::new() };
         request.undecided = request.undecided.saturating_sub(1);
         if request.undecided == 0 { alloc::vec![Ending::Lost] } else { Vec::new() }
     }
 
-    /// EOSE or CLOSED came. Tells what takes effect now; otherwise it waits for the undecided events. A second EOSE, and
+    /// EOSE or CLOSED came for its request or its page. Tells what takes effect now; otherwise it waits for the undecided events. A second EOSE, and
     /// whatever comes after CLOSED, changes nothing.
-    pub(crate) fn ending(&mut self, end: Ending) -> Vec<Ending> {
+    pub(crate) fn ending(&mut self, wire: WireId, end: Ending) -> Vec<Ending> {
+        if self.wire() != Some(wire) {
+            let end = match end {
+                Ending::Eose(Eose { hints, frames }) => {
+                    self.resume.ended(wire, End::Eose { hints, frames }).map(Ending::Page)
+                }
+                Ending::Page(end) => self.resume.ended(wire, end).map(Ending::Page),
+                Ending::Closed(reason) => Some(Ending::PageClosed(reason)),
+                Ending::PageClosed(_) | Ending::Lost => None,
+            };
+            return end.into_iter().collect();
+        }
         match (&mut self.state, end) {
             (State::Requested(request), end) if request.closed.is_none() => {
                 match end {
-                    Ending::Eose(hints) => request.eose = request.eose.or(Some(hints)),
+                    Ending::Eose(eose) => request.eose = request.eose.or(Some(eose)),
                     Ending::Closed(reason) => request.closed = Some(reason),
-                    Ending::Lost => {}
+                    Ending::Page(_) | Ending::PageClosed(_) | Ending::Lost => {}
                 }
                 if request.undecided == 0 { request.endings() } else { Vec::new() }
             }
@@ -213,6 +272,12 @@ impl Leg {
         if self.is_undecided() { last } else { (self.progress.max(started) + patience).min(last) }
     }
 
+    /// When a leg that is to end gives up what it owes: nothing has come of it for so long, and it is not live.
+    pub(crate) fn gives_up_at(&self, most: Duration) -> Option<Instant> {
+        let waits = self.settled.is_some() && !self.is_live() && self.needs_connection();
+        (waits && self.resume.owes()).then(|| self.progress + most)
+    }
+
     /// The connection is gone. `proven` is how long it was shown to be alive.
     pub(crate) fn lose(&mut self, proven: Option<Timestamp>) -> Lost {
         let lost = match &mut self.state {
@@ -229,6 +294,7 @@ impl Leg {
             // What was refused does not make the relay needed: see `reopen`.
             State::Closed(_) | State::Done => return Lost::Idle,
         };
+        let _ = self.resume.lost();
         self.refusals = 0;
         self.retry_at = None;
         self.lack = None;
@@ -245,16 +311,26 @@ impl Leg {
     }
 
     /// A new generation of filters: everything about the old request is void.
-    pub(crate) fn restart(&mut self, now: Now) {
+    pub(crate) fn restart(&mut self, now: Now, filters: usize) {
         self.state = State::Waiting(Why::Connection);
         self.settled = None;
         self.events = 0;
-        self.alive_until = None;
         self.refusals = 0;
         self.retry_at = None;
         self.lack = None;
         self.draining = None;
+        self.start_over(filters);
         self.progress = now.mono;
+    }
+}
+
+impl Leg {
+    /// Nothing is known to have been shown.
+    pub(crate) fn start_over(&mut self, filters: usize) {
+        self.alive_until = None;
+        self.whole = false;
+        self.resume = Resume::new(filters);
+        self.restored = false;
     }
 }
 

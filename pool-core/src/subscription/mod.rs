@@ -21,6 +21,7 @@ mod answers;
 mod checkpoint;
 mod known;
 pub(crate) mod leg;
+pub(crate) mod paging;
 mod queue;
 pub(crate) mod request;
 mod stream;
@@ -34,7 +35,7 @@ use core::time::Duration;
 
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
-use crate::call::{Mode, Subscribe, Target, Versions};
+use crate::call::{History, Mode, Subscribe, Target, Versions};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Item, LegState};
@@ -64,6 +65,7 @@ pub(crate) struct Subscription {
     pub(crate) target: Target,
     mode: Mode,
     versions: Versions,
+    history: History,
     generation: u32,
     /// When this generation began.
     started: Instant,
@@ -73,6 +75,8 @@ pub(crate) struct Subscription {
     eose_told: bool,
     pub(crate) legs: BTreeMap<RelayIx, (RelayUrl, Leg)>,
     queue: Queue,
+    /// A page waits for room in the queue.
+    waits_for_room: bool,
     next_seq: u64,
     #[cfg(feature = "planted-bugs")]
     planted: Option<crate::PlantedBug>,
@@ -87,7 +91,7 @@ impl Subscription {
             eose_deadline,
             queue_items,
             versions,
-            history: _,
+            history,
             acknowledge: _,
             resume: _,
         } = request;
@@ -99,6 +103,7 @@ impl Subscription {
             target,
             mode,
             versions,
+            history,
             generation: 0,
             started: now.mono,
             patience,
@@ -106,6 +111,7 @@ impl Subscription {
             eose_told: false,
             legs: BTreeMap::new(),
             queue: Queue::new(room, config.queue_bytes),
+            waits_for_room: false,
             next_seq: 0,
             #[cfg(feature = "planted-bugs")]
             planted: config.planted,
@@ -142,7 +148,7 @@ impl Subscription {
 
     /// Takes a relay in.
     pub(crate) fn add_leg(&mut self, relay: RelayIx, url: RelayUrl, now: Now) {
-        self.legs.insert(relay, (url, Leg::new(now.mono)));
+        self.legs.insert(relay, (url, Leg::new(now.mono, self.filters.len())));
     }
 
     /// All its relays have been looked at: from here on, the aggregate EOSE may be told.
@@ -151,17 +157,14 @@ impl Subscription {
         self.settle(fx);
     }
 
-    /// Takes a relay out; its running request is to be closed.
-    pub(crate) fn remove_leg(&mut self, relay: RelayIx, fx: &mut Effects) -> Next {
+    /// Takes a relay out. Returns its running requests, which are to be closed.
+    pub(crate) fn remove_leg(&mut self, relay: RelayIx, fx: &mut Effects) -> Vec<WireId> {
         self.tell_flooded(relay, fx);
         if let Some((url, _)) = self.legs.get(&relay) {
             let item = Item::Leg { relay: url.clone(), state: LegState::Removed };
             self.tell(item, fx);
         }
-        match self.legs.remove(&relay).and_then(|(_, leg)| leg.wire()) {
-            Some(wire) => Next::Close(wire),
-            None => Next::Nothing,
-        }
+        self.legs.remove(&relay).into_iter().flat_map(|(_, leg)| leg.wires()).collect()
     }
 
     /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are
@@ -174,8 +177,8 @@ impl Subscription {
         self.eose_told = false;
         let mut running = Vec::new();
         for (&relay, (_, leg)) in &mut self.legs {
-            running.extend(leg.wire().map(|wire| (relay, wire)));
-            leg.restart(now);
+            running.extend(leg.wires().map(|wire| (relay, wire)));
+            leg.restart(now, self.filters.len());
         }
         running
     }

@@ -59,6 +59,11 @@ impl Queue {
         if self.items <= self.max_items / 2 && self.bytes <= self.max_bytes / 2 { self.gap() } else { None }
     }
 
+    /// Whether what is asked for in pages has room.
+    pub(crate) fn is_half_empty(&self) -> bool {
+        self.skipped == 0 && self.items <= self.max_items / 2 && self.bytes <= self.max_bytes / 2
+    }
+
     /// The gap that has not been told yet.
     pub(crate) fn gap(&mut self) -> Option<Gap> {
         let skipped = core::mem::take(&mut self.skipped);

@@ -5,27 +5,29 @@ use alloc::vec::Vec;
 use nostr_proto::{Filter, Timestamp};
 
 use crate::config::Config;
+use crate::planted::planted;
 
 /// How far into the past the timestamps of gift wraps are moved on purpose (NIP-59): two days, and an hour of slack.
 const GIFT_WRAP_WINDOW: u64 = 2 * 86_400 + 3_600;
 const GIFT_WRAP: u16 = 1059;
 
 /// What to ask a relay for that was live until `alive_until`: everything since, without the user's `limit`, which was
-/// for the first load only. Reaches back by the clocks' skew and by how late an event may arrive.
-pub(crate) fn catch_up(filters: &[Filter], alive_until: Timestamp, config: &Config) -> (Vec<Filter>, Timestamp) {
-    let mut earliest = alive_until;
-    let filters = filters
+/// for the first load only. Reaches back by the clocks' skew and by how late an event may arrive. Of a filter whose window is
+/// over by then, its last second is asked for: no filter may end before it begins.
+pub(crate) fn catch_up(filters: &[Filter], alive_until: Timestamp, config: &Config) -> Vec<Filter> {
+    filters
         .iter()
         .map(|filter| {
             let mut filter = filter.clone();
             let since = alive_until.saturating_sub(window(&filter, config));
-            earliest = earliest.min(since);
-            filter.limit = None;
-            filter.since = Some(filter.since.map_or(since, |own| own.max(since)));
+            if !planted!(config, LimitReplayed) {
+                filter.limit = None;
+            }
+            let since = filter.since.map_or(since, |own| own.max(since));
+            filter.since = Some(filter.until.map_or(since, |until| until.min(since)));
             filter
         })
-        .collect();
-    (filters, earliest)
+        .collect()
 }
 
 fn window(filter: &Filter, config: &Config) -> u64 {
@@ -48,11 +50,12 @@ mod tests {
         let plain = Filter::new().kind(Kind::TEXT_NOTE).limit(5);
         let wraps = Filter::new().kind(Kind::new(1059));
         let recent = Filter::new().since(Timestamp::new(999_990));
-        let (asked, earliest) = catch_up(&[plain, wraps, recent], at, &config);
+        let over = Filter::new().since(Timestamp::new(5)).until(Timestamp::new(9));
+        let asked = catch_up(&[plain, wraps, recent, over], at, &config);
         assert_eq!(asked[0].limit, None);
         assert_eq!(asked[0].since, Some(Timestamp::new(1_000_000 - 1_020)));
         assert_eq!(asked[1].since, Some(Timestamp::new(1_000_000 - 176_400 - 120)));
         assert_eq!(asked[2].since, Some(Timestamp::new(999_990)), "the user's own bound is the later one");
-        assert_eq!(Some(earliest), asked[1].since);
+        assert_eq!(asked[3].since, Some(Timestamp::new(9)), "never after its end");
     }
 }

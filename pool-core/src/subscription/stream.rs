@@ -86,7 +86,7 @@ impl Subscription {
 
     /// Whether it has nothing more to do.
     pub(crate) fn is_complete(&self) -> bool {
-        self.mode == Mode::UntilEose && self.eose_told
+        self.mode == Mode::UntilEose && self.eose_told && !self.owes()
     }
 
     /// The last words.

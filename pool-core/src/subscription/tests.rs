@@ -4,10 +4,11 @@ use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
-use nostr_proto::{EoseHints, Kind, Reason, Timestamp};
+use nostr_proto::{EventId, Kind, Reason, Timestamp};
 use proptest::prelude::*;
 
-use super::leg::Ending;
+use super::leg::{Ending, Eose, Sighting};
+use super::paging::Ground;
 use super::*;
 use crate::event::{Coverage, GapCause, LegOutcome, PoolEvent};
 
@@ -46,9 +47,11 @@ fn items(fx: &mut Effects) -> Vec<Item> {
 }
 
 fn eose(sub: &mut Subscription, relay: u32, fx: &mut Effects) -> Option<Next> {
-    let ends = sub.leg(RelayIx(relay)).unwrap().ending(Ending::Eose(EoseHints::default()));
+    let leg = sub.leg(RelayIx(relay)).unwrap();
+    let ends = leg.ending(leg.wire().unwrap(), Ending::Eose(Eose::default()));
     assert!(matches!(ends.first()?, Ending::Eose(_)));
-    Some(sub.eose(RelayIx(relay), EoseHints::default(), fx))
+    let config = Config::default();
+    Some(sub.eose(RelayIx(relay), Eose::default(), Ground { config: &config, largest: 0, now: at(0) }, fx))
 }
 
 fn coverage(items: &[Item]) -> Option<&Coverage> {
@@ -64,7 +67,7 @@ fn eose_never_overtakes_an_event_that_is_being_verified() {
     let mut sub = subscription(1, Mode::Live, &config, &mut fx);
     let wire = WireId(4);
     assert!(sub.ask(RelayIx(0), wire, &config, at(0), &mut fx).is_some());
-    sub.leg(RelayIx(0)).unwrap().hold();
+    sub.leg(RelayIx(0)).unwrap().hold(wire);
     assert_eq!(eose(&mut sub, 0, &mut fx), None);
     assert_eq!(coverage(&items(&mut fx)), None);
     let leg = sub.leg(RelayIx(0)).unwrap();
@@ -117,7 +120,8 @@ fn progress_restarts_the_deadline_up_to_its_cap() {
     let _ = sub.ask(RelayIx(0), WireId(0), &config, at(0), &mut fx);
     for ms in (0..=55_000).step_by(5_000) {
         let _ = sub.timeout(&config, at(ms), &mut fx);
-        sub.leg(RelayIx(0)).unwrap().received(at(ms).mono);
+        let seen = Sighting { wire: WireId(0), id: EventId::from_bytes([0; 32]), created_at: None };
+        sub.leg(RelayIx(0)).unwrap().received(seen, 5_000, at(ms).mono);
     }
     assert_eq!(coverage(&items(&mut fx)), None, "it makes progress");
     assert_eq!(sub.deadline(&config), Some(at(60_000).mono));
@@ -182,7 +186,7 @@ fn refusals() {
         assert_eq!(matches!(state, LegState::Closed(_)), closed, "{text}");
         if !closed {
             assert_eq!(sub.ask(RelayIx(0), WireId(1), &config, at(999), &mut fx), None, "not before its time");
-            assert_eq!(sub.timeout(&config, at(1_000), &mut fx), [RelayIx(0)]);
+            assert_eq!(sub.timeout(&config, at(1_000), &mut fx).again, [RelayIx(0)]);
             assert!(sub.ask(RelayIx(0), WireId(1), &config, at(1_000), &mut fx).is_some());
         }
     }
@@ -244,7 +248,8 @@ struct Model {
 
 fn apply(sub: &mut Subscription, end: Ending, relay: RelayIx, config: &Config, ms: u64, fx: &mut Effects) {
     let _ = match end {
-        Ending::Eose(hints) => sub.eose(relay, hints, fx),
+        Ending::Eose(eose) => sub.eose(relay, eose, Ground { config, largest: 0, now: at(ms) }, fx),
+        Ending::Page(_) | Ending::PageClosed(_) => panic!("no page runs"),
         Ending::Closed(reason) => {
             sub.refused(relay, reason, config, at(ms), fx);
             Next::Nothing
@@ -266,8 +271,8 @@ fn run(sub: &mut Subscription, op: &Op, m: &mut Model, config: &Config, fx: &mut
         }
         Op::Hold(r) => {
             let leg = sub.leg(RelayIx(r)).unwrap();
-            if leg.wire().is_some() {
-                leg.hold();
+            if let Some(wire) = leg.wire() {
+                leg.hold(wire);
                 m.undecided[r as usize] += 1;
             }
         }
@@ -286,9 +291,11 @@ fn run(sub: &mut Subscription, op: &Op, m: &mut Model, config: &Config, fx: &mut
         Op::Eose(r) | Op::Closed(r, _) => {
             let end = match op {
                 Op::Closed(_, text) => Ending::Closed(Reason::parse(text)),
-                _ => Ending::Eose(EoseHints::default()),
+                _ => Ending::Eose(Eose::default()),
             };
-            for end in sub.leg(RelayIx(r)).unwrap().ending(end) {
+            let leg = sub.leg(RelayIx(r)).unwrap();
+            let Some(wire) = leg.wire() else { return };
+            for end in leg.ending(wire, end) {
                 assert_eq!(m.undecided[r as usize], 0, "{end:?} overtook an event");
                 apply(sub, end, RelayIx(r), config, m.ms, fx);
             }

@@ -1,0 +1,96 @@
+//! Pages: what relays owe, asked for below everything else that goes out.
+
+use crate::call::CallError;
+use crate::event::Gap;
+use crate::ids::{RelayIx, SocketId, SubId, WireId};
+use crate::subscription::Next;
+use crate::subscription::paging::Ground;
+
+use super::sending::request;
+use super::{Core, Wire};
+
+impl Core {
+    /// A page of a leg may be due, or over, or void; or the leg with it.
+    pub(super) fn review_page(&mut self, ix: RelayIx, id: SubId) {
+        let now = self.now.mono;
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        let dropped = sub.drop_page(ix);
+        let next = sub.end_leg(ix);
+        let due = sub.is_page_due(ix, now);
+        let runs = sub.leg(ix).is_some_and(|leg| leg.resume.page().is_some());
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
+        let ended = !runs && relay.paging.remove(&id);
+        if due {
+            relay.lanes.pages.insert(id);
+        } else {
+            relay.lanes.pages.remove(&id);
+        }
+        if let Some(wire) = dropped {
+            self.close_wire(ix, wire);
+        }
+        if let Next::Close(wire) = next {
+            self.close_wire(ix, wire);
+            self.note_need(ix, id);
+        }
+        if due || ended {
+            self.pump(ix);
+        }
+    }
+
+    /// The next page that may be sent: so many at once, and under the same holds as a request.
+    pub(super) fn next_page(&self, ix: RelayIx) -> Option<SubId> {
+        let relay = self.relays.get(&ix)?;
+        let most = self.config.max_pages_at_once.max(1);
+        if relay.paging.len() >= most {
+            return None;
+        }
+        relay.lanes.pages.iter().copied().find(|sub| !self.is_held_for_auth(relay, *sub))
+    }
+
+    /// Whether anything was sent.
+    pub(super) fn send_page(&mut self, ix: RelayIx, socket: SocketId, id: SubId) -> bool {
+        let wire = WireId(self.next_wire);
+        let Some(relay) = self.relays.get(&ix) else { return false };
+        let ground = Ground { config: &self.config, largest: relay.largest_page, now: self.now };
+        let Some(filter) = self.subs.get_mut(&id).and_then(|sub| sub.begin_page(ix, wire, ground)) else {
+            return false;
+        };
+        self.next_wire += 1;
+        self.wires.insert((ix, wire), Wire { sub: id, page: true, frames: 0 });
+        let frame = request(wire, &[filter]);
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            relay.paging.insert(id);
+            relay.trial.asked(frame.len(), self.now.mono);
+        }
+        self.send_frame(ix, socket, frame);
+        self.sync_sub(id);
+        true
+    }
+
+    /// The application took items: pages that waited for room may go.
+    pub(super) fn page_again(&mut self, id: SubId) {
+        let Some(sub) = self.subs.get_mut(&id) else { return };
+        if !sub.has_room_again() {
+            return;
+        }
+        let relays: alloc::vec::Vec<RelayIx> = sub.legs.keys().copied().collect();
+        for ix in relays {
+            self.review_page(ix, id);
+        }
+    }
+
+    /// What was given up there is asked for again, with a new budget.
+    pub(super) fn refill(&mut self, id: SubId, gap: &Gap) -> Result<(), CallError> {
+        let sub = self.subs.get(&id).filter(|_| !id.is_hidden()).ok_or(CallError::UnknownSubscription(id))?;
+        let relays: alloc::vec::Vec<RelayIx> = match &gap.relay {
+            None => sub.legs.keys().copied().collect(),
+            Some(url) => sub.legs.iter().filter(|(_, (leg, _))| leg == url).map(|(&ix, _)| ix).collect(),
+        };
+        for ix in relays {
+            if self.subs.get_mut(&id).is_some_and(|sub| sub.refill(ix, gap)) {
+                self.review_page(ix, id);
+            }
+        }
+        Ok(())
+    }
+}

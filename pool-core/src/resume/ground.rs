@@ -1,0 +1,57 @@
+//! What one filter of a leg stands on.
+
+use nostr_proto::{Filter, Timestamp};
+
+use super::seconds::{Range, Seconds};
+
+/// *Owed* is what is not known to be delivered and will be asked for; *given up* is what is not known to be delivered, was
+/// told as a gap, and is asked for when the application says so. Everything else from `floor` on is proven.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ground {
+    /// From where on anything is claimed; `None`: the relay has not come to an EOSE.
+    pub(crate) floor: Option<Timestamp>,
+    pub(crate) owed: Seconds,
+    pub(crate) given_up: Seconds,
+    /// What became owed while a request runs: its answer does not prove that.
+    pub(super) missed: Seconds,
+}
+
+impl Ground {
+    pub(super) fn owes(&self) -> bool {
+        !self.owed.is_empty() || !self.missed.is_empty()
+    }
+
+    pub(super) fn owe(&mut self, range: Range) {
+        self.owed.add(range);
+        self.given_up.subtract(range);
+    }
+
+    pub(super) fn prove(&mut self, range: Range) {
+        self.owed.subtract(range);
+        self.given_up.subtract(range);
+    }
+
+    pub(super) fn give_up(&mut self, range: Range) {
+        let left = self.owed.within(range);
+        self.owed.subtract(range);
+        self.given_up.add_all(&left);
+    }
+
+    /// A request has ended.
+    pub(super) fn remember_missed(&mut self) {
+        let missed = core::mem::take(&mut self.missed);
+        missed.ranges().iter().for_each(|range| self.owe(*range));
+    }
+
+    /// Everything that is not proven, as it would be kept.
+    pub(super) fn kept(&self) -> Self {
+        let mut kept = self.clone();
+        kept.remember_missed();
+        kept
+    }
+}
+
+/// The seconds that a filter is about; `None`: its window is over, or was never open.
+pub(crate) fn window(filter: &Filter) -> Option<Range> {
+    Range::new(filter.since.unwrap_or(Timestamp::new(0)), filter.until.unwrap_or(Timestamp::MAX))
+}
