@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 
 use nostr_proto::RelayUrl;
 
+use crate::backlog::Untaken;
 use crate::command::Command;
 use crate::event::{Item, PoolEvent, PublishUpdate, RelayUpdate};
 use crate::ids::{PublishId, SocketId, SubId};
@@ -15,6 +16,8 @@ use crate::ids::{PublishId, SocketId, SubId};
 pub(crate) struct Effects {
     pub(crate) commands: VecDeque<Command>,
     pub(crate) events: VecDeque<PoolEvent>,
+    /// What the applications have not taken of the items.
+    pub(crate) untaken: Untaken,
 }
 
 impl Effects {

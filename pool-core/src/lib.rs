@@ -14,6 +14,7 @@ extern crate alloc;
 extern crate std;
 
 mod auth;
+mod backlog;
 mod call;
 mod command;
 mod config;
@@ -55,6 +56,6 @@ pub use machine::{Core, Unfinished};
 #[cfg(feature = "planted-bugs")]
 pub use planted::PlantedBug;
 pub use record::{ConnectionState, RelayCounters, RelayRecord, Stats};
-pub use subscription::Checkpoint;
+pub use subscription::{Checkpoint, CheckpointError};
 pub use time::{Instant, Now};
 pub use timers::{Deadline, DeadlineKind};

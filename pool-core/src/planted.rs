@@ -59,6 +59,10 @@ pub enum PlantedBug {
     PaceIgnored,
     /// *A connection that serves only fetches and publishes makes room when it had its turn.* Planted: it stays.
     OneShotHogs,
+    /// *A full queue is its own subscription's affair.* Planted: as long as one is full, the others get no events.
+    OverflowStallsOthers,
+    /// *A checkpoint counts on what is acknowledged only.* Planted: on everything that was delivered.
+    AckByDelivery,
     /// *A future-dated version wins nothing until it is due.* Planted: it wins at once.
     FutureWinsLatest,
     /// *A version that comes after a newer one is not delivered.* Planted: it is.
@@ -105,7 +109,7 @@ pub enum PlantedBug {
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -131,6 +135,8 @@ impl PlantedBug {
         Self::QuarantineLiftedByNetworkChange,
         Self::PaceIgnored,
         Self::OneShotHogs,
+        Self::OverflowStallsOthers,
+        Self::AckByDelivery,
         Self::FutureWinsLatest,
         Self::OlderVersionDelivered,
         Self::ExpiredDelivered,

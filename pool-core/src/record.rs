@@ -80,7 +80,7 @@ pub struct RelayCounters {
     /// EVENT messages for a running request.
     pub events: u64,
     /// Of those, further copies of events that were known or in flight. Each of `events` that is neither the first good
-    /// copy nor unreadable counts in exactly one of `duplicates`, `forged`, `unmatched`, `dropped` and `expired`.
+    /// copy nor unreadable counts in exactly one of `duplicates`, `forged`, `unmatched`, `dropped`, `expired` and `excess`.
     pub duplicates: u64,
     /// Events whose id is not the hash of their content, or whose signature is wrong.
     pub forged: u64,
@@ -96,6 +96,9 @@ pub struct RelayCounters {
     pub dropped: u64,
     /// Events dropped unverified because they had expired (NIP-40).
     pub expired: u64,
+    /// Events dropped because they were more than was asked for: before EOSE, beyond twice the limits of the filters and a
+    /// hundred, and not new.
+    pub excess: u64,
     /// Events that were verified and of which a newer version was known: see [`Versions`](crate::Versions).
     pub outdated: u64,
     /// NOTICE messages.

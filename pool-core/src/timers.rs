@@ -16,6 +16,8 @@ pub(crate) enum TimerKey {
     Trial(RelayIx),
     Subscription(SubId),
     Publish(PublishId),
+    /// Relays are not read from, or were not until just now, because of what the applications have not taken.
+    Backlog,
 }
 
 /// Why the core wants to be woken.
@@ -31,6 +33,9 @@ pub enum DeadlineKind {
     Subscription,
     /// An OK, another try, the turn of an EVENT or a verdict is due.
     Publish,
+    /// Relays are to be read from again, or may be paused again: see
+    /// [`Config::max_queued_bytes`](crate::Config::max_queued_bytes).
+    Backlog,
 }
 
 /// When [`Core::handle_timeout`](crate::Core::handle_timeout) is to be called next.
@@ -93,6 +98,7 @@ impl Timers {
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) => DeadlineKind::Subscription,
             TimerKey::Publish(_) | TimerKey::Trial(_) => DeadlineKind::Publish,
+            TimerKey::Backlog => DeadlineKind::Backlog,
         };
         Some(Deadline { at, why })
     }

@@ -130,6 +130,8 @@ pub struct Subscription {
     /// Taken, and the core has not heard of it.
     taken: usize,
     taken_bytes: usize,
+    /// The core has heard of the last one, but not that the application asked for another since, and is done with it.
+    unasked: bool,
     /// When it must hear.
     tell_after: usize,
     tell_after_bytes: usize,
@@ -167,6 +169,7 @@ impl Subscription {
             items,
             taken: 0,
             taken_bytes: 0,
+            unasked: false,
             tell_after: (room / TAKEN_PART).clamp(1, TAKEN_ITEMS),
             tell_after_bytes: (room_bytes / TAKEN_PART).min(TAKEN_BYTES),
         })
@@ -263,8 +266,8 @@ impl Subscription {
                     self.tell_taken();
                 }
             }
-            Poll::Pending if self.taken > 0 => self.tell_taken(),
-            Poll::Ready(None) | Poll::Pending => {}
+            Poll::Pending => self.tell_asked(),
+            Poll::Ready(None) => {}
         }
         item
     }
@@ -272,8 +275,19 @@ impl Subscription {
     fn tell_taken(&mut self) {
         let call = Call::Taken { sub: self.id, items: self.taken, bytes: self.taken_bytes };
         (self.taken, self.taken_bytes) = (0, 0);
+        self.unasked = true;
         // The only error is that it ended by itself, and then nobody counts any more.
         let _ = self.shared.call(call);
+    }
+
+    /// The application asks for the next item, and there is none: it is done with the one before.
+    fn tell_asked(&mut self) {
+        if self.taken > 0 {
+            self.tell_taken();
+        }
+        if std::mem::take(&mut self.unasked) {
+            let _ = self.shared.call(Call::Taken { sub: self.id, items: 0, bytes: 0 });
+        }
     }
 }
 

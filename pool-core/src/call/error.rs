@@ -29,6 +29,13 @@ pub enum CallError {
     },
     /// The subscription has ended or never was.
     UnknownSubscription(SubId),
+    /// No event with this `seq` was delivered there yet, so it can't be acknowledged.
+    NotDelivered {
+        /// To which subscription.
+        sub: SubId,
+        /// The `seq` that was named.
+        seq: u64,
+    },
     /// The publish was forgotten or never was.
     UnknownPublish(PublishId),
     /// The event is not among the publishes that are remembered, so it cannot be tried again by its id.
@@ -86,6 +93,9 @@ impl fmt::Display for CallError {
             Self::TooManySubscriptions(max) => write!(f, "the pool holds its most subscriptions already ({max})"),
             Self::FilterCount { given, max } => write!(f, "a subscription takes 1 to {max} filters, not {given}"),
             Self::UnknownSubscription(id) => write!(f, "subscription {id} has ended"),
+            Self::NotDelivered { sub, seq } => {
+                write!(f, "subscription {sub} has not delivered an event {seq}: it can't be acknowledged")
+            }
             Self::UnknownPublish(id) => write!(f, "publish {id} is not remembered"),
             Self::UnknownEvent(id) => write!(f, "event {id} is not among the remembered publishes"),
             Self::PublishQueueFull(_) | Self::UnsignedQueueFull(_) => {

@@ -80,14 +80,19 @@ pub enum Call {
         /// The gap, as it was told; of no relay: of all of them.
         gap: Gap,
     },
-    /// The application is done with the events of a subscription up to this one.
+    /// The application is done with the events of a subscription up to this one: a [`Checkpoint`] may count on that. With
+    /// [`Acknowledge::ByNext`], it is so earlier than it would be by itself. Once more, or of an earlier one, it changes
+    /// nothing. Fails with [`CallError::NotDelivered`] if there was no such event yet.
     Acknowledge {
         /// Which.
         sub: SubId,
         /// The `seq` of the last one.
         seq: u64,
     },
-    /// What a subscription has and is done with. Replies with [`Reply::Checkpoint`].
+    /// What a subscription has and its application is done with. Replies with [`Reply::Checkpoint`]: what is proven now if
+    /// everything that was delivered is acknowledged; otherwise what was proven at the latest earlier call of which that
+    /// can be said by now, or when the subscription began. Of calls that come too early, the first is remembered until it
+    /// is good, so whoever asks from time to time gets ahead.
     Checkpoint {
         /// Which.
         sub: SubId,
@@ -97,11 +102,12 @@ pub enum Call {
         /// Which.
         sub: SubId,
     },
-    /// The application took items out of its queue: the room is free again.
+    /// The application took items out of its queue: the room is free again. With [`Acknowledge::ByNext`], all of them are
+    /// acknowledged but the last; that one is by the next such call.
     Taken {
         /// Whose.
         sub: SubId,
-        /// How many items.
+        /// How many items. 0: the application asks for the next one, and there is none, so it is done with the last.
         items: usize,
         /// Their bytes, as [`Item::bytes`](crate::Item::bytes) says.
         bytes: usize,

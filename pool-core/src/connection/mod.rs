@@ -306,14 +306,23 @@ impl Connection {
         }
     }
 
-    /// Stops or resumes reading. Does nothing if that is how it is already.
+    /// Stops or resumes reading because of what is being verified. Read is only what neither this nor
+    /// [`Connection::set_stopped`] forbids.
     pub(crate) fn set_paused(&mut self, pause: bool, fx: &mut Effects) {
-        if let State::Open(open) = &mut self.state
-            && open.paused != pause
-        {
-            open.paused = pause;
-            let socket = open.socket;
-            fx.command(if pause { Command::PauseRead { socket } } else { Command::ResumeRead { socket } });
+        self.read_or_not(|open| open.paused = pause, fx);
+    }
+
+    /// Stops reading until then, or resumes it, because of what the application has not taken.
+    pub(crate) fn set_stopped(&mut self, until: Option<Instant>, now: Instant, fx: &mut Effects) {
+        self.read_or_not(|open| open.stop(until, now), fx);
+    }
+
+    fn read_or_not(&mut self, change: impl FnOnce(&mut Open), fx: &mut Effects) {
+        let State::Open(open) = &mut self.state else { return };
+        let (before, socket) = (open.is_unread(), open.socket);
+        change(open);
+        if open.is_unread() != before {
+            fx.command(if before { Command::ResumeRead { socket } } else { Command::PauseRead { socket } });
         }
     }
 

@@ -1,5 +1,7 @@
 //! What an open connection keeps: whether it is alive, whether it is needed, and how much may be sent.
 
+use core::time::Duration;
+
 use nostr_proto::Timestamp;
 
 use crate::command::Command;
@@ -24,7 +26,12 @@ pub(super) struct Open {
     /// The local send time of the newest ping that was answered.
     pub(super) proven: Option<Timestamp>,
     pub(super) credit: Credit,
+    /// Not read from, because too much of it is being verified.
     pub(super) paused: bool,
+    /// Not read from until then, because too much was not taken by the application.
+    stopped: Option<Instant>,
+    /// How long it was, or will have been, not read from for that reason since the last ping.
+    stood_still: Duration,
 }
 
 /// Pings that no pong came for.
@@ -58,6 +65,8 @@ impl Open {
             proven: None,
             credit: Credit::default(),
             paused: false,
+            stopped: None,
+            stood_still: Duration::ZERO,
         }
     }
 
@@ -80,7 +89,7 @@ impl Open {
         if self.idle_since.is_some_and(|t| t + config.idle_close <= now.mono) {
             return Due::Idle;
         }
-        if now.mono < self.last_ping + config.keepalive {
+        if now.mono < self.next_ping(config) {
             return Due::Nothing;
         }
         // While we do not read, silence says nothing.
@@ -103,12 +112,39 @@ impl Open {
 
     /// When [`Open::timeout`] wants to be called.
     pub(super) fn deadline(&self, config: &Config) -> Instant {
-        let ping = self.last_ping + config.keepalive;
+        let ping = self.next_ping(config);
         self.idle_since.map_or(ping, |t| ping.min(t + config.idle_close))
+    }
+
+    /// Whether nothing is read from it.
+    pub(super) fn is_unread(&self) -> bool {
+        self.paused || self.stopped.is_some()
+    }
+
+    /// It is not read from until then, or it is again: what was not heard meanwhile is not the relay's fault.
+    pub(super) fn stop(&mut self, until: Option<Instant>, now: Instant) {
+        if let Some(before) = self.stopped {
+            let unused = before.saturating_since(now);
+            self.stood_still = (self.stood_still + now.saturating_since(before)).saturating_sub(unused);
+        }
+        self.stopped = until;
+        self.stood_still += self.still_stopped(now);
+    }
+
+    fn still_stopped(&self, now: Instant) -> Duration {
+        self.stopped.map_or(Duration::ZERO, |until| until.saturating_since(now))
+    }
+
+    /// One that waits for an answer to the last is also when that is missed, and is put off by as long as none could be
+    /// heard.
+    fn next_ping(&self, config: &Config) -> Instant {
+        let due = self.last_ping + config.keepalive;
+        if self.unanswered.is_some() { due + self.stood_still } else { due }
     }
 
     fn ping(&mut self, unanswered: Unanswered, config: &Config, now: Now, fx: &mut Effects) {
         self.last_ping = now.mono;
+        self.stood_still = self.still_stopped(now.mono);
         self.unanswered = Some(unanswered);
         if self.credit.available_to_ping(config) {
             self.credit.spend(0);

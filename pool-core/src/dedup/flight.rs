@@ -76,6 +76,10 @@ impl Flights {
         self.per_relay.get(&relay).copied().unwrap_or(0)
     }
 
+    pub(crate) fn get(&self, id: &EventId) -> Option<&Flight> {
+        self.by_id.get(id)
+    }
+
     pub(crate) fn get_mut(&mut self, id: &EventId) -> Option<&mut Flight> {
         self.by_id.get_mut(id)
     }

@@ -226,6 +226,11 @@ impl Dedup {
         Some((note_copy(flight, waiter.relay, signature, self.max_parked), new))
     }
 
+    /// When an event in flight was created.
+    pub(crate) fn created_at(&self, id: &EventId) -> Option<Timestamp> {
+        self.flights.get(id).map(|flight| flight.event.created_at())
+    }
+
     /// The verifier answered for an event in flight.
     pub(crate) fn decide(&mut self, id: &EventId, outcome: Result<Proof, BadSignature>, now: Timestamp) -> Decision {
         let Some(flight) = self.flights.get_mut(id) else { return Decision::Unknown };

@@ -308,7 +308,7 @@ impl Core {
         let Some(relay) = self.relays.get(&ix) else { return };
         let epoch = relay.auth.epoch();
         let Some(s) = self.subs.get_mut(&sub) else { return };
-        let Some(running) = s.authenticated(ix, epoch, self.now, &mut self.fx) else { return };
+        let Some(running) = s.authenticated(ix, epoch, self.backlog.hears(self.now), &mut self.fx) else { return };
         if let Some(wire) = running {
             self.close_wire(ix, wire);
         }

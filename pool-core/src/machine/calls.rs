@@ -53,12 +53,7 @@ impl Core {
             Call::Acknowledge { sub, seq } => self.acknowledge(sub, seq)?,
             Call::Checkpoint { sub } => return self.checkpoint(sub).map(|it| Reply::Checkpoint(Box::new(it))),
             Call::Unsubscribe { sub } => self.unsubscribe(sub)?,
-            Call::Taken { sub, items, bytes } => {
-                if let Some(s) = self.subs.get_mut(&sub) {
-                    s.taken(items, bytes, &mut self.fx);
-                }
-                self.page_again(sub);
-            }
+            Call::Taken { sub, items, bytes } => self.taken(sub, items, bytes),
             Call::Publish(request) => return self.publish(request),
             Call::PublishUnsigned(request) => return self.publish_unsigned(request),
             Call::Retry { event, deadline } => return self.retry(&event, deadline),

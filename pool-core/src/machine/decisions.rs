@@ -97,7 +97,8 @@ impl Core {
         }
         let standing = self.standing(event);
         for (sub, mark) in takers {
-            self.deliver_one(sub, mark, event, standing);
+            let by = waiters.iter().find(|w| w.sub == sub).map(|w| w.relay);
+            self.deliver_one(sub, by, mark, event, standing);
         }
     }
 
@@ -109,17 +110,23 @@ impl Core {
             self.review_repair(&event.id());
         } else {
             let (mark, standing) = (self.mark(id, ix, wire), self.standing(event));
-            self.deliver_one(id, mark, event, standing);
+            self.deliver_one(id, Some(ix), mark, event, standing);
         }
     }
 
-    /// Hands a verified event to one subscription, unless it has it, or it is not for it as it stands.
-    fn deliver_one(&mut self, id: SubId, mark: Mark, event: &VerifiedEvent, standing: Standing) {
+    /// Hands a verified event to one subscription, unless it has it, or it is not for it as it stands. `by`: who brought it
+    /// for that one.
+    fn deliver_one(&mut self, id: SubId, by: Option<RelayIx>, mark: Mark, event: &VerifiedEvent, standing: Standing) {
         let event_id = event.id();
         if standing.expired || self.dedup.was_delivered(&event_id, id) {
             return;
         }
-        let relays = self.urls(self.dedup.relays(&event_id));
+        if planted!(self.config, OverflowStallsOthers) && self.subs.values().any(|s| s.id != id && s.is_overflowing()) {
+            self.stats.skipped += 1;
+            return;
+        }
+        let has = self.dedup.relays(&event_id);
+        let relays = self.urls(has);
         let Some(sub) = self.subs.get_mut(&id).filter(|sub| sub.matches(event)) else { return };
         if standing.outdated && !sub.takes_outdated(event) {
             return;
@@ -129,6 +136,8 @@ impl Core {
             self.stats.delivered += 1;
         } else {
             self.stats.skipped += 1;
+            let has: Vec<RelayIx> = by.into_iter().chain(has.iter().copied()).collect();
+            sub.skip(event, mark, &has, self.now.unix, &self.config);
         }
     }
 
@@ -146,7 +155,7 @@ impl Core {
     /// Requests whose EOSE or CLOSED waited for this decision may go on.
     pub(super) fn release(&mut self, waiters: Vec<Waiter>) {
         for Waiter { sub, relay, wire, .. } in waiters {
-            let now = self.now.mono;
+            let now = self.backlog.listening(self.now.mono);
             let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(relay)) else { continue };
             let ends = leg.release(wire, now);
             for end in ends {

@@ -1,5 +1,5 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
-//! parse, filter match, hash, expiry, room, signature, delivery.
+//! parse, filter match, allowance, hash, expiry, room, signature, delivery.
 
 use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
 
@@ -20,6 +20,8 @@ struct Request {
     wire: WireId,
     sub: SubId,
     page: bool,
+    /// EVENT messages of it so far, this one included.
+    frames: u64,
 }
 
 impl Core {
@@ -49,6 +51,7 @@ impl Core {
                 self.note_received(ix, request, id, None);
                 self.note_duplicate(ix);
             }
+            Known::Held(event) if self.is_excess(ix, request, event.created_at()) => self.note_excess(ix, sub),
             Known::Held(event) => {
                 self.note_received(ix, request, id, Some(event.created_at()));
                 self.note_duplicate(ix);
@@ -57,6 +60,9 @@ impl Core {
             Known::Forgotten(facts) if self.subs.get(&sub).is_some_and(|sub| self.is_not_for(sub, &facts)) => {
                 self.note_received(ix, request, id, Some(facts.created_at));
                 self.note_duplicate(ix);
+            }
+            Known::InFlight if self.dedup.created_at(&id).is_some_and(|at| self.is_excess(ix, request, at)) => {
+                self.note_excess(ix, sub);
             }
             Known::InFlight => match scan_signature(frame) {
                 Some(signature) => self.on_copy_in_flight(ix, request, &id, signature),
@@ -151,6 +157,10 @@ impl Core {
             }
             return;
         }
+        if self.is_excess(ix, request, event.created_at()) {
+            self.note_excess(ix, id);
+            return;
+        }
         let claimed = event.id();
         let Ok(hashed) = event.check_id() else {
             #[cfg(feature = "planted-bugs")]
@@ -234,7 +244,7 @@ impl Core {
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
         let Some(leg) = s.leg(ix) else { return };
-        leg.progress = now;
+        leg.progress = self.backlog.listening(now);
         for end in leg.ending(wire, end) {
             self.apply_ending(sub, ix, wire, end);
         }
@@ -251,7 +261,7 @@ impl Core {
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.tell_flooded(ix, &mut self.fx);
         let Some(leg) = sub.leg(ix) else { return };
-        leg.progress = leg.progress.max(now);
+        leg.progress = leg.progress.max(self.backlog.listening(now));
         for end in leg.ending(wire, end) {
             self.apply_ending(id, ix, wire, end);
         }
@@ -265,7 +275,7 @@ impl Core {
             && let Some(running) = self.wires.get_mut(&(ix, wire))
         {
             running.frames += 1;
-            let request = Request { wire, sub: running.sub, page: running.page };
+            let request = Request { wire, sub: running.sub, page: running.page, frames: running.frames };
             self.count(ix, |c| &mut c.events);
             return Some(request);
         }
@@ -290,16 +300,30 @@ impl Core {
     /// A matching event of a running request came, a copy of a known one perhaps. When it was made is looked up where it
     /// matters: for pages.
     fn note_received(&mut self, ix: RelayIx, request: Request, id: EventId, created_at: Option<Timestamp>) {
-        let Request { wire, sub, page } = request;
+        let Request { wire, sub, page, .. } = request;
         let looks = page || planted!(self.config, SinceFromEvents) || planted!(self.config, MultiFilterOldest);
         let created_at = match created_at {
             None if looks => self.dedup.facts(&id).map(|facts| facts.created_at),
             known => known,
         };
-        let (most, now) = (self.config.max_page_events, self.now.mono);
+        let (most, now) = (self.config.max_page_events, self.backlog.listening(self.now.mono));
         let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) else { return };
         if leg.received(Sighting { wire, id, created_at }, most, now) && self.wires.contains(&(ix, wire)) {
             self.end_page(ix, sub, wire, Ending::Page(End::Cut));
+        }
+    }
+
+    /// Whether an event that just came is more than the request asked for.
+    fn is_excess(&self, ix: RelayIx, request: Request, created_at: Timestamp) -> bool {
+        let leg = self.subs.get(&request.sub).and_then(|s| s.legs.get(&ix));
+        leg.is_some_and(|(_, leg)| leg.is_excess(request.wire, request.frames, created_at))
+    }
+
+    /// It is dropped, and told once the flood is over; it is no progress.
+    fn note_excess(&mut self, ix: RelayIx, sub: SubId) {
+        self.count(ix, |c| &mut c.excess);
+        if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
+            leg.excess = leg.excess.saturating_add(1);
         }
     }
 

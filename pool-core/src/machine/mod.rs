@@ -1,6 +1,7 @@
 //! The machines put together. `Core` routes between them, owns the one timer queue, and decides nothing itself.
 
 mod auth;
+mod backlog;
 mod calls;
 mod coverage;
 mod decisions;
@@ -25,6 +26,7 @@ use alloc::vec::Vec;
 use nostr_proto::{Event, EventId, HashedEvent, RelayUrl, UnsignedEvent};
 use siphasher::sip::SipHasher13;
 
+use crate::backlog::{Backlog, Untaken};
 use crate::call::{Call, CallError, Reply};
 use crate::command::Command;
 use crate::config::Config;
@@ -88,6 +90,9 @@ pub struct Core {
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
+    backlog: Backlog,
+    /// Whether more was untaken than may be when the last step was over.
+    was_beyond: bool,
     /// The running requests.
     wires: Map<(RelayIx, WireId), Wire>,
     dedup: Dedup,
@@ -148,15 +153,17 @@ impl Core {
             dedup,
             wires: Map::new(derive(&seed, b"wires", 0)),
             jobs: Map::new(derive(&seed, b"jobs", 0)),
+            fx: Effects { untaken: Untaken::new(config.max_queued_bytes), ..Effects::default() },
             config,
             now,
-            fx: Effects::default(),
             timers: Timers::default(),
             relays: BTreeMap::new(),
             by_url: BTreeMap::new(),
             slots: Slots::default(),
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
+            backlog: Backlog::default(),
+            was_beyond: false,
             repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
@@ -191,6 +198,7 @@ impl Core {
             Input::Verified { ticket, outcome } => self.on_verified(ticket, outcome),
             Input::Signed { ticket, outcome } => self.on_signed(ticket, outcome),
         }
+        self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
     }
@@ -202,6 +210,7 @@ impl Core {
     pub fn handle_call(&mut self, call: Call, now: Now) -> Result<Reply, CallError> {
         self.advance(now);
         let reply = self.on_call(call);
+        self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
         reply
@@ -219,11 +228,13 @@ impl Core {
                 TimerKey::Trial(ix) => self.pump(ix),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
+                TimerKey::Backlog => self.review_backlog(),
             }
             if planted!(self.config, TimerNotLater) {
                 break;
             }
         }
+        self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
     }

@@ -12,11 +12,11 @@ use super::{Core, Wire};
 impl Core {
     /// A page of a leg may be due, or over, or void; or the leg with it.
     pub(super) fn review_page(&mut self, ix: RelayIx, id: SubId) {
-        let now = self.now.mono;
+        let now = self.backlog.listening(self.now.mono);
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let dropped = sub.drop_page(ix);
         let next = sub.end_leg(ix);
-        let due = sub.is_page_due(ix, now);
+        let due = sub.is_page_due(ix, now, &self.fx);
         let runs = sub.leg(ix).is_some_and(|leg| leg.resume.page().is_some());
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         let ended = !runs && relay.paging.remove(&id);
@@ -51,7 +51,7 @@ impl Core {
     pub(super) fn send_page(&mut self, ix: RelayIx, socket: SocketId, id: SubId) -> bool {
         let wire = WireId(self.next_wire);
         let Some(relay) = self.relays.get(&ix) else { return false };
-        let ground = Ground { config: &self.config, largest: relay.largest_page, now: self.now };
+        let ground = Ground { config: &self.config, largest: relay.largest_page, now: self.backlog.hears(self.now) };
         let Some(filter) = self.subs.get_mut(&id).and_then(|sub| sub.begin_page(ix, wire, ground)) else {
             return false;
         };
@@ -70,11 +70,15 @@ impl Core {
     /// The application took items: pages that waited for room may go.
     pub(super) fn page_again(&mut self, id: SubId) {
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        if !sub.has_room_again() {
+        if !sub.has_room_again(&self.fx) {
             return;
         }
-        let relays: alloc::vec::Vec<RelayIx> = sub.legs.keys().copied().collect();
-        for ix in relays {
+        self.review_pages(id);
+    }
+
+    pub(super) fn review_pages(&mut self, id: SubId) {
+        let legs = self.subs.get(&id).map(|sub| sub.legs.keys().copied());
+        for ix in legs.into_iter().flatten().collect::<alloc::vec::Vec<RelayIx>>() {
             self.review_page(ix, id);
         }
     }

@@ -287,6 +287,7 @@ impl Core {
         let now = self.now;
         let known = self.relays.get_mut(&RelayIx(socket.slot)).is_some_and(|r| r.conn.ponged(socket, now));
         if known {
+            self.rearm_connection(RelayIx(socket.slot));
             self.note_heard(RelayIx(socket.slot));
         }
         self.stats.stale_sockets += u64::from(!known);

@@ -65,7 +65,7 @@ impl Core {
             versions: Versions::All,
             ..Subscribe::default()
         };
-        self.subs.insert(id, Subscription::new(id, request, &self.config, self.now));
+        self.subs.insert(id, Subscription::new(id, request, &self.config, self.backlog.hears(self.now)));
         let asked = relays.iter().map(|(ix, _)| *ix).collect();
         self.repairs.insert(id, Repair { event, relays: asked, crowded_out, waiters });
         for (ix, url) in relays {

@@ -8,6 +8,7 @@ use nostr_proto::{Filter, Timestamp, encode};
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
 use crate::input::CloseReason;
 use crate::planted::planted;
+use crate::time::Now;
 use crate::timers::TimerKey;
 
 use super::lanes::Turn;
@@ -144,9 +145,11 @@ impl Core {
     fn send_event(&mut self, ix: RelayIx, socket: SocketId, publish: PublishId) -> bool {
         let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
         let Some(under) = self.relays.get(&ix).map(|relay| relay.auth.epoch()) else { return false };
+        // While nothing is read, no OK can be heard.
+        let heard = self.backlog.stopped_until().unwrap_or(self.now.mono).max(self.now.mono);
         let frame = self.on_publish(publish, |p, config, now, fx| {
             p.send_under(ix, under);
-            p.send(ix, config, now, fx)
+            p.send(ix, config, Now { mono: heard, ..now }, fx)
         });
         let frame = frame.flatten();
         let Some(frame) = frame else { return false };
@@ -165,7 +168,9 @@ impl Core {
         let Some(auth) = self.relays.get(&ix).map(|relay| &relay.auth) else { return false };
         let Some(s) = self.subs.get_mut(&sub) else { return false };
         s.ask_under(ix, auth.epoch(), auth.known_as());
-        let Some(filters) = s.ask(ix, wire, &self.config, self.now, &mut self.fx) else { return false };
+        let Some(filters) = s.ask(ix, wire, &self.config, self.backlog.hears(self.now), &mut self.fx) else {
+            return false;
+        };
         self.next_wire += 1;
         self.wires.insert((ix, wire), Wire { sub, page: false, frames: 0 });
         let frame = request(wire, &filters);
@@ -187,6 +192,7 @@ impl Core {
 
     /// A connection is open: everything that waits for it is due.
     pub(super) fn on_up(&mut self, ix: RelayIx) {
+        self.stop_if_backlogged(ix);
         self.on_auth_opened(ix);
         let may_authenticate = self.may_authenticate(ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };

@@ -27,7 +27,7 @@ impl Core {
         let relays = self.target(&request.target, |options| options.read)?;
         let id = SubId(self.next_sub);
         self.next_sub += 1;
-        self.subs.insert(id, Subscription::new(id, request, &self.config, self.now));
+        self.subs.insert(id, Subscription::new(id, request, &self.config, self.backlog.hears(self.now)));
         for (ix, url) in relays {
             self.add_leg(id, ix, url);
         }
@@ -41,7 +41,7 @@ impl Core {
         }
         self.check_filters(&filters)?;
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
-        let running = sub.replace(filters, self.now);
+        let running = sub.replace(filters, self.backlog.hears(self.now));
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
         for &ix in &legs {
             self.note_need(ix, id);
@@ -89,7 +89,7 @@ impl Core {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.legs.insert(id);
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        sub.add_leg(ix, url, self.now);
+        sub.add_leg(ix, url, self.backlog.hears(self.now));
         self.note_need(ix, id);
         self.engage_leg(id, ix);
     }
@@ -157,14 +157,14 @@ impl Core {
         if sub.is_complete() {
             self.end_sub(id, EndReason::Complete);
         } else {
-            let deadline = sub.deadline(&self.config);
+            let deadline = sub.deadline(&self.config).map(|at| self.backlog.when(at));
             self.arm(TimerKey::Subscription(id), deadline);
         }
     }
 
     pub(super) fn on_subscription_timer(&mut self, id: SubId) {
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        let overdue = sub.timeout(&self.config, self.now, &mut self.fx);
+        let overdue = sub.timeout(&self.config, self.backlog.hears(self.now), &mut self.fx);
         for (ix, wire) in overdue.close {
             self.close_wire(ix, wire);
         }
@@ -180,7 +180,7 @@ impl Core {
     /// EOSE or CLOSED takes effect.
     pub(super) fn apply_ending(&mut self, id: SubId, ix: RelayIx, wire: WireId, end: Ending) {
         let largest = self.relays.get(&ix).map_or(0, |relay| relay.largest_page);
-        let ground = Ground { config: &self.config, largest, now: self.now };
+        let ground = Ground { config: &self.config, largest, now: self.backlog.hears(self.now) };
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let next = match end {
             Ending::Eose(eose) => {
@@ -227,7 +227,9 @@ impl Core {
         let refusal = under.and_then(|under| self.lacks_auth(ix, &reason, under));
         let Some(sub) = self.subs.get_mut(&id) else { return };
         match refusal {
-            None | Some(Refusal::Final) => sub.refused(ix, reason, &self.config, self.now, &mut self.fx),
+            None | Some(Refusal::Final) => {
+                sub.refused(ix, reason, &self.config, self.backlog.hears(self.now), &mut self.fx)
+            }
             Some(waits) => {
                 sub.lacks_auth(ix, reason, &self.config, &mut self.fx);
                 if waits == Refusal::Again {

@@ -16,6 +16,7 @@
 //! | OK false, `auth-required:`⁴ | – | – | – | Lacking | Lacking | Rejected | – | – | – | – | – |
 //! | authenticated | – | – | – | – | – | – | – | Queued | – | – | – |
 //! | not authenticated | – | – | – | – | – | – | – | Rejected | – | – | – |
+//! | put off⁵ | – | – | – | InFlight | InFlight | InFlight | – | – | – | – | – |
 //! | due³ | – | – | – | Queued | Queued | Unknown | Queued | – | – | – | – |
 //! | connection lost | – | – | – | Queued | Queued | Unknown | – | Queued | – | – | – |
 //! | connection lost right after | – | – | – | Queued | Rejected | Unknown | – | Queued | – | – | – |
@@ -29,7 +30,8 @@
 //! ¹ `rate-limited`, `error`; and unknown or empty reasons, which are tried fewer times. ² Every other prefix; that is
 //! `auth-required`, too, where nobody authenticates. ³ The OK is overdue, or the wait is over.
 //! What is in flight when its relay is said to take no message as long is `Rejected` where it would wait again.
-//! ⁴ Or `restricted:`, while an authentication is under way (see [`auth`](crate::auth)).
+//! ⁴ Or `restricted:`, while an authentication is under way (see [`auth`](crate::auth)). ⁵ Nothing was read from the relay
+//! for a while: its OK is overdue that much later.
 //!
 //! The verdict comes exactly once: `Reached`, `Failed` as soon as the quorum is out of reach, `Indeterminate` at the
 //! deadline. Later OKs change the relays' statuses, never the verdict. Delivery goes on past the verdict until every
@@ -241,6 +243,11 @@ impl Publication {
         let again = part.sends > 1;
         self.tell(relay, fx);
         Some(if again && planted!(config, RetryWithOtherBytes) { frame.replacen(',', ", ", 1).into() } else { frame })
+    }
+
+    /// Puts off when OKs are overdue, and nothing else. False: none is awaited.
+    pub(crate) fn put_off(&mut self, shift: impl Fn(Instant) -> Instant) -> bool {
+        self.parts.values_mut().fold(false, |any, part| part.put_off(&shift) || any)
     }
 
     /// Whether the next EVENT for this relay can be sent.

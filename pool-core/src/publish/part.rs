@@ -83,6 +83,13 @@ impl Part {
         self.state = State::InFlight { until };
     }
 
+    /// Puts off when its OK is overdue. False: none is awaited.
+    pub(super) fn put_off(&mut self, shift: impl FnOnce(Instant) -> Instant) -> bool {
+        let State::InFlight { until } = &mut self.state else { return false };
+        *until = shift(*until);
+        true
+    }
+
     pub(super) fn answered(&mut self, accepted: bool, reason: &Reason, config: &Config, now: Instant) -> Answer {
         if self.sends == 0 || matches!(self.state, State::Accepted { .. }) {
             return Answer::Unsolicited;

@@ -95,7 +95,7 @@ impl Resume {
     }
 
     /// A new catch-up, or more of one that the application asked for.
-    pub(super) fn renew(&mut self) {
+    pub(crate) fn renew(&mut self) {
         (self.pages, self.events) = (0, 0);
     }
 

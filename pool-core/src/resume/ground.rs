@@ -1,5 +1,7 @@
 //! What one filter of a leg stands on.
 
+use alloc::vec::Vec;
+
 use nostr_proto::{Filter, Timestamp};
 
 use super::seconds::{Range, Seconds};
@@ -43,12 +45,35 @@ impl Ground {
         missed.ranges().iter().for_each(|range| self.owe(*range));
     }
 
+    /// What of a filter is proven of a relay that was alive until then, in order. Never anything of a `search`.
+    pub(crate) fn proven(&self, filter: &Filter, alive_until: Timestamp) -> Vec<(u64, u64)> {
+        let Some(mut next) = self.floor.filter(|_| filter.search.is_none()) else { return Vec::new() };
+        let mut open = self.kept().owed;
+        open.add_all(&self.given_up);
+        let mut proven = Vec::new();
+        for range in open.ranges() {
+            if range.since > next {
+                proven.extend(Range::new(next, range.since.saturating_sub(1).min(alive_until)));
+            }
+            if range.end().is_none() {
+                return in_seconds(&proven);
+            }
+            next = next.max(range.until.saturating_add(1));
+        }
+        proven.extend(Range::new(next, alive_until));
+        in_seconds(&proven)
+    }
+
     /// Everything that is not proven, as it would be kept.
     pub(super) fn kept(&self) -> Self {
         let mut kept = self.clone();
         kept.remember_missed();
         kept
     }
+}
+
+fn in_seconds(ranges: &[Range]) -> Vec<(u64, u64)> {
+    ranges.iter().map(|range| (range.since.as_secs(), range.until.as_secs())).collect()
 }
 
 /// The seconds that a filter is about; `None`: its window is over, or was never open.

@@ -25,6 +25,7 @@ impl Subscription {
         now: Now,
         fx: &mut Effects,
     ) -> Option<Vec<Filter>> {
+        let allowance = request::allowance(&self.filters, now.unix, config);
         let filters = self.filters.clone();
         let leg = self.leg(relay)?;
         if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() || leg.lack.is_some() {
@@ -37,12 +38,14 @@ impl Subscription {
             leg.resume.forget_floors();
         }
         leg.progress = leg.progress.max(now.mono);
+        let first_load = alive_until.is_none() || whole;
         leg.state = State::Requested(Request {
             wire,
             sent: now.unix,
             catch_up: alive_until.is_some(),
             undecided: 0,
             received: 0,
+            allowance: allowance.filter(|_| first_load),
             eose: None,
             closed: None,
         });

@@ -1,5 +1,153 @@
 //! What a subscription has and its application is done with, as a value that outlives it.
 
-/// What a subscription has and its application is done with.
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use nostr_proto::{Filter, PublicKey, RelayUrl, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The form that is written, and the only one that is read.
+const VERSION: u64 = 1;
+
+/// What a subscription has and its application is done with, by relay: the ground that is proven *and* acknowledged.
+///
+/// [`Call::Checkpoint`](crate::Call::Checkpoint) makes one, and [`Subscribe::resume`](crate::Subscribe::resume) takes it,
+/// in this process or a later one: it has a form in JSON, which the application may store. Never in it: what is still owed
+/// or was given up, what a full queue skipped, what was delivered and not acknowledged.
+///
+/// It is about the filters that it was made for. What is in it of other filters, of a relay that is not asked, or of one
+/// that knows us by other keys than then, is ignored, and asked for again.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Checkpoint {}
+pub struct Checkpoint {
+    pub(crate) filters: Vec<Filter>,
+    /// In order of the relays' URLs, one at most of each.
+    pub(crate) relays: Vec<RelayGround>,
+}
+
+/// What is proven of one relay, and acknowledged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RelayGround {
+    pub(crate) relay: RelayUrl,
+    /// The keys that the relay knew us by, in order.
+    pub(crate) keys: Vec<PublicKey>,
+    /// Up to when it has shown us everything, by our wall clock.
+    pub(crate) alive_until: Timestamp,
+    /// Of each filter, the stretches of `created_at` that are proven: both ends included, in order, apart from each other.
+    pub(crate) proven: Vec<Vec<(u64, u64)>>,
+}
+
+/// The text form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    version: u64,
+    filters: Vec<Filter>,
+    relays: Vec<RelayGround>,
+}
+
+/// What every version says of itself.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
+impl Checkpoint {
+    /// The longest text that is written or read, in bytes.
+    pub const MAX_BYTES: usize = 1 << 20;
+
+    /// One of nothing, about these filters.
+    pub(crate) fn of(filters: &[Filter]) -> Self {
+        Self { filters: filters.to_vec(), relays: Vec::new() }
+    }
+
+    /// Its JSON, at most [`Checkpoint::MAX_BYTES`]: relays that do not fit are left out, the last ones by URL first, and are
+    /// asked for everything when it is resumed. If the filters alone are longer, what is written is a checkpoint of nothing.
+    pub fn to_json(&self) -> String {
+        let form = |filters: &[Filter], relays: &[RelayGround]| {
+            let form = Form { version: VERSION, filters: filters.to_vec(), relays: relays.to_vec() };
+            serde_json::to_string(&form).unwrap_or_default()
+        };
+        let empty = form(&self.filters, &[]);
+        if empty.len() > Self::MAX_BYTES {
+            return form(&[], &[]);
+        }
+        let mut room = Self::MAX_BYTES - empty.len();
+        let mut fit = 0;
+        for ground in &self.relays {
+            // And a comma.
+            let bytes = serde_json::to_string(ground).map_or(usize::MAX, |text| text.len().saturating_add(1));
+            let Some(left) = room.checked_sub(bytes) else { break };
+            (room, fit) = (left, fit + 1);
+        }
+        form(&self.filters, self.relays.get(..fit).unwrap_or_default())
+    }
+
+    /// Reads what [`Checkpoint::to_json`] wrote.
+    ///
+    /// # Errors
+    /// Any other text, by the first thing that is wrong with it. No text panics, or takes more memory than a fixed multiple
+    /// of that length.
+    pub fn from_json(text: &str) -> Result<Self, CheckpointError> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(CheckpointError::TooLong { bytes: text.len() });
+        }
+        let malformed = |error: serde_json::Error| CheckpointError::Malformed(error.to_string());
+        let Versioned { version } = serde_json::from_str(text).map_err(malformed)?;
+        if version != VERSION {
+            return Err(CheckpointError::Version(version));
+        }
+        let Form { filters, relays, .. } = serde_json::from_str(text).map_err(malformed)?;
+        if !relays.is_sorted_by(|a, b| a.relay < b.relay) || !relays.iter().all(|ground| ground.is_sound(&filters)) {
+            return Err(CheckpointError::Contradiction);
+        }
+        Ok(Self { filters, relays })
+    }
+
+    /// Whether nothing is proven in it.
+    pub fn is_empty(&self) -> bool {
+        self.relays.is_empty()
+    }
+}
+
+impl RelayGround {
+    fn is_sound(&self, filters: &[Filter]) -> bool {
+        let in_order = |ranges: &Vec<(u64, u64)>| {
+            ranges.iter().all(|(since, until)| since <= until)
+                && ranges.is_sorted_by(|(_, end), (since, _)| end < since)
+        };
+        self.proven.len() == filters.len() && self.proven.iter().all(in_order) && self.keys.is_sorted_by(|a, b| a < b)
+    }
+}
+
+/// A text that is no checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointError {
+    /// It is longer than [`Checkpoint::MAX_BYTES`].
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// It has not the form of a checkpoint: what is wrong, and where.
+    Malformed(String),
+    /// It is of a version that this library does not read.
+    Version(u64),
+    /// Its parts do not go together: ranges or relays out of order, or not one list of ranges for each filter.
+    Contradiction,
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { bytes } => {
+                write!(f, "a checkpoint has {} bytes at most, not {bytes}", Checkpoint::MAX_BYTES)
+            }
+            Self::Malformed(what) => write!(f, "this is no checkpoint: {what}"),
+            Self::Version(version) => write!(f, "checkpoint version {version} is unknown: {VERSION} is read"),
+            Self::Contradiction => f.write_str("the parts of the checkpoint do not go together"),
+        }
+    }
+}
+
+impl core::error::Error for CheckpointError {}

@@ -11,6 +11,9 @@ use crate::ids::WireId;
 use crate::resume::{End, Resume};
 use crate::time::{Instant, Now};
 
+use super::overflow::Skipped;
+use super::request::Allowance;
+
 /// Where a leg stands. `wire` is the id of the request on this connection.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
@@ -38,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) undecided: u32,
     /// Matching events so far.
     pub(crate) received: u64,
+    /// What it may bring, if that was said.
+    pub(crate) allowance: Option<Allowance>,
     /// EOSE came and waits for the undecided.
     pub(crate) eose: Option<Eose>,
     /// CLOSED came and waits for the undecided, and for an EOSE before it.
@@ -102,6 +107,10 @@ pub(crate) struct Leg {
     pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
     pub(crate) flooded: u64,
+    /// Events dropped because they were more than twice what was asked for and a hundred, not yet told.
+    pub(crate) excess: u64,
+    /// What was skipped there for lack of room in the queue, and is owed.
+    pub(crate) skipped: Skipped,
     /// What it owes, and the page that runs.
     pub(crate) resume: Resume,
     /// It has what an earlier subscription had, if the relay knows us by the same keys as then.
@@ -133,6 +142,8 @@ impl Leg {
             whole: false,
             lack: None,
             flooded: 0,
+            excess: 0,
+            skipped: Skipped::default(),
             resume: Resume::new(filters),
             restored: false,
         }
@@ -172,6 +183,17 @@ impl Leg {
     /// Whether the relay's connection serves it, or would.
     pub(crate) fn needs_connection(&self) -> bool {
         !matches!(self.state, State::Closed(_) | State::Done)
+    }
+
+    /// Whether an event of this date that just came is more than was asked for: before EOSE, beyond the allowance, and not
+    /// of the live window.
+    pub(crate) fn is_excess(&self, wire: WireId, frames: u64, created_at: Timestamp) -> bool {
+        match &self.state {
+            State::Requested(Request { wire: w, eose: None, closed: None, allowance: Some(most), .. }) => {
+                *w == wire && frames > most.frames && created_at < most.before
+            }
+            _ => false,
+        }
     }
 
     /// A matching event of its request or page came. Tells whether that makes as many as a page may have, which are

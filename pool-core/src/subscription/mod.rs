@@ -17,10 +17,12 @@
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.
 
+mod acknowledged;
 mod answers;
 mod checkpoint;
 mod known;
 pub(crate) mod leg;
+mod overflow;
 pub(crate) mod paging;
 mod queue;
 pub(crate) mod request;
@@ -43,7 +45,8 @@ use crate::ids::{RelayIx, SubId, WireId};
 use crate::planted::planted;
 use crate::time::{Instant, Now};
 
-pub use checkpoint::Checkpoint;
+use acknowledged::Acknowledged;
+pub use checkpoint::{Checkpoint, CheckpointError};
 use leg::Leg;
 use queue::Queue;
 
@@ -78,23 +81,16 @@ pub(crate) struct Subscription {
     /// A page waits for room in the queue.
     waits_for_room: bool,
     next_seq: u64,
+    acknowledged: Acknowledged,
     #[cfg(feature = "planted-bugs")]
     planted: Option<crate::PlantedBug>,
 }
 
 impl Subscription {
     pub(crate) fn new(id: SubId, request: Subscribe, config: &Config, now: Now) -> Self {
-        let Subscribe {
-            filters,
-            target,
-            mode,
-            eose_deadline,
-            queue_items,
-            versions,
-            history,
-            acknowledge: _,
-            resume: _,
-        } = request;
+        let Subscribe { filters, target, mode, eose_deadline, queue_items, versions, history, acknowledge, resume } =
+            request;
+        let first = resume.filter(|it| it.filters == filters).unwrap_or_else(|| Checkpoint::of(&filters));
         let patience = eose_deadline.unwrap_or(config.eose_deadline).min(config.eose_deadline_max);
         let room = queue_items.unwrap_or(config.queue_items).min(config.queue_items);
         Self {
@@ -113,6 +109,7 @@ impl Subscription {
             queue: Queue::new(room, config.queue_bytes),
             waits_for_room: false,
             next_seq: 0,
+            acknowledged: Acknowledged::new(acknowledge, first),
             #[cfg(feature = "planted-bugs")]
             planted: config.planted,
         }
@@ -170,6 +167,7 @@ impl Subscription {
     /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are
     /// to be closed.
     pub(crate) fn replace(&mut self, filters: Vec<Filter>, now: Now) -> Vec<(RelayIx, WireId)> {
+        self.acknowledged.restart(Checkpoint::of(&filters));
         self.filters = filters.into();
         self.generation += 1;
         self.started = now.mono;

@@ -45,7 +45,9 @@ pub(crate) struct Snapshot {
 impl Leg {
     /// What it stands on; `None`: it never came to an EOSE. `proven` is how long its connection was shown to be alive.
     pub(crate) fn snapshot(&self, proven: Option<Timestamp>) -> Option<Snapshot> {
-        let proven = proven.filter(|_| self.is_live());
+        // What came before the pong and is not decided is not delivered.
+        let decided = matches!(self.state, State::Live { undecided: 0, .. }) && self.draining.is_none();
+        let proven = proven.filter(|_| decided);
         let alive_until = self.alive_until?.max(proven.unwrap_or(Timestamp::new(0)));
         Some(Snapshot { alive_until, known_as: self.known_as.clone(), grounds: self.resume.grounds() })
     }
@@ -96,16 +98,17 @@ impl Subscription {
     }
 
     /// Whether a page may be asked for. If it waits for room in the queue, that is remembered.
-    pub(crate) fn is_page_due(&mut self, relay: RelayIx, now: Instant) -> bool {
+    pub(crate) fn is_page_due(&mut self, relay: RelayIx, now: Instant, fx: &Effects) -> bool {
         let Some((_, leg)) = self.legs.get(&relay) else { return false };
         let due = leg.is_live() && leg.resume.is_due(now);
-        self.waits_for_room |= due && !self.queue.is_half_empty();
-        due && self.queue.is_half_empty()
+        let has_room = self.queue.has_room(&fx.untaken);
+        self.waits_for_room |= due && !has_room;
+        due && has_room
     }
 
     /// Whether pages that waited for room may be asked for now.
-    pub(crate) fn has_room_again(&mut self) -> bool {
-        self.waits_for_room && self.queue.is_half_empty() && core::mem::take(&mut self.waits_for_room)
+    pub(crate) fn has_room_again(&mut self, fx: &Effects) -> bool {
+        self.waits_for_room && self.queue.has_room(&fx.untaken) && core::mem::take(&mut self.waits_for_room)
     }
 
     /// What to ask for in a page, which has been done when this returns.

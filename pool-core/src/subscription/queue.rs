@@ -1,5 +1,6 @@
 //! How much of a subscription's stream the application has not taken yet.
 
+use crate::backlog::Untaken;
 use crate::event::{Gap, GapCause, Item};
 
 /// Items that must never be lost get in beyond the bound; what bounds them is said at each.
@@ -23,20 +24,35 @@ pub(crate) struct Queue {
     bytes: usize,
     max_items: usize,
     max_bytes: usize,
-    skipped: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Events get in.
+    Open,
+    /// There was no room for one: the next ones are skipped, too, until half of it is free.
+    Overflowing {
+        /// So many were.
+        skipped: u64,
+        /// So many of them can't be asked for again.
+        lost: u64,
+    },
 }
 
 impl Queue {
     pub(crate) fn new(max_items: usize, max_bytes: usize) -> Self {
-        Self { items: 0, bytes: 0, max_items: max_items.max(1), max_bytes, skipped: 0 }
+        Self { items: 0, bytes: 0, max_items: max_items.max(1), max_bytes, state: State::Open }
     }
 
-    /// Whether the item goes out. One that does not is counted, and told once there is room.
-    pub(crate) fn admit(&mut self, item: &Item) -> bool {
+    /// Whether the item goes out. An event that does not is counted, and told once there is room. `all`: what all queues
+    /// hold.
+    pub(crate) fn admit(&mut self, item: &Item, all: &mut Untaken) -> bool {
         let bytes = item.bytes();
         let fits = match weight(item) {
             Weight::Event => {
-                self.skipped == 0
+                !self.is_overflowing()
+                    && !all.is_beyond()
                     && self.items < self.max_items
                     && (self.items == 0 || self.bytes.saturating_add(bytes) <= self.max_bytes)
             }
@@ -46,33 +62,62 @@ impl Queue {
         if fits {
             self.items += 1;
             self.bytes = self.bytes.saturating_add(bytes);
+            all.add(bytes);
         } else if !matches!(item, Item::Leg { .. }) {
-            self.skipped += 1;
+            // A pending event is not shown again, and news is not asked for: only an event may turn out not to be lost.
+            self.skip(!matches!(item, Item::Event(_)));
         }
         fits
     }
 
-    /// The application took items. Tells of a gap once the queue is half empty.
-    pub(crate) fn taken(&mut self, items: usize, bytes: usize) -> Option<Gap> {
+    fn skip(&mut self, lost: bool) {
+        let (skipped, before) = match self.state {
+            State::Open => (0, 0),
+            State::Overflowing { skipped, lost } => (skipped, lost),
+        };
+        self.state = State::Overflowing { skipped: skipped + 1, lost: before + u64::from(lost) };
+    }
+
+    /// An event that was skipped can't be asked for again.
+    pub(crate) fn lose(&mut self) {
+        if let State::Overflowing { lost, .. } = &mut self.state {
+            *lost += 1;
+        }
+    }
+
+    pub(crate) fn is_overflowing(&self) -> bool {
+        matches!(self.state, State::Overflowing { .. })
+    }
+
+    /// The application took items.
+    pub(crate) fn taken(&mut self, items: usize, bytes: usize, all: &mut Untaken) {
+        let bytes = bytes.min(self.bytes);
         self.items = self.items.saturating_sub(items);
-        self.bytes = self.bytes.saturating_sub(bytes);
-        if self.items <= self.max_items / 2 && self.bytes <= self.max_bytes / 2 { self.gap() } else { None }
+        self.bytes -= bytes;
+        all.remove(bytes);
     }
 
-    /// Whether what is asked for in pages has room.
-    pub(crate) fn is_half_empty(&self) -> bool {
-        self.skipped == 0 && self.items <= self.max_items / 2 && self.bytes <= self.max_bytes / 2
+    /// Whether half of it is free, and all together hold no more than they may: there is room for what is asked for again.
+    pub(crate) fn has_room(&self, all: &Untaken) -> bool {
+        self.items <= self.max_items / 2 && self.bytes <= self.max_bytes / 2 && !all.is_beyond()
     }
 
-    /// The gap that has not been told yet.
-    pub(crate) fn gap(&mut self) -> Option<Gap> {
-        let skipped = core::mem::take(&mut self.skipped);
-        (skipped > 0).then_some(Gap {
-            relay: None,
-            since: None,
-            until: None,
-            cause: GapCause::QueueFull { skipped, lost: 0 },
-        })
+    /// If it overflows, and half of it is free: the gap to tell. It is open again.
+    pub(crate) fn relieve(&mut self, all: &Untaken) -> Option<Gap> {
+        if self.has_room(all) { self.last_gap() } else { None }
+    }
+
+    /// The gap that has not been told yet. It is open again.
+    pub(crate) fn last_gap(&mut self) -> Option<Gap> {
+        let State::Overflowing { skipped, lost } = core::mem::replace(&mut self.state, State::Open) else {
+            return None;
+        };
+        Some(Gap { relay: None, since: None, until: None, cause: GapCause::QueueFull { skipped, lost } })
+    }
+
+    /// The subscription has ended: what was not taken is its application's affair.
+    pub(crate) fn leave(&mut self, all: &mut Untaken) {
+        all.remove(core::mem::take(&mut self.bytes));
     }
 }
 
@@ -100,23 +145,28 @@ mod tests {
 
     #[test]
     fn news_is_bounded_and_what_was_skipped_is_told_when_half_is_taken() {
-        let mut q = Queue::new(4, 1 << 20);
-        let admitted = (0..1_000).filter(|_| q.admit(&news())).count();
+        let (mut q, mut all) = (Queue::new(4, 1 << 20), Untaken::default());
+        let admitted = (0..1_000).filter(|_| q.admit(&news(), &mut all)).count();
         assert_eq!(admitted, 4 + HEADROOM);
-        assert_eq!(q.taken(admitted - 3, 0), None);
-        let gap = q.taken(1, 1 << 20).unwrap();
-        assert_eq!(gap.cause, GapCause::QueueFull { skipped: 1_000 - admitted as u64, lost: 0 });
-        assert_eq!(q.taken(2, 0), None, "told once");
+        q.taken(admitted - 3, 0, &mut all);
+        assert_eq!(q.relieve(&all), None);
+        q.taken(1, 1 << 20, &mut all);
+        let missed = 1_000 - admitted as u64;
+        assert_eq!(q.relieve(&all).unwrap().cause, GapCause::QueueFull { skipped: missed, lost: missed });
+        q.taken(2, 0, &mut all);
+        assert_eq!(q.relieve(&all), None, "told once");
     }
 
     #[test]
     fn what_the_application_asked_for_is_never_skipped() {
-        let mut q = Queue::new(1, 1);
+        let (mut q, mut all) = (Queue::new(1, 1), Untaken::new(0));
         let resolved = Item::Resolved {
             event: EventId::from_bytes([0; 32]),
             outcome: PendingOutcome::Published(Verdict::Reached),
             back_to: None,
         };
-        assert!((0..1_000).all(|_| q.admit(&resolved)));
+        assert!((0..1_000).all(|_| q.admit(&resolved, &mut all)));
+        q.leave(&mut all);
+        assert!(!all.is_beyond(), "what an ended subscription left is no longer counted");
     }
 }

@@ -30,6 +30,26 @@ pub(crate) fn catch_up(filters: &[Filter], alive_until: Timestamp, config: &Conf
         .collect()
 }
 
+/// What an honest relay may bring before its EOSE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    /// So many EVENT messages.
+    pub(crate) frames: u64,
+    /// Beyond that, events older than this are dropped; later ones may be new.
+    pub(crate) before: Timestamp,
+}
+
+/// What a request for these filters may bring: twice their limits, and a hundred. `None`: not all of them have one.
+pub(crate) fn allowance(filters: &[Filter], sent: Timestamp, config: &Config) -> Option<Allowance> {
+    let limits = filters.iter().map(|filter| filter.limit.map(u64::from)).sum::<Option<u64>>()?;
+    Some(Allowance { frames: 2 * limits + 100, before: live_from(filters, sent, config) })
+}
+
+/// What is as young as this when it comes may be new, by the clocks' skew and by how late an event may arrive.
+pub(crate) fn live_from(filters: &[Filter], now: Timestamp, config: &Config) -> Timestamp {
+    now.saturating_sub(filters.iter().map(|filter| window(filter, config)).max().unwrap_or(0))
+}
+
 fn window(filter: &Filter, config: &Config) -> u64 {
     let wraps = filter.kinds.as_ref().is_some_and(|kinds| kinds.iter().any(|k| k.as_u16() == GIFT_WRAP));
     let late = config.late_window.as_secs();

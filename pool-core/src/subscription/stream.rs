@@ -8,7 +8,6 @@ use crate::call::Mode;
 use crate::effects::Effects;
 use crate::event::{Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, Mark};
 use crate::ids::RelayIx;
-use crate::planted::planted;
 
 use super::Subscription;
 
@@ -38,29 +37,34 @@ impl Subscription {
         if self.id.is_hidden() {
             return false;
         }
-        let fits = self.queue.admit(&item);
+        let fits = self.queue.admit(&item, &mut fx.untaken);
         if fits {
+            self.acknowledged.told(matches!(item, Item::Event(_) | Item::Pending(_)));
             fx.item(self.id, item);
         }
         fits
     }
 
-    /// The application took items.
+    /// The application took items; none: it asks for the next one.
     pub(crate) fn taken(&mut self, items: usize, bytes: usize, fx: &mut Effects) {
-        if let Some(gap) = self.queue.taken(items, bytes)
-            && !planted!(self, QueueOverflowSilent)
-        {
-            self.tell(Item::Gap(gap), fx);
-        }
+        self.acknowledged.taken(items);
+        self.queue.taken(items, bytes, &mut fx.untaken);
+    }
+
+    /// The application is done with everything up to `seq`. False: there was no such event yet.
+    pub(crate) fn acknowledge(&mut self, seq: u64) -> bool {
+        self.acknowledged.acknowledge(seq, self.next_seq)
     }
 
     /// Dropped events become a gap, once the flood is over.
     pub(crate) fn tell_flooded(&mut self, relay: RelayIx, fx: &mut Effects) {
         let Some((url, leg)) = self.legs.get_mut(&relay) else { return };
-        let dropped = core::mem::take(&mut leg.flooded);
-        if dropped > 0 {
-            let gap = Gap { relay: Some(url.clone()), since: None, until: None, cause: GapCause::Flooded { dropped } };
-            self.tell(Item::Gap(gap), fx);
+        let (flooded, excess) = (core::mem::take(&mut leg.flooded), core::mem::take(&mut leg.excess));
+        let url = url.clone();
+        let causes =
+            [(flooded, GapCause::Flooded { dropped: flooded }), (excess, GapCause::OverDelivered { dropped: excess })];
+        for (_, cause) in causes.into_iter().filter(|(dropped, _)| *dropped > 0) {
+            self.tell(Item::Gap(Gap { relay: Some(url.clone()), since: None, until: None, cause }), fx);
         }
     }
 
@@ -95,10 +99,11 @@ impl Subscription {
         for relay in relays {
             self.tell_flooded(relay, fx);
         }
-        if let Some(gap) = self.queue.gap() {
+        if let Some(gap) = self.queue.last_gap() {
             self.tell(Item::Gap(gap), fx);
         }
         self.tell(Item::End(reason), fx);
+        self.queue.leave(&mut fx.untaken);
     }
 
     pub(super) fn tell_leg(&mut self, relay: RelayIx, fx: &mut Effects) {

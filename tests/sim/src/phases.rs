@@ -117,7 +117,7 @@ impl World {
         let relays = self.core.relays();
         let sum = |count: fn(&RelayCounters) -> u64| relays.iter().map(|r| count(&r.counters)).sum::<u64>();
         let (came, verified) = (sum(|c| c.events), self.core.stats().verified);
-        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped + c.expired);
+        let dropped = sum(|c| c.duplicates + c.forged + c.unmatched + c.dropped + c.expired + c.excess);
         // The head of an event that was cut off counts as an event, and the whole as garbage.
         let cut =
             self.sites.iter().any(|site| site.faults.faults().iter().any(|f| matches!(f, Fault::Truncate { .. })));

@@ -1,0 +1,485 @@
+//! What an application does not take: full queues, the bound on all of them together, acknowledgement, and relays that
+//! bring more than they were asked for.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, its helpers included")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use nostr_pool_core::*;
+use nostr_proto::{ClientMessage, Event, EventId, EventTemplate, Filter, Keys, Kind, RelayUrl, Timestamp};
+use proptest::prelude::*;
+
+const START: u64 = 1_700_000_000;
+const MS: u64 = 1_000;
+
+fn url(n: usize) -> RelayUrl {
+    RelayUrl::parse(&format!("wss://r{n}.example.com")).unwrap()
+}
+
+fn keys() -> Keys {
+    Keys::from_entropy([3; 32]).unwrap()
+}
+
+fn event(kind: u16, text: &str, at: u64) -> Event {
+    let template = EventTemplate::new(Kind::new(kind), text, Timestamp::new(at));
+    template.unsigned(keys().public_key()).sign(&keys(), [0; 32])
+}
+
+/// A note, made so many seconds before the start.
+fn note(text: &str, ago: u64) -> Event {
+    event(1, text, START - ago)
+}
+
+/// A relay that has events, and answers as an honest one does.
+#[derive(Default)]
+struct Relay {
+    stored: Vec<Event>,
+    /// The most events that it gives to one filter.
+    cap: usize,
+    socket: Option<SocketId>,
+    /// Its running requests.
+    requests: BTreeMap<String, Vec<Filter>>,
+    /// How many it has had, pages included.
+    asked: usize,
+    /// Whether it says nothing.
+    silent: bool,
+    /// Nothing is read from it.
+    paused: bool,
+    /// What it said and was not read.
+    said: VecDeque<String>,
+}
+
+impl Relay {
+    fn answer(&mut self, wire: &str, filters: &[Filter]) {
+        self.asked += 1;
+        self.requests.insert(wire.to_owned(), filters.to_vec());
+        if self.silent {
+            return;
+        }
+        let mut ids = BTreeSet::new();
+        for filter in filters {
+            let mut found: Vec<&Event> = self.stored.iter().filter(|event| filter.matches(event)).collect();
+            found.sort_by_key(|event| (std::cmp::Reverse(event.created_at()), event.id()));
+            let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize).min(self.cap);
+            for event in found.into_iter().take(limit) {
+                if ids.insert(event.id()) {
+                    self.said.push_back(format!("[\"EVENT\",\"{wire}\",{}]", event.to_json()));
+                }
+            }
+        }
+        self.said.push_back(format!("[\"EOSE\",\"{wire}\"]"));
+    }
+
+    fn push(&mut self, event: &Event) {
+        if !event.kind().is_ephemeral() {
+            self.stored.push(event.clone());
+        }
+        for (wire, filters) in &self.requests {
+            if filters.iter().any(|filter| filter.matches(event)) {
+                self.said.push_back(format!("[\"EVENT\",\"{wire}\",{}]", event.to_json()));
+            }
+        }
+    }
+}
+
+struct World {
+    core: Core,
+    micros: u64,
+    relays: Vec<Relay>,
+    /// What the applications have not taken.
+    queues: BTreeMap<SubId, VecDeque<Item>>,
+    taken: BTreeMap<SubId, Vec<Item>>,
+    /// All commands but those that the relays carried out.
+    commands: Vec<Command>,
+    frames: Vec<String>,
+    publishes: Vec<PublishUpdate>,
+    /// Signatures are not checked, for now.
+    unchecked: bool,
+    checks: VecDeque<(Ticket, nostr_proto::HashedEvent)>,
+}
+
+impl World {
+    fn new(relays: usize, config: Config) -> Self {
+        let mut world = Self::unconnected(relays, config);
+        world.call(Call::Connect { which: Which::All }).unwrap();
+        world
+    }
+
+    fn unconnected(relays: usize, config: Config) -> Self {
+        let now = Now { mono: Instant::ZERO, unix: Timestamp::new(START) };
+        let mut world = Self {
+            core: Core::new(config, [9; 32], now),
+            micros: 0,
+            relays: (0..relays).map(|_| Relay { cap: 500, ..Relay::default() }).collect(),
+            queues: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            commands: Vec::new(),
+            frames: Vec::new(),
+            publishes: Vec::new(),
+            unchecked: false,
+            checks: VecDeque::new(),
+        };
+        for n in 0..relays {
+            world.call(Call::AddRelay { url: url(n), options: RelayOptions::default() }).unwrap();
+        }
+        world
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: Instant::from_micros(self.micros), unix: Timestamp::new(START + self.micros / 1_000_000) }
+    }
+
+    fn call(&mut self, call: Call) -> Result<Reply, CallError> {
+        let reply = self.core.handle_call(call, self.now());
+        self.settle();
+        reply
+    }
+
+    fn subscribe(&mut self, request: Subscribe) -> SubId {
+        let Ok(Reply::Subscribed(id)) = self.call(Call::Subscribe(request)) else { panic!("it is subscribed") };
+        id
+    }
+
+    /// To everything that the filter says, with so much room.
+    fn reader(&mut self, filter: Filter, room: usize) -> SubId {
+        self.subscribe(Subscribe { filters: vec![filter], queue_items: Some(room), ..Subscribe::default() })
+    }
+
+    fn relay_of(&mut self, socket: SocketId) -> Option<&mut Relay> {
+        self.relays.iter_mut().find(|relay| relay.socket == Some(socket))
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match &command {
+            Command::Open { socket, url: of } => {
+                let n = (0..self.relays.len()).find(|&n| url(n) == *of).unwrap();
+                let relay = &mut self.relays[n];
+                (relay.socket, relay.paused) = (Some(*socket), false);
+                relay.requests.clear();
+                relay.said.clear();
+                self.core.handle_input(Input::Opened { socket: *socket }, self.now());
+            }
+            Command::Send { socket, frame } => {
+                self.frames.push(frame.to_string());
+                if let Some(relay) = self.relay_of(*socket) {
+                    match ClientMessage::from_json(frame).unwrap() {
+                        ClientMessage::Req { subscription, filters } => relay.answer(&subscription, &filters),
+                        ClientMessage::Close { subscription } => drop(relay.requests.remove(&*subscription)),
+                        ClientMessage::Event(event) if !relay.silent => {
+                            relay.said.push_back(format!("[\"OK\",\"{}\",true,\"\"]", event.id()));
+                        }
+                        _ => {}
+                    }
+                }
+                self.core.handle_input(Input::Sent { socket: *socket }, self.now());
+            }
+            Command::Ping { socket } => {
+                self.core.handle_input(Input::Sent { socket: *socket }, self.now());
+            }
+            Command::PauseRead { socket } | Command::ResumeRead { socket } => {
+                let pause = matches!(command, Command::PauseRead { .. });
+                let relay = self.relay_of(*socket).unwrap();
+                assert_ne!(relay.paused, pause, "no order is given twice");
+                relay.paused = pause;
+            }
+            Command::Close { socket, .. } => {
+                if let Some(relay) = self.relay_of(*socket) {
+                    relay.socket = None;
+                }
+                let closed = Input::Closed { socket: *socket, reason: CloseReason::Local };
+                self.core.handle_input(closed, self.now());
+            }
+            Command::Verify { ticket, event } => self.checks.push_back((*ticket, event.clone())),
+            Command::Sign { .. } | Command::SignAuth { .. } => {}
+        }
+        self.commands.push(command);
+    }
+
+    /// Until nothing is left to do at this time.
+    fn settle(&mut self) {
+        loop {
+            if let Some(command) = self.core.poll_command() {
+                self.carry_out(command);
+            } else if let Some(event) = self.core.poll_event() {
+                match event {
+                    PoolEvent::Item { sub, item } => self.queues.entry(sub).or_default().push_back(item),
+                    PoolEvent::Publish { update, .. } => self.publishes.push(update),
+                    _ => {}
+                }
+            } else if let Some((ticket, event)) = self.checks.pop_front_if(|_| !self.unchecked) {
+                let outcome = nostr_proto::verify(&event);
+                self.core.handle_input(Input::Verified { ticket, outcome }, self.now());
+            } else if let Some((socket, frame)) = self.next_frame() {
+                self.core.handle_input(Input::Text { socket, frame: &frame }, self.now());
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn next_frame(&mut self) -> Option<(SocketId, String)> {
+        let speaks = |relay: &&mut Relay| !relay.paused && !relay.said.is_empty();
+        let relay = self.relays.iter_mut().find(speaks)?;
+        Some((relay.socket?, relay.said.pop_front()?))
+    }
+
+    fn push(&mut self, relay: usize, event: &Event) {
+        self.relays[relay].push(event);
+        self.settle();
+    }
+
+    /// Time passes, with every timer at its time.
+    fn pass(&mut self, micros: u64) {
+        let end = self.micros + micros;
+        while let Some(at) = self.core.poll_timeout().map(|due| due.at.as_micros()).filter(|at| *at <= end) {
+            assert!(at >= self.micros, "timers are later than now");
+            self.micros = at;
+            self.core.handle_timeout(self.now());
+            self.settle();
+        }
+        self.micros = end;
+    }
+
+    /// The application takes so many items.
+    fn take(&mut self, sub: SubId, items: usize) -> usize {
+        let queue = self.queues.entry(sub).or_default();
+        let got: Vec<Item> = queue.drain(..items.min(queue.len())).collect();
+        let (items, bytes) = (got.len(), got.iter().map(Item::bytes).sum());
+        self.taken.entry(sub).or_default().extend(got);
+        if items > 0 {
+            self.call(Call::Taken { sub, items, bytes }).unwrap();
+        }
+        items
+    }
+
+    /// The application takes everything, until no more comes within a while.
+    fn drain(&mut self, sub: SubId) {
+        let mut idle = 0;
+        while idle < 100 {
+            idle = if self.take(sub, usize::MAX) > 0 { 0 } else { idle + 1 };
+            self.pass(1_000 * MS);
+        }
+    }
+
+    fn untaken_bytes(&self, sub: SubId) -> usize {
+        self.queues.get(&sub).into_iter().flatten().map(Item::bytes).sum()
+    }
+
+    fn untaken_events(&self, sub: SubId) -> usize {
+        self.queues.get(&sub).into_iter().flatten().filter(|item| matches!(item, Item::Event(_))).count()
+    }
+
+    /// Everything that the application took.
+    fn events(&self, sub: SubId) -> Vec<EventId> {
+        let items = self.taken.get(&sub).into_iter().flatten();
+        items.filter_map(|item| if let Item::Event(e) = item { Some(e.event.id()) } else { None }).collect()
+    }
+
+    fn gaps(&self, sub: SubId) -> Vec<GapCause> {
+        let items = self.taken.get(&sub).into_iter().flatten().chain(self.queues.get(&sub).into_iter().flatten());
+        items.filter_map(|item| if let Item::Gap(gap) = item { Some(gap.cause.clone()) } else { None }).collect()
+    }
+
+    fn overflow(&self, sub: SubId) -> Vec<(u64, u64)> {
+        let told = |cause| if let GapCause::QueueFull { skipped, lost } = cause { Some((skipped, lost)) } else { None };
+        self.gaps(sub).into_iter().filter_map(told).collect()
+    }
+
+    fn paused(&self) -> Vec<bool> {
+        self.relays.iter().map(|relay| relay.paused).collect()
+    }
+
+    fn checkpoint(&mut self, sub: SubId) -> Checkpoint {
+        let Ok(Reply::Checkpoint(it)) = self.call(Call::Checkpoint { sub }) else { panic!("it is a checkpoint") };
+        *it
+    }
+}
+
+fn sorted(mut ids: Vec<EventId>) -> Vec<EventId> {
+    ids.sort_unstable();
+    ids
+}
+
+fn ids(events: &[Event]) -> Vec<EventId> {
+    sorted(events.iter().map(|event| event.id()).collect())
+}
+
+/// So many notes, one in each second before the start.
+fn notes(n: u64) -> Vec<Event> {
+    (1..=n).map(|ago| note(&format!("{ago}"), ago * 10)).collect()
+}
+
+/// A configuration whose bound on all queues is that of so many notes.
+fn bounded(notes: usize) -> Config {
+    let read = Event::from_json(&note("1234", 1).to_json()).unwrap();
+    let bytes = 128 + nostr_proto::verify_event(read).unwrap().heap_bytes();
+    Config { max_queued_bytes: notes * bytes, ..Config::default() }
+}
+
+#[test]
+fn beyond_the_bound_no_relay_is_read_from_for_a_while_and_then_all_are() {
+    let mut w = World::new(2, bounded(4));
+    let subs = [w.reader(Filter::new().kind(Kind::new(1)), 100), w.reader(Filter::new().kind(Kind::new(7)), 100)];
+    for sub in subs {
+        w.take(sub, 100);
+    }
+    // The news of the beginning was too much already.
+    w.pass(1_000 * MS);
+    for n in 0..5 {
+        assert_eq!(w.paused(), [false, false], "{n}");
+        w.push(0, &event(if n % 2 == 0 { 1 } else { 7 }, &format!("{n}123"), START));
+    }
+    assert_eq!(w.paused(), [true, true]);
+    w.push(0, &note("unheard", 0));
+    w.push(1, &note("unheard, too", 0));
+    w.pass(499 * MS);
+    assert_eq!(w.paused(), [true, true]);
+    w.pass(MS);
+    assert_eq!(w.paused(), [false, false]);
+    assert_eq!(w.untaken_events(subs[0]), 3, "what comes then is skipped, for it is still too much");
+    w.pass(499 * MS);
+    assert_eq!(w.paused(), [false, false], "it is read for as long as it was not");
+    w.pass(MS);
+    assert_eq!(w.paused(), [true, true]);
+    w.take(subs[0], 1);
+    assert_eq!(w.paused(), [true, true], "a little room does not end it");
+    w.take(subs[1], 2);
+    w.take(subs[0], 1);
+    assert_eq!(w.paused(), [false, false], "half of it does");
+}
+
+#[test]
+fn a_socket_that_opens_meanwhile_is_not_read_from_either() {
+    let mut w = World::unconnected(2, bounded(1));
+    w.call(Call::Connect { which: Which::One(url(0)) }).unwrap();
+    let target = Target::Relays(vec![url(0)]);
+    let sub = w.subscribe(Subscribe { filters: vec![Filter::new()], target, ..Subscribe::default() });
+    w.take(sub, 100);
+    w.pass(1_000 * MS);
+    w.push(0, &note("1", 0));
+    w.push(0, &note("2", 0));
+    assert_eq!(w.paused(), [true, false]);
+    w.pass(100 * MS);
+    w.call(Call::Connect { which: Which::One(url(1)) }).unwrap();
+    assert_eq!(w.paused(), [true, true]);
+    w.pass(400 * MS);
+    assert_eq!(w.paused(), [false, false]);
+}
+
+#[test]
+fn it_is_read_from_again_when_neither_reason_is_left() {
+    for room_first in [true, false] {
+        let mut w = World::new(1, Config { max_in_flight_per_relay: 4, ..bounded(1) });
+        let sub = w.reader(Filter::new(), 100);
+        w.take(sub, 100);
+        w.pass(1_000 * MS);
+        w.push(0, &note("1", 0));
+        w.unchecked = true;
+        for n in 0..2 {
+            w.push(0, &note(&format!("unchecked {n}"), 0));
+        }
+        assert_eq!(w.paused(), [true], "two are being verified");
+        // News makes it too much to take.
+        let other = w.subscribe(Subscribe { filters: vec![Filter::new().kind(Kind::new(9))], ..Subscribe::default() });
+        if room_first {
+            w.call(Call::Unsubscribe { sub: other }).unwrap();
+            w.take(sub, 100);
+            assert_eq!(w.paused(), [true], "they still are");
+            w.unchecked = false;
+            w.settle();
+        } else {
+            w.unchecked = false;
+            w.settle();
+            assert_eq!(w.paused(), [true], "there is still too much");
+            w.call(Call::Unsubscribe { sub: other }).unwrap();
+            w.take(sub, 100);
+        }
+        assert_eq!(w.paused(), [false]);
+    }
+}
+
+/// A pool that is paused by the bound at every opportunity, because its application takes nothing.
+fn stuck() -> (World, SubId) {
+    let mut w = World::new(1, bounded(0));
+    let sub = w.reader(Filter::new().kind(Kind::new(7)), 100);
+    w.pass(5_000 * MS);
+    assert!(w.untaken_bytes(sub) > 0);
+    // Until one begins.
+    while w.paused() != [true] {
+        w.pass(MS);
+    }
+    (w, sub)
+}
+
+#[test]
+fn what_relays_are_to_answer_is_overdue_that_much_later_and_nothing_else_is() {
+    let (mut w, _) = stuck();
+    w.relays[0].silent = true;
+    let began = w.micros;
+    let asked = w.reader(Filter::new().kind(Kind::new(1)), 100);
+    w.pass(2_000 * MS);
+    let publish = Publish {
+        event: note("mine", 0),
+        target: Target::All,
+        quorum: Quorum::All,
+        deadline: Some(Duration::from_secs(12)),
+        link: None,
+    };
+    w.frames.clear();
+    w.call(Call::Publish(publish)).unwrap();
+    let published = w.micros;
+    let sent = |w: &World| w.frames.iter().filter(|frame| frame.starts_with("[\"EVENT\"")).count();
+    assert_eq!(sent(&w), 1, "an EVENT goes out, paused or not");
+    let timed_out = |w: &World| w.queues[&asked].iter().any(|item| matches!(item, Item::Eose(_)));
+    let (mut eose, mut again, mut verdict) = (None, None, None);
+    for _ in 0..24_000 {
+        w.pass(MS);
+        if timed_out(&w) {
+            eose = eose.or(Some(w.micros - began));
+        }
+        if sent(&w) == 2 {
+            again = again.or(Some(w.micros - published));
+        }
+        if w.publishes.iter().any(|update| matches!(update, PublishUpdate::Verdict(_))) {
+            verdict = verdict.or(Some(w.micros - published));
+        }
+    }
+    let near = |at: Option<u64>, ms: u64| at.unwrap().abs_diff(ms * MS) <= 2 * MS;
+    // Ten seconds of listening take twenty, and end with a stretch of listening.
+    assert!(near(eose, 20_000), "EOSE is overdue after {eose:?}");
+    assert!(near(again, 20_000), "the OK is overdue after {again:?}");
+    assert!(near(verdict, 12_000), "the verdict is the caller's: {verdict:?}");
+}
+
+#[test]
+fn silence_counts_only_while_we_listen() {
+    let (mut w, _) = stuck();
+    w.commands.clear();
+    let began = w.micros;
+    let pings = |w: &World| w.commands.iter().filter(|c| matches!(c, Command::Ping { .. })).count();
+    let gone = |w: &World| w.commands.iter().any(|c| matches!(c, Command::Close { code: 1001, .. }));
+    let mut first = None;
+    while !gone(&w) {
+        w.pass(100 * MS);
+        if pings(&w) == 1 {
+            first = first.or(Some(w.micros - began));
+        }
+        assert!(w.micros - began < 400_000 * MS, "it is found out");
+    }
+    assert!(first.unwrap() <= 30_000 * MS, "pings go out as ever");
+    let lasted = w.micros - began - first.unwrap();
+    assert!(
+        (119_000 * MS..=121_000 * MS).contains(&lasted),
+        "two are missed after twice thirty seconds of listening: {lasted}"
+    );
+}
+
+#[test]
+fn while_nothing_is_read_closes_go_out() {
+    let (mut w, sub) = stuck();
+    w.frames.clear();
+    w.call(Call::Unsubscribe { sub }).unwrap();
+    assert!(w.frames.iter().any(|frame| frame.starts_with("[\"CLOSE\"")), "{:?}", w.frames);
+    assert_eq!(w.paused(), [false], "what an ended subscription left counts no more");
+}
