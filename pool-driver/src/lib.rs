@@ -68,11 +68,11 @@ pub use tap::{Direction, TapFrame, TapStream};
 pub use transport::Transport;
 
 pub use nostr_pool_core::{
-    Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CloseReason, Config, ConnectionState,
-    Coverage, EndReason, EventItem, Gap, GapCause, Health, History, Item, Latency, LegOutcome, LegReport, LegState,
-    Mark, Mode, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum,
-    ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId,
-    Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
+    Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CheckpointError, CloseReason, Config,
+    ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Health, History, Item, Latency, LegOutcome,
+    LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
+    PublishUpdate, Quorum, ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord,
+    RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
 };
 pub use nostr_proto::{
     self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayInfo, RelayUrl, SecretKey,
