@@ -95,7 +95,7 @@ pub async fn soak<R: Runtime>(runtime: R, plan: &Plan) -> Summary {
     let pool = build(&runtime, &sites);
     let ledger = RefCell::new(Ledger::default());
     let mut writer = Writer::new(plan.seed);
-    let mut readers: Vec<Reader> = Habit::ALL.into_iter().map(|habit| Reader::new(habit, plan.seed)).collect();
+    let mut readers: Vec<Reader> = Habit::STEADY.into_iter().map(|habit| Reader::new(habit, plan.seed)).collect();
     let mut subscriptions = Vec::new();
     for reader in &mut readers {
         subscriptions.push(reader.subscribe(&pool, &sites).await);
@@ -141,7 +141,7 @@ async fn converge<R: Runtime>(
     let patience = runtime.now() + PATIENCE;
     loop {
         let everyone =
-            readers.iter().map(|reader| (reader.habit, &reader.seen)).chain([(Habit::Everything, &resumer.seen)]);
+            readers.iter().map(|reader| (reader.habit, &reader.seen)).chain([(Habit::Resuming, &resumer.seen)]);
         let lost = everyone.enumerate().find_map(|(n, (habit, seen))| {
             let lost = ledger.borrow().lost(sites, habit, &seen.borrow());
             (!lost.is_empty())

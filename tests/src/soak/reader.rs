@@ -27,14 +27,17 @@ pub(super) enum Habit {
     Slow,
     /// From two relays only.
     Named,
+    /// In lives that end in crashes, from two relays that give little at once: [`Resumer`](super::resumer::Resumer).
+    Resuming,
 }
 
 impl Habit {
-    pub(super) const ALL: [Self; 4] = [Self::Everything, Self::ManyFilters, Self::Slow, Self::Named];
+    /// Those of one life.
+    pub(super) const STEADY: [Self; 4] = [Self::Everything, Self::ManyFilters, Self::Slow, Self::Named];
 
     pub(super) fn wants(self) -> Vec<Want> {
         match self {
-            Self::Everything => vec![Want::default()],
+            Self::Everything | Self::Resuming => vec![Want::default()],
             Self::ManyFilters => {
                 let authors = writer::authors().iter().step_by(2).map(|keys| keys.public_key()).collect();
                 vec![
@@ -51,7 +54,7 @@ impl Habit {
     /// The numbers of its relays.
     pub(super) fn relays(self) -> Vec<usize> {
         match self {
-            Self::Named => vec![1, 3],
+            Self::Named | Self::Resuming => vec![1, 3],
             _ => (0..=Sites::LIAR).collect(),
         }
     }
@@ -149,7 +152,7 @@ impl Reader {
     pub(super) async fn subscribe(&mut self, pool: &Pool, sites: &Sites) -> Subscription {
         let mut options = SubscribeOptions::default();
         if self.habit == Habit::Named {
-            options = options.with_relays(self.habit.relays().into_iter().map(|n| sites.all()[n].url.clone()));
+            options = options.with_relays(sites.urls(self.habit));
         }
         if self.habit == Habit::Slow {
             options = options.with_queue_items(64);

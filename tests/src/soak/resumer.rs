@@ -16,7 +16,7 @@ use super::{Phase, build};
 /// How many events it is done with late.
 const LAG: usize = 3;
 
-/// A reader of everything that acknowledges by hand. What it holds in its hands when it crashes is lost to it, but for
+/// A reader that acknowledges by hand. What it holds in its hands when it crashes is lost to it, but for
 /// the checkpoint that it wrote down last.
 pub(super) struct Resumer {
     /// What any of its lives was done with.
@@ -36,7 +36,7 @@ impl Resumer {
     /// Its first life, before the trouble begins: until the first EOSE, and a checkpoint there.
     pub(super) async fn start<R: Runtime>(runtime: &R, sites: &Sites, seed: u64) -> Self {
         let pool = build(runtime, sites);
-        let mut subscription = pool.subscribe(filters(), options(None)).expect("the pool takes it");
+        let mut subscription = pool.subscribe(filters(), options(sites, None)).expect("the pool takes it");
         let mut seen = Seen::default();
         loop {
             match subscription.next().await.expect("it goes on") {
@@ -59,7 +59,8 @@ impl Resumer {
             let pool = build(runtime, sites);
             // As it would be in another process.
             let checkpoint = Checkpoint::from_json(&self.checkpoint.borrow().to_json()).expect("its own text is read");
-            let mut subscription = pool.subscribe(filters(), options(Some(checkpoint))).expect("the pool takes it");
+            let mut subscription =
+                pool.subscribe(filters(), options(sites, Some(checkpoint))).expect("the pool takes it");
             self.lives.set(self.lives.get() + 1);
             self.seen.borrow_mut().begin_another_life();
             if let Fate::RoundOver = self.read(&mut subscription, runtime, phase).await {
@@ -128,9 +129,11 @@ struct Held {
 }
 
 fn filters() -> Vec<Filter> {
-    Habit::Everything.wants().iter().map(Want::filter).collect()
+    Habit::Resuming.wants().iter().map(Want::filter).collect()
 }
 
-fn options(resume: Option<Checkpoint>) -> SubscribeOptions {
-    SubscribeOptions { resume, ..SubscribeOptions::default() }.with_acknowledge(Acknowledge::ByHand)
+fn options(sites: &Sites, resume: Option<Checkpoint>) -> SubscribeOptions {
+    SubscribeOptions { resume, ..SubscribeOptions::default() }
+        .with_relays(sites.urls(Habit::Resuming))
+        .with_acknowledge(Acknowledge::ByHand)
 }

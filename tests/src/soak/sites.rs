@@ -9,6 +9,7 @@ use nostr_pool_driver::Runtime;
 use nostr_proto::RelayUrl;
 
 use super::Phase;
+use super::reader::Habit;
 
 /// A relay.
 pub(super) struct Site {
@@ -73,6 +74,11 @@ impl Sites {
 
     pub(super) fn all(&self) -> &[Site] {
         &self.all
+    }
+
+    /// The relays that one reads from who reads in this way.
+    pub(super) fn urls(&self, habit: Habit) -> Vec<RelayUrl> {
+        habit.relays().into_iter().map(|n| self.all[n].url.clone()).collect()
     }
 
     pub(super) fn kills(&self) -> u64 {
