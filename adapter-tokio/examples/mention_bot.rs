@@ -120,7 +120,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let template = EventTemplate::text_note(format!("hello {n}"), Timestamp::new(now() - 100 + n));
         fan.sign(&template.tag(["p", &to_bot]), [0; 32])
     };
-    let send = |n: u64| relays.iter().for_each(|relay| drop(relay.with(|relay| relay.store(mention(n)))));
+    let send = |n: u64| {
+        for relay in &relays {
+            relay.with(|relay| relay.store(mention(n)));
+        }
+    };
 
     (1..=3).for_each(send);
     live(&bot, &urls, &state, |answers| if answers == 2 { Next::Crash } else { Next::GoOn }).await?;

@@ -7,8 +7,8 @@ use cpu_time::ProcessTime;
 use futures::{FutureExt as _, StreamExt as _};
 use indicatif::ProgressBar;
 use nostr_pool_tokio::{
-    AuthState, CallError, Config, Coverage, EventItem, Gap, GapCause, History, Item, LegOutcome, LegReport, LegState,
-    Mode, Pool, RejectedEvent, RelayUpdate, SubscribeOptions, Subscription, Versions, Why,
+    AuthState, Config, Coverage, EventItem, Gap, GapCause, History, Item, LegOutcome, LegReport, LegState, Mode, Pool,
+    RejectedEvent, RelayUpdate, SubscribeOptions, Subscription, Versions, Why,
 };
 use nostr_proto::{EventId, Filter, RelayUrl, Timestamp};
 
@@ -283,12 +283,8 @@ impl<'a> Reading<'a> {
     fn save(&mut self, subscription: &mut Subscription) -> Result<(), Stop> {
         let Some(resume) = &mut self.resume else { return Ok(()) };
         self.lines.flush()?;
-        match subscription.checkpoint() {
-            Ok(checkpoint) => resume.save(&checkpoint),
-            // The last one that was written holds.
-            Err(CallError::UnknownSubscription(_)) => Ok(()),
-            Err(e) => Err(Stop::failed(e.to_string())),
-        }
+        // The only error is that it was ended from outside: then the last one holds.
+        resume.save(subscription.checkpoint().ok())
     }
 
     fn relay_news(&self, relay: &RelayUrl, update: &RelayUpdate) {

@@ -27,6 +27,8 @@ const EVERY: Duration = Duration::from_secs(3);
 /// The file, and what is to be in it.
 pub(crate) struct Resume {
     path: PathBuf,
+    /// The last one that was read or written.
+    checkpoint: Checkpoint,
     printed: HashSet<EventId>,
     /// The same, in the order in which they were printed.
     order: VecDeque<EventId>,
@@ -37,15 +39,20 @@ pub(crate) struct Resume {
 impl Resume {
     /// Reads the file, if it is there, and makes sure that it can be written.
     pub(crate) fn open(path: &Path) -> Result<(Self, Option<Checkpoint>), Stop> {
-        let mut resume = Self { path: path.to_owned(), printed: HashSet::new(), order: VecDeque::new(), due: None };
-        let checkpoint = match read(path) {
-            Ok(text) => Some(resume.parse(&text).map_err(|why| resume.fault(&why))?),
-            Err(e) if e.kind() == ErrorKind::NotFound => None,
-            Err(e) => return Err(resume.fault(&e.to_string())),
+        let mut resume = Self {
+            path: path.to_owned(),
+            checkpoint: Checkpoint::default(),
+            printed: HashSet::new(),
+            order: VecDeque::new(),
+            due: None,
         };
-        resume
-            .write(checkpoint.as_ref().unwrap_or(&Checkpoint::default()))
-            .map_err(|e| resume.fault(&e.to_string()))?;
+        match read(path) {
+            Ok(text) => resume.parse(&text).map_err(|why| resume.fault(&why))?,
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(resume.fault(&e.to_string())),
+        }
+        resume.write().map_err(|e| resume.fault(&e.to_string()))?;
+        let checkpoint = Some(resume.checkpoint.clone()).filter(|it| !it.is_empty());
         Ok((resume, checkpoint))
     }
 
@@ -53,14 +60,14 @@ impl Resume {
         Stop::usage(format!("--resume: {}: {why}", self.path.display()))
     }
 
-    fn parse(&mut self, text: &str) -> Result<Checkpoint, String> {
+    fn parse(&mut self, text: &str) -> Result<(), String> {
         let mut lines = text.lines();
-        let checkpoint = Checkpoint::from_json(lines.next().unwrap_or_default()).map_err(|e| e.to_string())?;
+        self.checkpoint = Checkpoint::from_json(lines.next().unwrap_or_default()).map_err(|e| e.to_string())?;
         for (line, n) in lines.zip(2..) {
             let id = line.parse().map_err(|_| format!("line {n} is no event id"))?;
             self.is_new(id);
         }
-        Ok(checkpoint)
+        Ok(())
     }
 
     /// Whether an event has not been printed, as far as is remembered; from now on it has.
@@ -87,19 +94,22 @@ impl Resume {
         self.due
     }
 
-    /// Writes the file. What was printed must have been handed over before.
-    pub(crate) fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Stop> {
+    /// Writes the file, with a newer checkpoint if there is one. What was printed must have been handed over before.
+    pub(crate) fn save(&mut self, checkpoint: Option<Checkpoint>) -> Result<(), Stop> {
         self.due = None;
-        self.write(checkpoint).map_err(|e| Stop::failed(format!("cannot write {}: {e}", self.path.display())))
+        if let Some(checkpoint) = checkpoint {
+            self.checkpoint = checkpoint;
+        }
+        self.write().map_err(|e| Stop::failed(format!("cannot write {}: {e}", self.path.display())))
     }
 
     /// Whoever reads the file sees the old one or the new one, also after a crash.
-    fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+    fn write(&self) -> io::Result<()> {
         let name = self.path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
         let mut new = name.to_owned();
         new.push(format!(".{}.new", std::process::id()));
         let new = self.path.with_file_name(new);
-        let written = self.write_to(&new, checkpoint).and_then(|()| fs::rename(&new, &self.path));
+        let written = self.write_to(&new).and_then(|()| fs::rename(&new, &self.path));
         if written.is_err() {
             // There may be nothing to remove; the first error is the one to tell.
             let _ = fs::remove_file(&new);
@@ -107,9 +117,9 @@ impl Resume {
         written
     }
 
-    fn write_to(&self, path: &Path, checkpoint: &Checkpoint) -> io::Result<()> {
+    fn write_to(&self, path: &Path) -> io::Result<()> {
         let mut out = BufWriter::new(File::create(path)?);
-        writeln!(out, "{}", checkpoint.to_json())?;
+        writeln!(out, "{}", self.checkpoint.to_json())?;
         for id in &self.order {
             writeln!(out, "{id}")?;
         }

@@ -220,7 +220,8 @@ impl Subscription {
     /// next item does it.
     ///
     /// # Errors
-    /// [`CallError::UnknownSubscription`] if it has ended.
+    /// [`CallError::NotDelivered`] if no event had that number yet, [`CallError::UnknownSubscription`] as for a
+    /// [`checkpoint`](Self::checkpoint).
     pub fn acknowledge(&self, seq: u64) -> Result<(), CallError> {
         self.shared.call(Call::Acknowledge { sub: self.id, seq }).map(drop)
     }
@@ -229,10 +230,14 @@ impl Subscription {
     /// and given to [`SubscribeOptions::with_resume`], in another process too, it makes a subscription to the same filters
     /// that goes on from here: what was missed meanwhile comes, and what was not acknowledged comes again.
     ///
+    /// A subscription that came to its end by itself ([`Mode::UntilEose`]) can still be asked, for as long as it is held:
+    /// once [`Item::End`] is taken, its checkpoint has all that it proved, or, by hand, all if all is acknowledged.
+    ///
     /// Write it down only after the work on the acknowledged events is safe: then a crash at any moment loses none.
     ///
     /// # Errors
-    /// [`CallError::UnknownSubscription`] if it has ended.
+    /// [`CallError::UnknownSubscription`] if it was ended from outside, or more than 256 others have come to their end
+    /// since it did.
     pub fn checkpoint(&mut self) -> Result<Checkpoint, CallError> {
         if self.taken > 0 {
             self.tell_taken();

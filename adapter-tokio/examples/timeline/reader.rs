@@ -29,7 +29,8 @@ pub(crate) async fn run(runtime: impl Runtime, urls: Vec<String>) -> Result<(), 
     let url = relay.url();
     let life = thread::spawn(move || live_and_die(&relay));
     read(runtime, &[url], STORED as usize + LIVE).await?;
-    life.join().map_err(|_| "the relay's thread has panicked")?
+    life.join().map_err(|_| "the relay's thread has panicked")??;
+    Ok(())
 }
 
 async fn read(runtime: impl Runtime, urls: &[String], enough: usize) -> Result<(), Box<dyn Error>> {
@@ -89,14 +90,16 @@ fn tell(gap: &Gap) {
 const LIVE: usize = 44;
 
 /// What the relay goes through: two new notes, a crash, forty notes while it is away, two more.
-fn live_and_die(relay: &Server) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn live_and_die(relay: &Server) -> std::io::Result<()> {
     let pause = || thread::sleep(Duration::from_millis(400));
-    let live = |text: String| relay.with(|relay| relay.store(note(&text, 0)));
+    let live = |n: u32| {
+        relay.with(|relay| relay.store(note(&format!("live {n}"), 0)));
+    };
     while relay.with(|relay| relay.open_subscriptions()) == 0 {
         thread::sleep(Duration::from_millis(10));
     }
     pause();
-    (0..2).for_each(|n| drop(live(format!("live {n}"))));
+    (0..2).for_each(live);
     pause();
     relay.kill();
     pause();
@@ -108,7 +111,7 @@ fn live_and_die(relay: &Server) -> Result<(), Box<dyn Error + Send + Sync>> {
         thread::sleep(Duration::from_millis(10));
     }
     pause();
-    (2..4).for_each(|n| drop(live(format!("live {n}"))));
+    (2..4).for_each(live);
     // The reader ends when it has them; only then may the relay go.
     while relay.connections() > 0 {
         thread::sleep(Duration::from_millis(10));

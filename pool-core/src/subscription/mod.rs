@@ -20,6 +20,7 @@
 mod acknowledged;
 mod answers;
 mod checkpoint;
+mod finished;
 mod known;
 pub(crate) mod leg;
 mod overflow;
@@ -47,6 +48,7 @@ use crate::time::{Instant, Now};
 
 use acknowledged::Acknowledged;
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub(crate) use finished::Finished;
 use leg::Leg;
 use queue::Queue;
 
