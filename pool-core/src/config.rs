@@ -93,15 +93,19 @@ pub struct Config {
     pub max_pages_at_once: usize,
     /// Refused requests without an EOSE between them after which a leg is closed. Default 5.
     pub max_refusals: u32,
-    /// Items (events above all) of a subscription that the application has not taken yet. Default 4,096.
+    /// Items (events above all) of a subscription that the application has not taken yet. Full, its next events are skipped
+    /// until half of it is free, and then asked for again. Default 4,096.
     pub queue_items: usize,
     /// Bytes of those. Default 16 MiB.
     pub queue_bytes: usize,
 
-    /// Bytes that the applications of all subscriptions have not taken yet. Beyond, no relay is read from for a while, and
-    /// what still comes is skipped. Default 64 MiB.
+    /// Bytes that the applications of all subscriptions have not taken yet; what an ended one left to be read does not
+    /// count. Beyond, which takes one item more than fits, no relay is read from for a while, and what still comes is
+    /// skipped, for every subscription, as by a full queue of its own. Default 64 MiB.
     pub max_queued_bytes: usize,
-    /// For how long no relay is read from then, at most, before all are read from for as long. Default 500 ms.
+    /// For how long no relay is read from then, at most, before all are read from for as long; sooner again when half of the
+    /// bound is free. Meanwhile, deadlines of EOSEs, pages, OKs and pongs stand still, and EVENTs, CLOSEs and pings go out.
+    /// Zero: what comes is skipped, and nothing is paused. Default 500 ms.
     pub queue_pause: Duration,
 
     /// Event ids remembered as seen, shared out among the relays. Default 100,000; each takes about 350 bytes.

@@ -12,6 +12,8 @@ use proptest::prelude::*;
 
 const START: u64 = 1_700_000_000;
 const MS: u64 = 1_000;
+/// No text of a relay: it answers a ping.
+const PONG: &str = "pong";
 
 fn url(n: usize) -> RelayUrl {
     RelayUrl::parse(&format!("wss://r{n}.example.com")).unwrap()
@@ -175,6 +177,9 @@ impl World {
                 self.core.handle_input(Input::Sent { socket: *socket }, self.now());
             }
             Command::Ping { socket } => {
+                if let Some(relay) = self.relay_of(*socket).filter(|relay| !relay.silent) {
+                    relay.said.push_back(PONG.to_owned());
+                }
                 self.core.handle_input(Input::Sent { socket: *socket }, self.now());
             }
             Command::PauseRead { socket } | Command::ResumeRead { socket } => {
@@ -211,7 +216,8 @@ impl World {
                 let outcome = nostr_proto::verify(&event);
                 self.core.handle_input(Input::Verified { ticket, outcome }, self.now());
             } else if let Some((socket, frame)) = self.next_frame() {
-                self.core.handle_input(Input::Text { socket, frame: &frame }, self.now());
+                let input = if frame == PONG { Input::Pong { socket } } else { Input::Text { socket, frame: &frame } };
+                self.core.handle_input(input, self.now());
             } else {
                 return;
             }
@@ -255,9 +261,8 @@ impl World {
 
     /// The application takes everything, until no more comes within a while.
     fn drain(&mut self, sub: SubId) {
-        let mut idle = 0;
-        while idle < 100 {
-            idle = if self.take(sub, usize::MAX) > 0 { 0 } else { idle + 1 };
+        for _ in 0..300 {
+            self.take(sub, usize::MAX);
             self.pass(1_000 * MS);
         }
     }
@@ -455,6 +460,7 @@ fn what_relays_are_to_answer_is_overdue_that_much_later_and_nothing_else_is() {
 #[test]
 fn silence_counts_only_while_we_listen() {
     let (mut w, _) = stuck();
+    w.relays[0].silent = true;
     w.commands.clear();
     let began = w.micros;
     let pings = |w: &World| w.commands.iter().filter(|c| matches!(c, Command::Ping { .. })).count();
@@ -525,4 +531,359 @@ fn those_that_came_to_their_end_are_remembered_up_to_a_bound_and_forgotten_at_a_
     assert!(w.call(Call::Checkpoint { sub: subs[299] }).is_ok());
     w.call(Call::StartClean).unwrap();
     assert_eq!(known(&mut w), 0);
+fn what_a_full_queue_skips_is_fetched_again_and_nobody_else_notices() {
+    let mut w = World::new(1, Config::default());
+    let stored = notes(40);
+    w.relays[0].stored.clone_from(&stored);
+    let small = w.reader(Filter::new(), 8);
+    let large = w.reader(Filter::new(), 100);
+    assert_eq!(w.untaken_events(large), 40);
+    let asked = w.relays[0].asked;
+    let fits = w.untaken_events(small);
+    assert!(fits <= 8);
+    w.pass(5_000 * MS);
+    w.take(small, 4);
+    w.pass(5_000 * MS);
+    assert_eq!(w.relays[0].asked, asked, "no page before half is taken");
+    assert_eq!(w.overflow(small), []);
+    w.take(small, 4);
+    assert_eq!(w.overflow(small), [(40 - fits as u64, 0)]);
+    w.pass(5_000 * MS);
+    assert!(w.relays[0].asked > asked, "but then");
+    w.drain(small);
+    w.drain(large);
+    assert_eq!(sorted(w.events(small)), ids(&stored));
+    assert_eq!(sorted(w.events(large)), ids(&stored));
+    assert_eq!(w.overflow(large), []);
+    let closing = w.gaps(small).iter().filter(|cause| matches!(cause, GapCause::CaughtUp { .. })).count();
+    assert!(closing >= 1, "{:?}", w.gaps(small));
+}
+
+#[test]
+fn what_no_relay_keeps_is_lost_and_said_to_be() {
+    let mut w = World::new(1, Config::default());
+    let sub = w.reader(Filter::new(), 2);
+    w.take(sub, 100);
+    let kept: Vec<Event> = (0..4).map(|n| note(&format!("kept {n}"), 0)).collect();
+    for (n, event_kept) in kept.iter().enumerate() {
+        w.push(0, event_kept);
+        w.push(0, &event(20_001, &format!("fleeting {n}"), START));
+    }
+    w.take(sub, 1);
+    assert_eq!(w.overflow(sub), [(6, 3)]);
+    w.drain(sub);
+    let got = w.events(sub);
+    assert!(kept.iter().all(|event| got.contains(&event.id())), "the others come");
+    assert_eq!(got.len(), 5);
+}
+
+#[test]
+fn what_only_a_search_finds_is_lost() {
+    let mut w = World::new(1, Config::default());
+    let sub = w.reader(Filter::new().search("cats"), 1);
+    w.take(sub, 100);
+    for n in 0..3 {
+        w.push(0, &note(&format!("{n}"), 0));
+    }
+    w.take(sub, 1);
+    assert_eq!(w.overflow(sub), [(2, 2)]);
+}
+
+#[test]
+fn a_fetch_ends_when_what_was_skipped_has_come() {
+    let mut w = World::new(2, Config::default());
+    let stored = notes(30);
+    w.relays[0].stored.extend_from_slice(&stored[..20]);
+    w.relays[1].stored.extend_from_slice(&stored[10..]);
+    let request =
+        Subscribe { filters: vec![Filter::new()], mode: Mode::UntilEose, queue_items: Some(5), ..Subscribe::default() };
+    let sub = w.subscribe(request);
+    w.drain(sub);
+    assert_eq!(sorted(w.events(sub)), ids(&stored));
+    assert_eq!(w.taken[&sub].last(), Some(&Item::End(EndReason::Complete)));
+}
+
+#[test]
+fn the_bound_on_all_queues_skips_and_makes_up_for_it_too() {
+    let mut w = World::new(1, bounded(6));
+    let stored = notes(40);
+    w.relays[0].stored.clone_from(&stored);
+    let subs = [w.reader(Filter::new(), 100), w.reader(Filter::new(), 100)];
+    w.pass(5_000 * MS);
+    let bytes: usize = subs.iter().map(|sub| w.untaken_events(*sub)).sum();
+    assert!((1..=7).contains(&bytes), "the bound, and one");
+    for _ in 0..100 {
+        for sub in subs {
+            w.take(sub, 3);
+            w.pass(1_000 * MS);
+        }
+    }
+    for sub in subs {
+        w.drain(sub);
+        assert_eq!(sorted(w.events(sub)), ids(&stored));
+    }
+}
+
+/// The seconds that a checkpoint has of a relay's first filter.
+fn proven(checkpoint: &Checkpoint) -> usize {
+    checkpoint.to_json().matches("\"proven\":[[[").count()
+}
+
+#[test]
+fn taking_the_next_item_acknowledges_the_one_before() {
+    let mut w = World::new(1, Config::default());
+    w.relays[0].stored = notes(3);
+    let filter = Filter::new().kind(Kind::new(1));
+    let request = Subscribe { filters: vec![filter], history: History::All, ..Subscribe::default() };
+    let sub = w.subscribe(request);
+    let items = w.queues[&sub].len();
+    assert_eq!(proven(&w.checkpoint(sub)), 0, "nothing is taken");
+    let last = w.queues[&sub].iter().rposition(|item| matches!(item, Item::Event(_))).unwrap();
+    w.take(sub, last + 1);
+    assert_eq!(proven(&w.checkpoint(sub)), 0, "the last event is taken, and nothing after it");
+    if items > last + 1 {
+        w.take(sub, 1);
+    } else {
+        w.call(Call::Taken { sub, items: 0, bytes: 0 }).unwrap();
+    }
+    assert_eq!(proven(&w.checkpoint(sub)), 1);
+    // An event that is delivered and not taken: what was good before still is.
+    let before = w.checkpoint(sub);
+    w.push(0, &note("new", 0));
+    w.take(sub, 100);
+    assert_eq!(w.checkpoint(sub), before);
+    w.call(Call::Taken { sub, items: 0, bytes: 0 }).unwrap();
+    assert_eq!(proven(&w.checkpoint(sub)), 1, "it was the last, and the application asks for the next");
+}
+
+#[test]
+fn by_hand_only_the_application_acknowledges() {
+    let mut w = World::new(1, Config::default());
+    w.relays[0].stored = notes(3);
+    let request = Subscribe {
+        filters: vec![Filter::new()],
+        history: History::All,
+        acknowledge: Acknowledge::ByHand,
+        ..Subscribe::default()
+    };
+    let sub = w.subscribe(request);
+    w.take(sub, 100);
+    w.call(Call::Taken { sub, items: 0, bytes: 0 }).unwrap();
+    assert_eq!(proven(&w.checkpoint(sub)), 0);
+    let acknowledge = |w: &mut World, seq| w.call(Call::Acknowledge { sub, seq });
+    assert_eq!(acknowledge(&mut w, 3), Err(CallError::NotDelivered { sub, seq: 3 }));
+    assert_eq!(acknowledge(&mut w, u64::MAX), Err(CallError::NotDelivered { sub, seq: u64::MAX }));
+    acknowledge(&mut w, 1).unwrap();
+    assert_eq!(proven(&w.checkpoint(sub)), 0);
+    acknowledge(&mut w, 2).unwrap();
+    acknowledge(&mut w, 0).unwrap();
+    assert_eq!(proven(&w.checkpoint(sub)), 1);
+    let nobody = SubId::from_u64(99);
+    assert_eq!(w.call(Call::Acknowledge { sub: nobody, seq: 0 }), Err(CallError::UnknownSubscription(nobody)));
+    assert_eq!(w.call(Call::Checkpoint { sub: nobody }), Err(CallError::UnknownSubscription(nobody)));
+}
+
+/// An application that is always one behind still gets ahead with its checkpoints.
+#[test]
+fn an_early_checkpoint_is_good_once_everything_before_it_is_acknowledged() {
+    let mut w = World::new(1, Config::default());
+    let sub = w.subscribe(Subscribe {
+        filters: vec![Filter::new()],
+        acknowledge: Acknowledge::ByHand,
+        ..Subscribe::default()
+    });
+    w.push(0, &note("0", 0));
+    let first = w.checkpoint(sub);
+    assert_eq!(proven(&first), 0);
+    w.push(0, &note("1", 0));
+    w.call(Call::Acknowledge { sub, seq: 0 }).unwrap();
+    assert_eq!(proven(&w.checkpoint(sub)), 1, "that of before, now that its event is done with");
+}
+
+#[test]
+fn what_is_skipped_is_in_no_checkpoint() {
+    let mut w = World::new(1, Config::default());
+    w.relays[0].stored = notes(20);
+    let sub = w.subscribe(Subscribe {
+        filters: vec![Filter::new()],
+        history: History::All,
+        queue_items: Some(4),
+        ..Subscribe::default()
+    });
+    w.take(sub, 1);
+    w.pass(100 * MS);
+    while w.take(sub, 1) > 0 {
+        w.call(Call::Taken { sub, items: 0, bytes: 0 }).unwrap();
+        let text = w.checkpoint(sub).to_json();
+        let got = w.events(sub);
+        for event in w.relays[0].stored.iter().filter(|event| !got.contains(&event.id())) {
+            let at = event.created_at().as_secs();
+            assert!(!covers(&text, at), "{at} is in {text}");
+        }
+        w.pass(100 * MS);
+    }
+    w.drain(sub);
+    w.call(Call::Taken { sub, items: 0, bytes: 0 }).unwrap();
+    let text = w.checkpoint(sub).to_json();
+    assert!(w.relays[0].stored.iter().all(|event| covers(&text, event.created_at().as_secs())), "{text}");
+}
+
+/// Whether a second is among the proven ones of a checkpoint with one relay and one filter.
+fn covers(text: &str, second: u64) -> bool {
+    let Some((_, ranges)) = text.split_once("\"proven\":[") else { return false };
+    let numbers: Vec<u64> = ranges.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+    numbers.chunks_exact(2).any(|range| (range[0]..=range[1]).contains(&second))
+}
+
+#[test]
+fn a_relay_that_brings_more_than_it_was_asked_for_is_cut_off_and_new_events_are_not() {
+    let mut w = World::new(1, Config::default());
+    w.relays[0].silent = true;
+    let sub = w.reader(Filter::new().limit(10), 1_000);
+    let wire = w.relays[0].requests.keys().next().unwrap().clone();
+    let old: Vec<Event> = (0..150).map(|n| note(&format!("{n}"), 5_000 + n)).collect();
+    let new: Vec<Event> = (0..10).map(|n| note(&format!("new {n}"), 0)).collect();
+    let said = |event: &Event| format!("[\"EVENT\",\"{wire}\",{}]", event.to_json());
+    w.relays[0].said.extend(old.iter().chain(&new).map(said));
+    // Copies of what was dropped are dropped, too, and those of others are copies.
+    w.relays[0].said.extend(old[115..125].iter().map(said));
+    w.relays[0].said.push_back(format!("[\"EOSE\",\"{wire}\"]"));
+    w.settle();
+    w.take(sub, 1_000);
+    let expected: Vec<Event> = old[..120].iter().chain(&new).cloned().collect();
+    assert_eq!(sorted(w.events(sub)), ids(&expected));
+    assert_eq!(w.gaps(sub), [GapCause::OverDelivered { dropped: 35 }]);
+    let counters = w.core.relay(&url(0)).unwrap().counters;
+    assert_eq!((counters.events, counters.excess, counters.duplicates), (170, 35, 5));
+    // After its EOSE, whatever it pushes is new.
+    w.relays[0].said.push_back(said(&old[140]));
+    w.settle();
+    w.take(sub, 10);
+    assert!(w.events(sub).contains(&old[140].id()));
+}
+
+#[test]
+fn without_a_limit_there_is_no_such_thing_as_too_many() {
+    let mut w = World::new(1, Config::default());
+    w.relays[0].stored = notes(300);
+    let filters = vec![Filter::new().limit(10), Filter::new().kind(Kind::new(1))];
+    let sub = w.subscribe(Subscribe { filters, ..Subscribe::default() });
+    assert_eq!(w.untaken_events(sub), 300);
+}
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn a_full_queue_that_stalls_others_is_noticed() {
+    let others_get = |planted| {
+        let mut w = World::new(1, Config { planted, ..Config::default() });
+        let (small, large) = (w.reader(Filter::new(), 1), w.reader(Filter::new(), 100));
+        w.take(small, 100);
+        for n in 0..5 {
+            w.push(0, &note(&format!("{n}"), 0));
+        }
+        w.take(large, 100);
+        w.events(large).len()
+    };
+    assert_eq!(others_get(None), 5);
+    assert!(others_get(Some(PlantedBug::OverflowStallsOthers)) < 5);
+}
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn a_checkpoint_that_counts_on_delivery_is_noticed() {
+    let has = |planted| {
+        let mut w = World::new(1, Config { planted, ..Config::default() });
+        w.relays[0].stored = notes(3);
+        let history = History::All;
+        let sub = w.subscribe(Subscribe { filters: vec![Filter::new()], history, ..Subscribe::default() });
+        let text = w.checkpoint(sub).to_json();
+        w.relays[0].stored.iter().filter(|event| covers(&text, event.created_at().as_secs())).count()
+    };
+    assert_eq!(has(None), 0);
+    assert_eq!(has(Some(PlantedBug::AckByDelivery)), 3);
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Push { relay: usize, ago: u64, fleeting: bool },
+    Take { sub: usize, items: usize },
+    Pass { ms: u64 },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..2_usize, 0..600_u64, prop::bool::weighted(0.1))
+            .prop_map(|(relay, ago, fleeting)| Op::Push { relay, ago, fleeting }),
+        3 => (0..3_usize, 1..6_usize).prop_map(|(sub, items)| Op::Take { sub, items }),
+        1 => (1..3_000_u64).prop_map(|ms| Op::Pass { ms }),
+    ]
+}
+
+/// Room for news beyond the bound of a queue.
+const HEADROOM: usize = 256;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Three subscriptions on two relays, one of them with a queue that never fills: each gets every event once, and no
+    /// queue holds more than it may.
+    #[test]
+    fn every_event_that_is_kept_comes_once_however_short_the_queue(
+        rooms in (1..9_usize, 1..9_usize),
+        all in prop::sample::select(vec![2_usize, 10, 10_000]),
+        cap in prop::sample::select(vec![500_usize, 12]),
+        stored in 0..40_u64,
+        ops in prop::collection::vec(op(), 1..80),
+    ) {
+        let mut w = World::new(2, Config { min_page: 10, ..bounded(all) });
+        let mut kept = notes(stored);
+        for relay in &mut w.relays {
+            relay.cap = cap;
+        }
+        let half = kept.len() / 2;
+        w.relays[0].stored.extend_from_slice(&kept[..half]);
+        w.relays[1].stored.extend_from_slice(&kept[half / 2..]);
+        let rooms = [rooms.0, rooms.1, 10_000];
+        let max = w.core.config().max_queued_bytes;
+        let subs: Vec<SubId> = rooms.iter().map(|room| {
+            let history = History::All;
+            let filters = vec![Filter::new()];
+            w.subscribe(Subscribe { filters, history, queue_items: Some(*room), ..Subscribe::default() })
+        }).collect();
+        for (n, op) in ops.into_iter().enumerate() {
+            match op {
+                Op::Push { relay, ago, fleeting } => {
+                    let event = event(if fleeting { 20_000 } else { 1 }, &format!("pushed {n}"), START - ago);
+                    if !fleeting {
+                        kept.push(event.clone());
+                    }
+                    w.push(relay, &event);
+                }
+                Op::Take { sub, items } => drop(w.take(subs[sub], items)),
+                Op::Pass { ms } => w.pass(ms * MS),
+            }
+            for (&sub, &room) in subs.iter().zip(&rooms) {
+                prop_assert!(w.untaken_events(sub) <= room);
+            }
+            let largest = w.queues.values().flatten().map(Item::bytes).max().unwrap_or(0);
+            let untaken: usize = subs.iter().map(|sub| w.untaken_bytes(*sub)).sum();
+            prop_assert!(untaken <= max + largest + subs.len() * HEADROOM * 512, "{} of {}", untaken, max);
+            if all == 10_000 {
+                prop_assert!(w.overflow(subs[2]).is_empty(), "the full queues are none of its business");
+            }
+        }
+        for _ in 0..600 {
+            let taken: usize = subs.iter().map(|sub| w.take(*sub, usize::MAX)).sum();
+            w.pass(if taken > 0 { 600 * MS } else { 5_000 * MS });
+        }
+        for &sub in &subs {
+            let got = w.events(sub);
+            let mut once = got.clone();
+            once.sort_unstable();
+            once.dedup();
+            prop_assert_eq!(once.len(), got.len(), "each once");
+            let missing: Vec<usize> = (0..kept.len()).filter(|n| !got.contains(&kept[*n].id())).collect();
+            prop_assert!(missing.is_empty(), "{:?} never came, of {}: {:?}", missing, kept.len(), w.gaps(sub));
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn run(runtime: impl Runtime, urls: Vec<String>) -> Result<(), 
     // More notes than the relay gives at once come while it is away.
     let relay = Server::start(RelayConfig { max_limit: 25, ..RelayConfig::default() })?;
     for n in 0..100 {
-        relay.with(|relay| relay.store(note(&format!("stored {n}"), 200 - n)));
+        relay.with(|relay| relay.store(note(&format!("stored {n}"), 86_400 - n * 60)));
     }
     let url = relay.url();
     let life = thread::spawn(move || live_and_die(&relay));

@@ -102,7 +102,8 @@ pub enum Mark {
     Live,
 }
 
-/// An event of ours before it is signed. Once a relay sends it back, it also comes as an [`Item::Event`].
+/// An event of ours before it is signed. Once a relay sends it back, it also comes as an [`Item::Event`]. One that finds the
+/// subscription's queue full is not shown there, nor is what becomes of it: it counts as skipped and lost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PendingItem {
     /// The event; its id is final.
@@ -250,11 +251,15 @@ pub enum GapCause {
         /// Matching events that it sent to make up for it, known ones included.
         events: u64,
     },
-    /// The application's queue was full.
+    /// The application's queue was full, or all queues together held too much. Told once, when half of the queue is free
+    /// again, or at the end.
     QueueFull {
-        /// So many events were skipped. They are asked for again when there is room.
+        /// So many events were skipped, counted for each relay that brought them. From now on they are asked for again, of a
+        /// relay that has them; its [`CaughtUp`](GapCause::CaughtUp) says when that is done. At the end of the
+        /// subscription, they are not.
         skipped: u64,
-        /// So many of them can't be asked for again, for no relay keeps them: ephemeral ones.
+        /// So many of them can't be asked for again: ephemeral ones, those that only a `search` found, those that no relay
+        /// has that is still asked, pending ones, and news for which there was no room either.
         lost: u64,
     },
     /// More unverified events came at once than are held, and this many were dropped.

@@ -308,6 +308,13 @@ impl Core {
         };
         let (most, now) = (self.config.max_page_events, self.backlog.listening(self.now.mono));
         let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) else { return };
+        #[cfg(feature = "planted-bugs")]
+        if !page && let Some(at) = created_at {
+            if planted!(self.config, SinceFromEvents) && leg.is_live() {
+                leg.alive_until = leg.alive_until.max(Some(at));
+            }
+            leg.resume.oldest = Some(leg.resume.oldest.map_or(at, |oldest| oldest.min(at)));
+        }
         if leg.received(Sighting { wire, id, created_at }, most, now) && self.wires.contains(&(ix, wire)) {
             self.end_page(ix, sub, wire, Ending::Page(End::Cut));
         }

@@ -164,14 +164,13 @@ impl Core {
 
     /// Whether anything was sent.
     fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) -> bool {
-        let wire = WireId(self.next_wire);
+        let wire = self.wire_for(ix, sub);
         let Some(auth) = self.relays.get(&ix).map(|relay| &relay.auth) else { return false };
         let Some(s) = self.subs.get_mut(&sub) else { return false };
         s.ask_under(ix, auth.epoch(), auth.known_as());
-        let Some(filters) = s.ask(ix, wire, &self.config, self.backlog.hears(self.now), &mut self.fx) else {
-            return false;
-        };
-        self.next_wire += 1;
+        let now = self.backlog.hears(self.now);
+        let Some(filters) = s.ask(ix, wire, &self.config, now, &mut self.fx) else { return false };
+        self.next_wire = self.next_wire.max(wire.0 + 1);
         self.wires.insert((ix, wire), Wire { sub, page: false, frames: 0 });
         let frame = request(wire, &filters);
         if let Some(relay) = self.relays.get_mut(&ix) {
@@ -181,6 +180,19 @@ impl Core {
         self.send_frame(ix, socket, frame);
         self.sync_sub(sub);
         true
+    }
+
+    /// A name for a leg's request that no request had before.
+    fn wire_for(&mut self, ix: RelayIx, sub: SubId) -> WireId {
+        let fresh = WireId(self.next_wire);
+        #[cfg(feature = "planted-bugs")]
+        if planted!(self.config, WireIdReused)
+            && let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix))
+        {
+            return *leg.first_wire.get_or_insert(fresh);
+        }
+        let _ = (ix, sub);
+        fresh
     }
 
     pub(super) fn send_frame(&mut self, ix: RelayIx, socket: SocketId, frame: Arc<str>) {

@@ -45,9 +45,33 @@ impl Ground {
         missed.ranges().iter().for_each(|range| self.owe(*range));
     }
 
+    /// From where on it is claimed or owed.
+    pub(crate) fn lowest(&self) -> Option<Timestamp> {
+        let open = [&self.owed, &self.missed, &self.given_up];
+        let open = open.into_iter().filter_map(|set| set.hull().map(|range| range.since));
+        open.chain(self.floor).min()
+    }
+
+    /// What is known of a filter of which so much was proven, of all from `lowest` on. The rest is owed.
+    pub(crate) fn known(filter: &Filter, lowest: Option<Timestamp>, proven: &[(u64, u64)]) -> Self {
+        let mut ground = Self { floor: lowest, ..Self::default() };
+        let all = lowest.and_then(|lowest| Range::new(lowest, Timestamp::MAX));
+        if let Some(range) = all.zip(window(filter)).and_then(|(all, window)| all.common(&window))
+            && filter.search.is_none()
+        {
+            ground.owed.add(range);
+        }
+        for &(since, until) in proven {
+            if let Some(range) = Range::new(Timestamp::new(since), Timestamp::new(until)) {
+                ground.owed.subtract(range);
+            }
+        }
+        ground
+    }
+
     /// What of a filter is proven of a relay that was alive until then, in order. Never anything of a `search`.
     pub(crate) fn proven(&self, filter: &Filter, alive_until: Timestamp) -> Vec<(u64, u64)> {
-        let Some(mut next) = self.floor.filter(|_| filter.search.is_none()) else { return Vec::new() };
+        let Some(mut next) = self.lowest().filter(|_| filter.search.is_none()) else { return Vec::new() };
         let mut open = self.kept().owed;
         open.add_all(&self.given_up);
         let mut proven = Vec::new();

@@ -63,8 +63,10 @@ pub(crate) use step::{Context, Step, Told};
 /// What a leg's request asked for, of one filter.
 #[derive(Clone, Debug, PartialEq)]
 struct Asked {
-    /// `None`: nothing that could be proven.
+    /// `None`: its window is over.
     range: Option<Range>,
+    /// Whether that can be proven: what a `search` finds has no order.
+    provable: bool,
     limit: Option<u32>,
 }
 
@@ -99,6 +101,9 @@ pub(crate) struct Resume {
     /// Pages in a row that told nothing.
     failures: u32,
     catch_up: Option<CatchUp>,
+    /// The oldest event of the leg's request, from which nothing follows.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) oldest: Option<Timestamp>,
 }
 
 impl Resume {
@@ -111,17 +116,16 @@ impl Resume {
             events: 0,
             failures: 0,
             catch_up: None,
+            #[cfg(feature = "planted-bugs")]
+            oldest: None,
         }
     }
 
-    /// What an earlier leg for the same filters had. What that one had given up is owed again.
-    pub(crate) fn restore(grounds: Vec<Ground>) -> Self {
+    /// What an earlier leg for the same filters had. `since` is when it was last known to be alive.
+    pub(crate) fn restore(grounds: Vec<Ground>, since: Timestamp) -> Self {
         let mut resume = Self::new(0);
         resume.grounds = grounds;
-        for ground in &mut resume.grounds {
-            let given_up = core::mem::take(&mut ground.given_up);
-            given_up.ranges().iter().for_each(|range| ground.owe(*range));
-        }
+        resume.opened(Some(since));
         resume
     }
 
@@ -149,13 +153,20 @@ impl Resume {
         }
     }
 
-    /// The leg is asked for `sent`. `again`: it was before, and owes what these filters ask for; `since` is when it was
-    /// last known to be alive.
-    pub(crate) fn asked(&mut self, sent: &[Filter], again: Option<(&[Filter], Timestamp)>) {
+    /// A gap was told that is to be closed when nothing is owed any more.
+    pub(crate) fn opened(&mut self, since: Option<Timestamp>) {
+        self.catch_up.get_or_insert(CatchUp { since, events: 0 });
+    }
+
+    /// The leg is asked for `sent`. `again`: it was before, and owes what these filters ask for.
+    pub(crate) fn asked(&mut self, sent: &[Filter], again: Option<&[Filter]>) {
         self.lost();
         self.renew();
-        if let Some((filters, since)) = again {
-            self.catch_up.get_or_insert(CatchUp { since: Some(since), events: 0 });
+        #[cfg(feature = "planted-bugs")]
+        {
+            self.oldest = None;
+        }
+        if let Some(filters) = again {
             for (ground, filter) in self.grounds.iter_mut().zip(filters) {
                 if let Some(range) = window(filter).filter(|_| filter.search.is_none()) {
                     ground.owe(range);
@@ -163,7 +174,7 @@ impl Resume {
             }
         }
         let asked =
-            |filter: &Filter| Asked { range: window(filter).filter(|_| filter.search.is_none()), limit: filter.limit };
+            |filter: &Filter| Asked { range: window(filter), provable: filter.search.is_none(), limit: filter.limit };
         self.run = Run::Asked(sent.iter().map(asked).collect());
     }
 
@@ -176,17 +187,20 @@ impl Resume {
         cx: &Context<'_>,
     ) -> Step {
         let mut step = Step::default();
+        if !matches!(self.run, Run::Asked(_)) {
+            return step;
+        }
         let Run::Asked(asked) = core::mem::replace(&mut self.run, Run::Rest) else { return step };
         let uncut = hints.finish || frames == 0 || frames < cx.enough();
+        let again = self.catch_up.is_some();
         let mut unprovable: Option<Range> = None;
         for ((ground, filter), asked) in self.grounds.iter_mut().zip(cx.filters).zip(asked) {
             let whole = window(filter).filter(|_| all);
             let floor = whole.map_or(sent, |range| range.since);
             let wanted = whole.filter(|range| ground.floor.is_none_or(|floor| range.since < floor));
             if filter.search.is_some() {
-                if self.catch_up.is_some() || wanted.is_some() {
-                    unprovable = window(filter).map(|range| unprovable.map_or(range, |other| other.hull(&range)));
-                }
+                let missed = wanted.or(asked.range.filter(|_| again));
+                unprovable = missed.map_or(unprovable, |it| Some(unprovable.map_or(it, |other| other.hull(&it))));
             } else if let Some(range) = wanted {
                 let known = ground.floor.map(|floor| floor.saturating_sub(1));
                 if let Some(range) = Range::new(range.since, known.map_or(range.until, |known| known.min(range.until)))
@@ -196,19 +210,22 @@ impl Resume {
                 self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
             }
             ground.floor = Some(ground.floor.map_or(floor, |earlier| earlier.min(floor)));
-            let below_limit = asked.limit.is_none_or(|limit| frames < u64::from(limit));
-            if let Some(range) = asked.range.filter(|_| uncut && !hints.more && below_limit) {
+            let planted_limit = planted!(cx.config, LimitReplayed);
+            let below_limit = planted_limit || asked.limit.is_none_or(|limit| frames < u64::from(limit));
+            if let Some(range) = asked.range.filter(|_| asked.provable && uncut && !hints.more && below_limit) {
                 ground.prove(range);
+            }
+            #[cfg(feature = "planted-bugs")]
+            if let Some(oldest) = self.oldest.filter(|_| planted!(cx.config, MultiFilterOldest) && cx.filters.len() > 1)
+            {
+                ground.prove(Range { since: oldest.saturating_add(1), until: Timestamp::MAX });
             }
             ground.remember_missed();
         }
         if let Some(catch_up) = &mut self.catch_up {
             catch_up.events += events;
-            if let Some(range) = unprovable {
-                let since = catch_up.since.map_or(range.since, |since| since.max(range.since));
-                step.told.push(Told { since: Some(since), until: range.end(), cause: GapCause::Unprovable });
-            }
-        } else if let Some(range) = unprovable {
+        }
+        if let Some(range) = unprovable {
             step.tell(range, GapCause::Unprovable);
         }
         self.settle(cx, &mut step);

@@ -121,7 +121,8 @@ impl Subscription {
             keys.sort_unstable();
             keys.dedup();
             let proven = self.filters.iter().zip(&grounds).map(|(filter, ground)| ground.proven(filter, alive_until));
-            Some(RelayGround { relay: url.clone(), keys, alive_until, proven: proven.collect() })
+            let floors = grounds.iter().map(crate::resume::Ground::lowest).collect();
+            Some(RelayGround { relay: url.clone(), keys, alive_until, floors, proven: proven.collect() })
         };
         let mut relays: Vec<RelayGround> = self.legs.iter().filter_map(ground).collect();
         relays.sort_unstable_by(|a, b| a.relay.cmp(&b.relay));

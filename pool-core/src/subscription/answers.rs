@@ -42,19 +42,18 @@ impl Subscription {
         leg.state = State::Requested(Request {
             wire,
             sent: now.unix,
-            catch_up: alive_until.is_some(),
             undecided: 0,
             received: 0,
             allowance: allowance.filter(|_| first_load),
             eose: None,
             closed: None,
         });
-        let missed = alive_until.map(|at| (request::catch_up(&filters, at, config), at));
+        let missed = alive_until.map(|at| request::catch_up(&filters, at, config, now.unix));
         let sent = match &missed {
-            Some((missed, _)) if !whole => missed.clone(),
+            Some(missed) if !whole => missed.clone(),
             _ => filters.to_vec(),
         };
-        leg.resume.asked(&sent, missed.as_ref().map(|(missed, at)| (&missed[..], *at)));
+        leg.resume.asked(&sent, missed.as_deref());
         self.tell_leg(relay, fx);
         Some(sent)
     }

@@ -34,6 +34,8 @@ pub(crate) struct RelayGround {
     pub(crate) keys: Vec<PublicKey>,
     /// Up to when it has shown us everything, by our wall clock.
     pub(crate) alive_until: Timestamp,
+    /// From where on each filter was asked for; what is not proven there is owed. `None`: it was not answered.
+    pub(crate) floors: Vec<Option<Timestamp>>,
     /// Of each filter, the stretches of `created_at` that are proven: both ends included, in order, apart from each other.
     pub(crate) proven: Vec<Vec<(u64, u64)>>,
 }
@@ -117,7 +119,10 @@ impl RelayGround {
             ranges.iter().all(|(since, until)| since <= until)
                 && ranges.is_sorted_by(|(_, end), (since, _)| end < since)
         };
-        self.proven.len() == filters.len() && self.proven.iter().all(in_order) && self.keys.is_sorted_by(|a, b| a < b)
+        self.floors.len() == filters.len()
+            && self.proven.len() == filters.len()
+            && self.proven.iter().all(in_order)
+            && self.keys.is_sorted_by(|a, b| a < b)
     }
 }
 
@@ -151,3 +156,143 @@ impl fmt::Display for CheckpointError {
 }
 
 impl core::error::Error for CheckpointError {}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use nostr_proto::{EventId, Kind};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter() -> impl Strategy<Value = Filter> {
+        let number = || prop::option::of(any::<u64>());
+        let ids = prop::option::of(prop::collection::vec(any::<[u8; 32]>(), 0..3));
+        let kinds = prop::option::of(prop::collection::vec(any::<u16>(), 0..4));
+        (ids, kinds, number(), number(), prop::option::of(any::<u32>()), prop::option::of(any::<String>())).prop_map(
+            |(ids, kinds, since, until, limit, search)| Filter {
+                ids: ids.map(|ids| ids.into_iter().map(EventId::from_bytes).collect::<Vec<_>>().into()),
+                kinds: kinds.map(|kinds| kinds.into_iter().map(Kind::new).collect::<Vec<_>>().into()),
+                since: since.map(Timestamp::new),
+                until: until.map(Timestamp::new),
+                limit,
+                search,
+                ..Filter::new()
+            },
+        )
+    }
+
+    fn ranges() -> impl Strategy<Value = Vec<(u64, u64)>> {
+        prop::collection::btree_set(any::<u64>(), 0..20).prop_map(|ends| {
+            let ends: Vec<u64> = ends.into_iter().collect();
+            ends.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+        })
+    }
+
+    prop_compose! {
+        fn checkpoint()(filters in prop::collection::vec(filter(), 1..4), relays in 0..4_u32)(
+            relays in (0..relays).map(|n| (
+                Just(n),
+                prop::collection::btree_set(any::<[u8; 32]>(), 0..3),
+                any::<u64>(),
+                prop::collection::vec((any::<Option<u64>>(), ranges()), filters.len()),
+            )).collect::<Vec<_>>(),
+            filters in Just(filters),
+        ) -> Checkpoint {
+            let relays = relays.into_iter().map(|(n, keys, alive_until, proven)| RelayGround {
+                relay: RelayUrl::parse(&format!("wss://r{n}.example.com")).unwrap(),
+                keys: keys.into_iter().map(PublicKey::from_bytes).collect(),
+                alive_until: Timestamp::new(alive_until),
+                floors: proven.iter().map(|(floor, _)| floor.map(Timestamp::new)).collect(),
+                proven: proven.into_iter().map(|(_, proven)| proven).collect(),
+            });
+            Checkpoint { relays: relays.collect(), filters }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(checkpoint in checkpoint()) {
+            prop_assert_eq!(Checkpoint::from_json(&checkpoint.to_json()), Ok(checkpoint));
+        }
+
+        /// A byte changed, a part cut off or repeated: an error, or something sound.
+        #[test]
+        fn nothing_panics(
+            checkpoint in checkpoint(),
+            at in any::<prop::sample::Index>(),
+            to in any::<char>(),
+            cut in any::<bool>(),
+        ) {
+            let mut text: Vec<char> = checkpoint.to_json().chars().collect();
+            let at = at.index(text.len());
+            text[at] = to;
+            if cut {
+                text.truncate(at);
+            }
+            let text: String = text.into_iter().collect();
+            if let Ok(read) = Checkpoint::from_json(&text) {
+                prop_assert_eq!(Checkpoint::from_json(&read.to_json()), Ok(read));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = Checkpoint::from_json(&text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_sound_is_refused() {
+        let ground = |url: &str, proven: &str| {
+            format!(r#"{{"relay":"{url}","keys":[],"alive_until":5,"floors":[null],"proven":{proven}}}"#)
+        };
+        let text =
+            |version: u64, relays: &str| format!(r#"{{"version":{version},"filters":[{{}}],"relays":[{relays}]}}"#);
+        let read = |relays: &str| Checkpoint::from_json(&text(1, relays));
+        let (a, b) = ("wss://a.example.com", "wss://b.example.com");
+        assert!(read(&format!("{},{}", ground(a, "[[]]"), ground(b, "[[[1,2],[3,3]]]"))).is_ok());
+        for bad in [
+            format!("{},{}", ground(b, "[[]]"), ground(a, "[[]]")),
+            format!("{},{}", ground(a, "[[]]"), ground(a, "[[]]")),
+            ground(a, "[]"),
+            ground(a, "[[],[]]"),
+            ground(a, "[[[2,1]]]"),
+            ground(a, "[[[1,2],[2,3]]]"),
+        ] {
+            assert_eq!(read(&bad), Err(CheckpointError::Contradiction), "{bad}");
+        }
+        for bad in [ground(a, "[[[1]]]"), ground(a, "[[[1,-2]]]"), ground("https://a.example.com", "[[]]"), "1".into()]
+        {
+            assert!(matches!(read(&bad), Err(CheckpointError::Malformed(_))), "{bad}");
+        }
+        assert_eq!(Checkpoint::from_json(&text(2, "")), Err(CheckpointError::Version(2)));
+        assert!(matches!(Checkpoint::from_json(r#"{"version":1}"#), Err(CheckpointError::Malformed(_))));
+        assert!(matches!(
+            Checkpoint::from_json(r#"{"version":1,"filters":[],"relays":[],"more":1}"#),
+            Err(CheckpointError::Malformed(_))
+        ));
+        let long = " ".repeat(Checkpoint::MAX_BYTES + 1);
+        assert_eq!(Checkpoint::from_json(&long), Err(CheckpointError::TooLong { bytes: long.len() }));
+    }
+
+    #[test]
+    fn what_is_written_can_always_be_read() {
+        let ground = |n: usize| RelayGround {
+            relay: RelayUrl::parse(&format!("wss://r{n:05}.example.com")).unwrap(),
+            keys: Vec::new(),
+            alive_until: Timestamp::new(u64::MAX),
+            floors: alloc::vec![None],
+            proven: alloc::vec![(0..60).map(|at| (u64::MAX - 1_000 + at * 4, u64::MAX - 998 + at * 4)).collect()],
+        };
+        let many = Checkpoint { filters: alloc::vec![Filter::new()], relays: (0..1_000).map(ground).collect() };
+        let text = many.to_json();
+        assert!(text.len() <= Checkpoint::MAX_BYTES && text.len() > Checkpoint::MAX_BYTES - 4_096);
+        let read = Checkpoint::from_json(&text).unwrap();
+        assert_eq!(read.relays[..], many.relays[..read.relays.len()]);
+        let filters = alloc::vec![Filter::new().search("x".repeat(Checkpoint::MAX_BYTES))];
+        let read = Checkpoint::from_json(&Checkpoint { filters, ..many }.to_json()).unwrap();
+        assert_eq!(read, Checkpoint::default());
+    }
+}

@@ -35,8 +35,6 @@ pub(crate) struct Request {
     pub(crate) wire: WireId,
     /// When it was sent, by the wall clock.
     pub(crate) sent: Timestamp,
-    /// Whether it asks only for what was missed since an earlier connection.
-    pub(crate) catch_up: bool,
     /// Events of this request whose signature is being checked. EOSE may not overtake them.
     pub(crate) undecided: u32,
     /// Matching events so far.
@@ -115,6 +113,9 @@ pub(crate) struct Leg {
     pub(crate) resume: Resume,
     /// It has what an earlier subscription had, if the relay knows us by the same keys as then.
     pub(crate) restored: bool,
+    /// The name of its first request.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) first_wire: Option<WireId>,
 }
 
 /// A matching event of a leg's request or page, a copy of a known one perhaps.
@@ -146,6 +147,8 @@ impl Leg {
             skipped: Skipped::default(),
             resume: Resume::new(filters),
             restored: false,
+            #[cfg(feature = "planted-bugs")]
+            first_wire: None,
         }
     }
 

@@ -47,6 +47,7 @@ use crate::planted::planted;
 use crate::time::{Instant, Now};
 
 use acknowledged::Acknowledged;
+use checkpoint::RelayGround;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub(crate) use finished::Finished;
 use leg::Leg;
@@ -84,6 +85,8 @@ pub(crate) struct Subscription {
     waits_for_room: bool,
     next_seq: u64,
     acknowledged: Acknowledged,
+    /// What an earlier subscription to these filters had, by relay.
+    earlier: Vec<RelayGround>,
     #[cfg(feature = "planted-bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -111,6 +114,7 @@ impl Subscription {
             queue: Queue::new(room, config.queue_bytes),
             waits_for_room: false,
             next_seq: 0,
+            earlier: first.relays.clone(),
             acknowledged: Acknowledged::new(acknowledge, first),
             #[cfg(feature = "planted-bugs")]
             planted: config.planted,
@@ -147,7 +151,11 @@ impl Subscription {
 
     /// Takes a relay in.
     pub(crate) fn add_leg(&mut self, relay: RelayIx, url: RelayUrl, now: Now) {
-        self.legs.insert(relay, (url, Leg::new(now.mono, self.filters.len())));
+        let mut leg = Leg::new(now.mono, self.filters.len());
+        if let Some(ground) = self.earlier.iter().find(|ground| ground.relay == url) {
+            leg.restore(ground, &self.filters);
+        }
+        self.legs.insert(relay, (url, leg));
     }
 
     /// All its relays have been looked at: from here on, the aggregate EOSE may be told.
@@ -170,6 +178,7 @@ impl Subscription {
     /// to be closed.
     pub(crate) fn replace(&mut self, filters: Vec<Filter>, now: Now) -> Vec<(RelayIx, WireId)> {
         self.acknowledged.restart(Checkpoint::of(&filters));
+        self.earlier = Vec::new();
         self.filters = filters.into();
         self.generation += 1;
         self.started = now.mono;

@@ -9,10 +9,12 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Gap, GapCause, Item};
 use crate::ids::{RelayIx, WireId};
+use crate::resume;
 use crate::resume::seconds::Range;
 use crate::resume::{Context, End, Resume, Step};
 use crate::time::{Instant, Now};
 
+use super::checkpoint::RelayGround;
 use super::leg::{self, Leg, State};
 use super::{Next, Subscription};
 
@@ -39,7 +41,7 @@ pub(crate) struct Snapshot {
     /// The keys that the relay knew us by.
     pub(crate) known_as: Vec<PublicKey>,
     /// Per filter, in order.
-    pub(crate) grounds: Vec<crate::resume::Ground>,
+    pub(crate) grounds: Vec<resume::Ground>,
 }
 
 impl Leg {
@@ -53,10 +55,12 @@ impl Leg {
     }
 
     /// It goes on from there, if the relay knows us by the same keys.
-    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
-        self.alive_until = Some(snapshot.alive_until);
-        self.known_as = snapshot.known_as;
-        self.resume = Resume::restore(snapshot.grounds);
+    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter]) {
+        let grounds = filters.iter().zip(&ground.floors).zip(&ground.proven);
+        let grounds = grounds.map(|((filter, floor), proven)| resume::Ground::known(filter, *floor, proven)).collect();
+        self.alive_until = Some(ground.alive_until);
+        self.known_as = ground.keys.clone();
+        self.resume = Resume::restore(grounds, ground.alive_until);
         self.restored = true;
     }
 }

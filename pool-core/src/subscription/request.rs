@@ -14,12 +14,13 @@ const GIFT_WRAP: u16 = 1059;
 /// What to ask a relay for that was live until `alive_until`: everything since, without the user's `limit`, which was
 /// for the first load only. Reaches back by the clocks' skew and by how late an event may arrive. Of a filter whose window is
 /// over by then, its last second is asked for: no filter may end before it begins.
-pub(crate) fn catch_up(filters: &[Filter], alive_until: Timestamp, config: &Config) -> Vec<Filter> {
+pub(crate) fn catch_up(filters: &[Filter], alive_until: Timestamp, config: &Config, now: Timestamp) -> Vec<Filter> {
     filters
         .iter()
         .map(|filter| {
             let mut filter = filter.clone();
-            let since = alive_until.saturating_sub(window(&filter, config));
+            let from = if planted!(config, SinceNow) { now } else { alive_until };
+            let since = from.saturating_sub(window(&filter, config));
             if !planted!(config, LimitReplayed) {
                 filter.limit = None;
             }
@@ -71,7 +72,7 @@ mod tests {
         let wraps = Filter::new().kind(Kind::new(1059));
         let recent = Filter::new().since(Timestamp::new(999_990));
         let over = Filter::new().since(Timestamp::new(5)).until(Timestamp::new(9));
-        let asked = catch_up(&[plain, wraps, recent, over], at, &config);
+        let asked = catch_up(&[plain, wraps, recent, over], at, &config, at);
         assert_eq!(asked[0].limit, None);
         assert_eq!(asked[0].since, Some(Timestamp::new(1_000_000 - 1_020)));
         assert_eq!(asked[1].since, Some(Timestamp::new(1_000_000 - 176_400 - 120)));

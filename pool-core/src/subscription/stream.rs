@@ -115,7 +115,8 @@ impl Subscription {
     }
 
     pub(super) fn tell_lost(&mut self, relay: RelayIx, since: Option<Timestamp>, fx: &mut Effects) {
-        let Some((url, _)) = self.legs.get(&relay) else { return };
+        let Some((url, leg)) = self.legs.get_mut(&relay) else { return };
+        leg.resume.opened(since);
         let gap = Gap { relay: Some(url.clone()), since, until: None, cause: GapCause::Disconnected };
         self.tell(Item::Gap(gap), fx);
     }

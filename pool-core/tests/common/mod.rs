@@ -125,7 +125,7 @@ impl Bench {
                         if frame.starts_with("[\"REQ\"") {
                             let wire = frame.split('"').nth(3).unwrap().to_owned();
                             if !frame.contains("\"ids\"") || self.repairs() == 0 {
-                                self.wires.insert((socket, self.subs - 1), wire);
+                                self.wires.insert((socket, self.subs.saturating_sub(1)), wire);
                             }
                             self.requests.push((socket, frame.to_string()));
                         }
