@@ -22,6 +22,8 @@ pub struct Config {
     pub max_filters: usize,
     /// Stored events that one filter returns at most, the newest; a filter's own smaller `limit` wins. Default 500.
     pub max_limit: usize,
+    /// Whether `max_limit` is for all filters of a `REQ` together: the newest of what any of them matches. Default false.
+    pub max_limit_is_per_req: bool,
     /// Events held; beyond it the oldest are forgotten. Default 100,000.
     pub max_events_stored: usize,
     /// Bytes of the held events' JSON; beyond it the oldest are forgotten. Default 256 MiB.
@@ -53,6 +55,7 @@ impl Default for Config {
             max_subscription_bytes_per_connection: 16 << 20,
             max_filters: 20,
             max_limit: 500,
+            max_limit_is_per_req: false,
             max_events_stored: 100_000,
             max_stored_bytes: 256 << 20,
             max_message_bytes: 4 << 20,

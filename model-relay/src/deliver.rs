@@ -9,6 +9,7 @@ use crate::made;
 use crate::message;
 use crate::outbox::{Frame, event_text};
 use crate::relay::Relay;
+use crate::store::Answer;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -35,15 +36,7 @@ impl Relay {
 
     /// Sends what is stored, and that it is through.
     pub(crate) fn answer_req(&mut self, conn: ConnId, id: &str, subscription: &Arc<str>, filters: &[Filter]) {
-        let mut answer = if self.faults.has(&Fault::IgnoreLimit) {
-            let unlimited: Vec<Filter> = filters.iter().map(Filter::unlimited).collect();
-            self.store.query(&unlimited, usize::MAX, false)
-        } else {
-            self.store.query(filters, self.config.max_limit, self.config.eose_hints)
-        };
-        if self.faults.has(&Fault::OldestFirst) {
-            answer.events.reverse();
-        }
+        let mut answer = self.stored(filters);
         if self.faults.hides_private() && !self.is_authenticated(conn) {
             answer.events.retain(|event| !event.is_private());
         }
@@ -64,6 +57,27 @@ impl Relay {
         if early >= answer.events.len() {
             self.end_of_stored(conn, id, filters, answer.more);
         }
+    }
+
+    /// What is stored and fits into an answer, in the order in which it goes out.
+    fn stored(&mut self, filters: &[Filter]) -> Answer {
+        let cap = self.config.max_limit;
+        let mut answer = if self.faults.has(&Fault::IgnoreLimit) {
+            let unlimited: Vec<Filter> = filters.iter().map(Filter::unlimited).collect();
+            self.store.query(&unlimited, usize::MAX, false)
+        } else if self.faults.has(&Fault::OldestFirst) {
+            self.store.query_oldest(filters, cap)
+        } else {
+            self.store.query(filters, cap, self.config.eose_hints)
+        };
+        if self.faults.has(&Fault::IgnoreLimit) && self.faults.has(&Fault::OldestFirst) {
+            answer.events.reverse();
+        }
+        let fit = if self.config.max_limit_is_per_req { cap } else { usize::MAX };
+        let fit = self.faults.cap_this_answer(answer.events.len().min(fit));
+        answer.more |= fit < answer.events.len();
+        answer.events.truncate(fit);
+        answer
     }
 
     /// Sends what a relay makes up ahead of its answer.
@@ -174,6 +188,8 @@ impl Relay {
     pub(crate) fn refuse(&mut self, conn: ConnId, id: &str, reason: &str) {
         if self.faults.has(&Fault::NoticeInsteadOfClosed) {
             self.send_text(conn, message::notice(reason));
+        } else if self.faults.has(&Fault::NoticeNamesClosed) {
+            self.send_text(conn, message::notice(&format!("{reason} ({id})")));
         } else {
             self.send_text(conn, message::closed(id, reason));
         }

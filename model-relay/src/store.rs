@@ -112,29 +112,12 @@ impl Store {
 
     /// What any of the filters matches: per filter the newest, `cap` at most or its own smaller limit.
     pub(crate) fn query(&self, filters: &[Filter], cap: usize, want_more: bool) -> Answer {
-        let own_limit = |filter: &Filter| filter.limit.and_then(|limit| usize::try_from(limit).ok());
-        let mut room: Vec<usize> = filters.iter().map(|filter| own_limit(filter).unwrap_or(cap).min(cap)).collect();
-        let mut answer = Answer { events: Vec::new(), more: false };
-        for event in self.events.values() {
-            if room.iter().all(|left| *left == 0) && (answer.more || !want_more) {
-                break;
-            }
-            let (mut taken, mut matched) = (false, false);
-            for (filter, left) in filters.iter().zip(&mut room) {
-                // A full filter is matched for the sake of `more` alone.
-                if (*left > 0 || want_more) && filter.matches(event) {
-                    matched = true;
-                    taken |= *left > 0;
-                    *left = left.saturating_sub(1);
-                }
-            }
-            if taken {
-                answer.events.push(Arc::clone(event));
-            } else {
-                answer.more |= matched;
-            }
-        }
-        answer
+        pick(self.events.values(), filters, cap, want_more)
+    }
+
+    /// The same, but the oldest, and those first.
+    pub(crate) fn query_oldest(&self, filters: &[Filter], cap: usize) -> Answer {
+        pick(self.events.values().rev(), filters, cap, true)
     }
 
     /// How many held events any of the filters matches; limits are ignored.
@@ -154,6 +137,38 @@ impl Store {
     pub(crate) fn len(&self) -> usize {
         self.events.len()
     }
+}
+
+/// The first events of a row that any of the filters matches: per filter `cap` at most, or its own smaller limit.
+fn pick<'a>(
+    row: impl Iterator<Item = &'a Arc<StoredEvent>>,
+    filters: &[Filter],
+    cap: usize,
+    want_more: bool,
+) -> Answer {
+    let own_limit = |filter: &Filter| filter.limit.and_then(|limit| usize::try_from(limit).ok());
+    let mut room: Vec<usize> = filters.iter().map(|filter| own_limit(filter).unwrap_or(cap).min(cap)).collect();
+    let mut answer = Answer { events: Vec::new(), more: false };
+    for event in row {
+        if room.iter().all(|left| *left == 0) && (answer.more || !want_more) {
+            break;
+        }
+        let (mut taken, mut matched) = (false, false);
+        for (filter, left) in filters.iter().zip(&mut room) {
+            // A full filter is matched for the sake of `more` alone.
+            if (*left > 0 || want_more) && filter.matches(event) {
+                matched = true;
+                taken |= *left > 0;
+                *left = left.saturating_sub(1);
+            }
+        }
+        if taken {
+            answer.events.push(Arc::clone(event));
+        } else {
+            answer.more |= matched;
+        }
+    }
+    answer
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How well a relay does: whether dials succeed, how long answers take, and how often it broke the rules.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
 use crate::ids::{PublishId, WireId};
@@ -122,6 +122,8 @@ pub(crate) struct Vitals {
     pub(crate) violations: u64,
     /// When each running request was sent; it goes with its EOSE, or with the request.
     asked: BTreeMap<WireId, Instant>,
+    /// Those of them that nothing came for.
+    silent: BTreeSet<WireId>,
     /// When each publish that this relay has not settled was sent on this connection; `None`: more than once.
     sent: BTreeMap<PublishId, Option<Instant>>,
 }
@@ -153,10 +155,27 @@ impl Vitals {
 
     pub(crate) fn asked(&mut self, wire: WireId, now: Instant) {
         self.asked.insert(wire, now);
+        self.silent.insert(wire);
+    }
+
+    /// An event came for the request. Whether that was the first that came for it.
+    pub(crate) fn heard(&mut self, wire: WireId) -> bool {
+        !self.silent.is_empty() && self.silent.remove(&wire)
+    }
+
+    /// The one request that nothing came for, if it is one.
+    pub(crate) fn only_silent(&self) -> Option<WireId> {
+        self.silent.first().copied().filter(|_| self.silent.len() == 1)
+    }
+
+    /// When the last of the requests without an EOSE was sent.
+    pub(crate) fn last_asked(&self) -> Option<Instant> {
+        self.asked.last_key_value().map(|(_, at)| *at)
     }
 
     /// The request's EOSE came.
     pub(crate) fn eose(&mut self, wire: WireId, now: Instant) {
+        self.silent.remove(&wire);
         if let Some(at) = self.asked.remove(&wire) {
             self.eose.note(now.saturating_since(at));
         }
@@ -165,6 +184,7 @@ impl Vitals {
     /// The request is over.
     pub(crate) fn forget_request(&mut self, wire: WireId) {
         self.asked.remove(&wire);
+        self.silent.remove(&wire);
     }
 
     pub(crate) fn sent(&mut self, publish: PublishId, now: Instant) {
@@ -186,6 +206,7 @@ impl Vitals {
     /// The connection is gone, and with it what was under way.
     pub(crate) fn disconnected(&mut self) {
         self.asked.clear();
+        self.silent.clear();
         self.sent.clear();
     }
 }

@@ -104,12 +104,20 @@ pub enum PlantedBug {
     LargestPageLive,
     /// *No request has a name that another had on the same connection.* Planted: a leg that is asked again uses its old one.
     WireIdReused,
+    /// *The aggregate EOSE waits for every relay.* Planted: one relay's EOSE settles all.
+    EoseGlobal,
+    /// *A refusal is no EOSE.* Planted: a CLOSED settles as one.
+    ClosedIsEose,
+    /// *A timeout settles a leg and nothing more.* Planted: it ends it for good.
+    TimedOutLegEnded,
+    /// *What comes for a request that is over is dropped.* Planted: not where new filters took its place.
+    StragglersDelivered,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 51] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -157,6 +165,10 @@ impl PlantedBug {
         Self::MultiFilterOldest,
         Self::LargestPageLive,
         Self::WireIdReused,
+        Self::EoseGlobal,
+        Self::ClosedIsEose,
+        Self::TimedOutLegEnded,
+        Self::StragglersDelivered,
     ];
 }
 

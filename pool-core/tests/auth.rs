@@ -161,6 +161,13 @@ impl Bench {
         event.id()
     }
 
+    /// The same where other things may go out beside it.
+    fn sign_among(&mut self) -> EventId {
+        let (ticket, _, event) = self.orders().pop().expect("something to sign");
+        self.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+        event.id()
+    }
+
     fn ok(&mut self, socket: SocketId, id: EventId, accepted: bool, text: &str) {
         self.text(socket, &format!("[\"OK\",\"{id}\",{accepted},\"{text}\"]"));
     }
@@ -634,4 +641,575 @@ fn a_challenge_too_long_is_told_and_not_kept() {
     assert_eq!(b.auth(), AuthState::Failed(AuthFailure::ChallengeTooLong { bytes }));
     b.text(socket, "[\"AUTH\",\"c\"]");
     assert_eq!(b.auth(), AuthState::Challenged);
+}
+
+fn private() -> RelayOptions {
+    RelayOptions { auth: Some(AuthPolicy::Always), ..RelayOptions::default() }
+}
+
+fn eose(request: &str) -> String {
+    format!("[\"EOSE\",\"{request}\"]")
+}
+
+#[test]
+fn a_late_refusal_of_an_earlier_try_is_no_end_while_an_authentication_is_under_way() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let event = note("slow");
+    let publish = b.publish(&event);
+    b.pass(b.core.config().ok_deadline);
+    assert_eq!(b.sent().len(), 2, "tried twice");
+    // The relay answers both.
+    for _ in 0..2 {
+        b.ok(socket, event.id(), false, "auth-required: who are you?");
+        assert_eq!(b.status(publish), PublishStatus::Queued);
+    }
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.sent().len(), 1);
+    b.ok(socket, event.id(), true, "");
+    assert_eq!(b.status(publish), PublishStatus::Accepted { duplicate: false });
+}
+
+#[test]
+fn a_refusal_that_comes_while_another_try_waits_has_it_wait_for_the_authentication() {
+    let config = Config { send_credits: 1, ..config(AuthPolicy::Always) };
+    let (mut b, socket) = Bench::connected(config, private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (event, other) = (note("slow"), note("busy"));
+    let publish = b.publish(&event);
+    b.publish(&other);
+    b.ok(socket, other.id(), false, "rate-limited: slow down");
+    b.pass(b.core.config().ok_deadline);
+    b.ok(socket, other.id(), false, "rate-limited: slow down");
+    b.ok(socket, event.id(), false, "auth-required: who are you?");
+    assert_eq!(b.status(publish), PublishStatus::Queued);
+    b.sent();
+    let (ticket, _, unsigned) = b.orders().pop().expect("a challenge to answer");
+    b.input(Input::Signed { ticket, outcome: Ok(unsigned.sign(&keys(), [0; 32])) });
+    b.ok(socket, unsigned.id(), true, "");
+    b.pass(SECOND * 60);
+    assert!(b.sent().iter().any(|frame| frame.contains(&event.id().to_string())));
+}
+
+#[test]
+fn a_key_that_is_taken_back_is_shown_to_nobody() {
+    let other = Keys::from_entropy([8; 32]).unwrap();
+    for signed in [false, true] {
+        // The socket takes nothing more, so that what is signed waits.
+        let config = Config { send_credits: 1, ..config(AuthPolicy::Always) };
+        let (mut b, socket) = Bench::connected(config, RelayOptions { auth_at_once: true, ..private() });
+        b.text(socket, "[\"AUTH\",\"c\"]");
+        let (ticket, _, event) = b.orders().pop().unwrap();
+        assert_eq!(event.pubkey(), keys().public_key());
+        if signed {
+            b.core
+                .handle_call(
+                    Call::Publish(Publish {
+                        event: note("in the way"),
+                        target: Target::Relays(vec![url(0)]),
+                        quorum: Quorum::All,
+                        deadline: None,
+                        link: None,
+                    }),
+                    b.now,
+                )
+                .unwrap();
+            b.core.handle_input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) }, b.now);
+            while let Some(command) = b.core.poll_command() {
+                if let Command::Verify { ticket, event } = command {
+                    let outcome = nostr_proto::verify(&event);
+                    b.core.handle_input(Input::Verified { ticket, outcome }, b.now);
+                }
+            }
+            assert!(matches!(b.auth(), AuthState::Signing { .. }));
+        }
+        let identity = Some(other.public_key());
+        b.core
+            .handle_call(Call::AddRelay { url: url(0), options: RelayOptions { identity, ..private() } }, b.now)
+            .unwrap();
+        b.input(Input::Sent { socket });
+        b.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+        assert!(b.sent().iter().all(|frame| !frame.contains("AUTH")), "it would show the first key");
+        let (ticket, _, event) = b.orders().pop().expect("the other one is asked");
+        assert_eq!(event.pubkey(), other.public_key());
+        b.input(Input::Signed { ticket, outcome: Ok(event.sign(&other, [0; 32])) });
+        assert_eq!(b.sent().iter().filter(|frame| frame.contains("AUTH")).count(), 1);
+    }
+}
+
+#[test]
+fn an_ok_that_is_late_still_has_what_was_refused_meanwhile_repeated() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (refused, hidden) = (b.subscribe(notes(), Mode::Live), b.subscribe(gift_wraps(), Mode::Live));
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    let id = b.sign();
+    b.pass(b.core.config().auth_ok_deadline);
+    let again = b.requests();
+    // It is slow: it still takes us for a stranger.
+    for name in &again {
+        b.text(socket, &closed(name, "auth-required: who are you?"));
+    }
+    assert!(matches!(b.leg(refused), LegState::Closed(_)));
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 2);
+    assert_eq!((b.leg(refused), b.leg(hidden)), (LegState::Requested, LegState::Requested));
+}
+
+#[test]
+fn ground_that_was_shown_to_a_key_which_the_relay_refused_later_is_asked_for_again() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    b.subscribe(gift_wraps(), Mode::Live);
+    let id = b.sign();
+    b.pass(b.core.config().auth_ok_deadline);
+    // Asked as one whom the relay knows, as it seemed.
+    let names = b.requests();
+    b.text(socket, &eose(names.last().unwrap()));
+    b.ok(socket, id, false, "error: database");
+    b.sent();
+    b.lose(socket);
+    b.pass(SECOND * 3);
+    let socket = b.open(0);
+    b.text(socket, "[\"AUTH\",\"d\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let sent = b.sent();
+    assert!(sent.last().unwrap().contains("[1059]") && !sent.last().unwrap().contains("since"), "{sent:?}");
+}
+
+#[test]
+fn a_request_that_the_relay_has_closed_is_not_closed_once_more_when_it_waits() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    let sub = b.subscribe(gift_wraps(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &closed(&names[0], "auth-required: who are you?"));
+    assert_eq!(b.leg(sub), LegState::Waiting(Why::Auth));
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+    // The same with a challenge in hand that was not answered by itself, after so many refused ones.
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    let sub = b.subscribe(gift_wraps(), Mode::Live);
+    let mut last = String::new();
+    for n in 0..3 {
+        b.text(socket, &format!("[\"AUTH\",\"c{n}\"]"));
+        let id = b.sign_among();
+        b.ok(socket, id, false, "error: no");
+        last = b.sent().last().unwrap().split('"').nth(3).unwrap().to_owned();
+    }
+    b.text(socket, "[\"AUTH\",\"last\"]");
+    assert_eq!((b.auth(), b.leg(sub)), (AuthState::Challenged, LegState::Requested));
+    b.text(socket, &closed(&last, "auth-required: who are you?"));
+    assert_eq!(b.leg(sub), LegState::Waiting(Why::Auth));
+    assert!(b.sent().is_empty());
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    assert_eq!(b.requests().len(), 1);
+}
+
+#[test]
+fn where_the_relay_is_said_to_hide_things_everything_that_a_stranger_asked_is_asked_again() {
+    let (mut b, socket) =
+        Bench::connected(config(AuthPolicy::Always), RelayOptions { auth_at_once: true, ..private() });
+    let sub = b.subscribe(notes(), Mode::Live);
+    let names = b.requests();
+    b.text(socket, &eose(&names[0]));
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let sent = b.sent();
+    assert_eq!(sent[0], format!("[\"CLOSE\",\"{}\"]", names[0]));
+    assert!(sent[1].starts_with("[\"REQ\"") && !sent[1].contains("since"), "{sent:?}");
+    assert_eq!(b.leg(sub), LegState::Requested);
+}
+
+#[test]
+fn a_flood_of_challenges_costs_the_signer_no_more_than_the_window_allows() {
+    let (mut b, socket) =
+        Bench::connected(config(AuthPolicy::Always), RelayOptions { auth_at_once: true, ..private() });
+    b.subscribe(gift_wraps(), Mode::Live);
+    b.subscribe(notes(), Mode::Live);
+    let mut orders = 0;
+    for n in 0..5_000 {
+        b.text(socket, &format!("[\"AUTH\",\"c{n}\"]"));
+        for (ticket, _, event) in b.orders() {
+            orders += 1;
+            b.input(Input::Signed { ticket, outcome: Ok(event.sign(&keys(), [0; 32])) });
+            b.ok(socket, event.id(), n % 2 == 0, "");
+        }
+        for frame in b.sent() {
+            if frame.starts_with("[\"REQ\"") {
+                let name = frame.split('"').nth(3).unwrap().to_owned();
+                b.text(socket, &closed(&name, "auth-required: again"));
+            }
+        }
+    }
+    assert!(orders <= b.core.config().max_auth_signings, "{orders}");
+}
+
+/// Two subscriptions and two publishes are refused at once; one of each kind was taken before.
+#[test]
+fn everything_that_was_refused_at_once_is_repeated_once() {
+    let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+    b.text(socket, "[\"AUTH\",\"c\"]");
+    let (taken, first, second) = (note("taken"), note("first"), note("second"));
+    let subs =
+        [b.subscribe(notes(), Mode::Live), b.subscribe(notes(), Mode::UntilEose), b.subscribe(notes(), Mode::Live)];
+    let publishes = [b.publish(&taken), b.publish(&first), b.publish(&second)];
+    let frames = b.sent();
+    let names: Vec<_> = frames[..3].iter().map(|frame| frame.split('"').nth(3).unwrap().to_owned()).collect();
+    b.text(socket, &eose(&names[2]));
+    b.ok(socket, taken.id(), true, "");
+    for name in &names[..2] {
+        b.text(socket, &closed(name, "auth-required: who are you?"));
+    }
+    for event in [&first, &second] {
+        b.ok(socket, event.id(), false, "restricted: who are you?");
+    }
+    let id = b.sign();
+    b.ok(socket, id, true, "");
+    let again = b.sent();
+    assert_eq!(again.iter().filter(|frame| frame.starts_with("[\"EVENT\"")).count(), 2, "{again:?}");
+    assert_eq!(again.iter().filter(|frame| frame.starts_with("[\"REQ\"")).count(), 2, "{again:?}");
+    assert_eq!(again.len(), 4);
+    assert_eq!(b.leg(subs[2]), LegState::Live);
+    assert_eq!(b.status(publishes[0]), PublishStatus::Accepted { duplicate: false });
+    assert_eq!(b.status(publishes[2]), PublishStatus::InFlight);
+}
+
+/// Whatever an authentication was at when the connection went, the next one begins anew, and nothing of the old one holds.
+#[test]
+fn a_connection_lost_at_any_moment_of_an_authentication_starts_over() {
+    for lost_at in 0..6 {
+        let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), private());
+        let sub = b.subscribe(notes(), Mode::Live);
+        let event = note("hello");
+        let publish = b.publish(&event);
+        let name = b.sent()[0].split('"').nth(3).unwrap().to_owned();
+        let steps: [&dyn Fn(&mut Bench); 3] = [
+            &|b| b.text(socket, &closed(&name, "auth-required: who are you?")),
+            &|b| b.ok(socket, event.id(), false, "auth-required: who are you?"),
+            &|b| b.text(socket, "[\"AUTH\",\"c\"]"),
+        ];
+        steps.iter().take(lost_at).for_each(|step| step(&mut b));
+        if lost_at > 3 {
+            let id = b.sign();
+            if lost_at > 4 {
+                b.ok(socket, id, true, "");
+            }
+        }
+        b.sent();
+        b.orders();
+        b.lose(socket);
+        b.pass(SECOND * 3);
+        let socket = b.open(0);
+        assert_eq!(b.auth(), if lost_at == 0 { AuthState::Unchallenged } else { AuthState::Expected });
+        b.text(socket, "[\"AUTH\",\"d\"]");
+        if lost_at > 0 {
+            let id = b.sign_among();
+            b.ok(socket, id, true, "");
+        }
+        let sent = b.sent();
+        assert!(sent.iter().any(|frame| frame.starts_with("[\"REQ\"")), "{lost_at}: {sent:?}");
+        assert_eq!(b.leg(sub), LegState::Requested, "{lost_at}");
+        assert_eq!(b.status(publish), PublishStatus::InFlight, "{lost_at}");
+    }
+}
+
+/// Whatever a relay does about authentication, and the application with it: nothing waits for what will not come, a key
+/// is shown only while the application names it, and in the end, with a relay that has come to its senses, every
+/// subscription is live and every publish settled.
+mod storm {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Challenge(u8),
+        TooLong,
+        /// The nth running request, or the nth EVENT that was sent, is refused.
+        Close(usize, &'static str),
+        Refuse(usize, &'static str),
+        Eose(usize),
+        Accept(usize),
+        /// The answer to an AUTH: to the nth that was sent, or to one that never was.
+        Ok(usize, bool),
+        OkOfNothing(bool),
+        Sign(bool),
+        Subscribe(bool),
+        Publish(u8),
+        Options(Option<AuthPolicy>, Option<u8>, bool),
+        Authenticate,
+        Deny,
+        Lose,
+        Pass(u64),
+    }
+
+    const LACKS: [&str; 4] = ["auth-required: x", "restricted: x", "auth-required:", "Auth-Required : who"];
+
+    fn op() -> impl Strategy<Value = Op> {
+        let lack = || (0..LACKS.len()).prop_map(|n| LACKS[n]);
+        let nth = || 0..4_usize;
+        let policy = prop_oneof![
+            1 => Just(Some(AuthPolicy::Never)), 1 => Just(Some(AuthPolicy::Ask)), 3 => Just(Some(AuthPolicy::Always))
+        ];
+        prop_oneof![
+            6 => (0..4_u8).prop_map(Op::Challenge),
+            1 => Just(Op::TooLong),
+            6 => (nth(), lack()).prop_map(|(n, lack)| Op::Close(n, lack)),
+            4 => (nth(), lack()).prop_map(|(n, lack)| Op::Refuse(n, lack)),
+            3 => nth().prop_map(Op::Eose),
+            2 => nth().prop_map(Op::Accept),
+            6 => (nth(), any::<bool>()).prop_map(|(n, yes)| Op::Ok(n, yes)),
+            1 => any::<bool>().prop_map(Op::OkOfNothing),
+            6 => prop_oneof![5 => Just(true), 1 => Just(false)].prop_map(Op::Sign),
+            3 => any::<bool>().prop_map(Op::Subscribe),
+            3 => any::<u8>().prop_map(Op::Publish),
+            2 => (policy, prop::option::weighted(0.8, 0..2_u8), any::<bool>())
+                .prop_map(|(policy, who, at_once)| Op::Options(policy, who, at_once)),
+            1 => Just(Op::Authenticate),
+            1 => Just(Op::Deny),
+            2 => Just(Op::Lose),
+            4 => prop_oneof![0..3_u64, 0..20_u64].prop_map(Op::Pass),
+        ]
+    }
+
+    fn person(n: u8) -> Keys {
+        Keys::from_entropy([20 + n; 32]).unwrap()
+    }
+
+    /// What the relay and the application know.
+    struct Scene {
+        b: Bench,
+        socket: SocketId,
+        running: Vec<String>,
+        sent: Vec<EventId>,
+        auths: Vec<EventId>,
+        accepted: Vec<EventId>,
+        order: Vec<(Ticket, UnsignedEvent)>,
+        options: RelayOptions,
+        allowed: bool,
+        shown: Option<PublicKey>,
+        opened_at: Instant,
+        subs: Vec<SubId>,
+        publishes: Vec<PublishId>,
+        /// Events that the application published more than once.
+        twice: BTreeMap<EventId, u32>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let config = Config { max_refusals: 1_000, ..config(AuthPolicy::Always) };
+            let options = RelayOptions { identity: Some(person(0).public_key()), ..private() };
+            let (b, socket) = Bench::connected(Config { identity: None, ..config }, options);
+            Self {
+                b,
+                socket,
+                running: vec![],
+                sent: vec![],
+                auths: vec![],
+                accepted: vec![],
+                order: vec![],
+                options,
+                allowed: false,
+                shown: None,
+                opened_at: Instant::ZERO,
+                subs: vec![],
+                publishes: vec![],
+                twice: BTreeMap::new(),
+            }
+        }
+
+        /// What went out; the key of an AUTH is one that is named.
+        fn look(&mut self) -> Result<(), TestCaseError> {
+            self.order.extend(self.b.orders().into_iter().map(|(ticket, _, event)| (ticket, event)));
+            for frame in self.b.sent() {
+                let name = frame.split('"').nth(3).unwrap_or_default().to_owned();
+                if frame.starts_with("[\"REQ\"") {
+                    self.running.push(name);
+                } else if frame.starts_with("[\"CLOSE\"") {
+                    self.running.retain(|other| *other != name);
+                } else {
+                    let json = &frame[frame.find('{').unwrap()..frame.len() - 1];
+                    let event = Event::from_json(json).unwrap();
+                    if frame.starts_with("[\"AUTH\"") {
+                        let named = self.shown.or(self.options.identity);
+                        prop_assert!(self.allowed || named == Some(event.pubkey()), "shown is who is named");
+                        let may = self.options.auth == Some(AuthPolicy::Always) || self.allowed;
+                        prop_assert!(may, "shown with consent");
+                        self.shown.get_or_insert(event.pubkey());
+                        self.auths.push(event.id());
+                    } else {
+                        let again = self.twice.get(&event.id()).is_some_and(|n| *n > 1);
+                        prop_assert!(
+                            again || !self.accepted.contains(&event.id()),
+                            "what was accepted is not sent again"
+                        );
+                        self.sent.push(event.id());
+                    }
+                }
+            }
+            let state = self.b.auth();
+            let under_way = !matches!(
+                state,
+                AuthState::Unchallenged
+                    | AuthState::Challenged
+                    | AuthState::Authenticated { .. }
+                    | AuthState::Failed(_)
+            );
+            for sub in &self.subs {
+                if self.b.leg(*sub) == LegState::Waiting(Why::Auth) {
+                    // A challenge may be waited for, while a connection is new.
+                    let new = self.b.now.mono <= self.opened_at + self.b.core.config().auth_wait;
+                    prop_assert!(under_way || new, "{sub} waits for what will not come: {state:?}");
+                }
+            }
+            Ok(())
+        }
+
+        fn step(&mut self, op: &Op) -> Result<(), TestCaseError> {
+            let socket = self.socket;
+            match op {
+                Op::Challenge(n) => self.b.text(socket, &format!("[\"AUTH\",\"c{n}\"]")),
+                Op::TooLong => self.b.text(socket, &format!("[\"AUTH\",\"{}\"]", "x".repeat(5_000))),
+                Op::Close(n, lack) if !self.running.is_empty() => {
+                    let name = self.running.remove(n % self.running.len());
+                    self.b.text(socket, &closed(&name, lack));
+                }
+                Op::Eose(n) if !self.running.is_empty() => {
+                    let name = self.running[n % self.running.len()].clone();
+                    self.b.text(socket, &eose(&name));
+                }
+                Op::Refuse(n, lack) if !self.sent.is_empty() => {
+                    let id = self.sent[n % self.sent.len()];
+                    self.b.ok(socket, id, false, lack);
+                }
+                Op::Accept(n) if !self.sent.is_empty() => {
+                    let id = self.sent[n % self.sent.len()];
+                    self.accepted.push(id);
+                    self.b.ok(socket, id, true, "");
+                }
+                Op::Ok(n, yes) if !self.auths.is_empty() => {
+                    let id = self.auths[n % self.auths.len()];
+                    self.b.ok(socket, id, *yes, "error: hm");
+                }
+                Op::OkOfNothing(yes) => self.b.text(socket, &format!("[\"OK\",\"\",{yes},\"\"]")),
+                Op::Sign(yes) => self.sign(*yes),
+                Op::Subscribe(hidden) => {
+                    let filter = if *hidden { gift_wraps() } else { notes() };
+                    let sub = self.b.subscribe(filter, Mode::Live);
+                    self.subs.push(sub);
+                }
+                Op::Publish(n) => {
+                    let event = note(&format!("{n}"));
+                    *self.twice.entry(event.id()).or_default() += 1;
+                    let publish = self.b.publish(&event);
+                    self.publishes.push(publish);
+                }
+                Op::Options(auth, who, auth_at_once) => {
+                    let identity = who.map(|n| person(n).public_key());
+                    self.options = RelayOptions { auth: *auth, identity, auth_at_once: *auth_at_once, ..private() };
+                    self.b.call(Call::AddRelay { url: url(0), options: self.options }).unwrap();
+                }
+                Op::Authenticate => {
+                    let done = self.b.call(Call::Authenticate { url: url(0), identity: None });
+                    self.allowed |= done.is_ok();
+                }
+                Op::Deny => {
+                    self.b.call(Call::DenyAuth { url: url(0) }).unwrap();
+                }
+                Op::Lose => self.reconnect(),
+                Op::Pass(seconds) => (0..*seconds).for_each(|_| self.pass()),
+                _ => {}
+            }
+            self.look()
+        }
+
+        fn sign(&mut self, yes: bool) {
+            let Some((ticket, event)) = self.order.pop() else { return };
+            let signer = (0..2).map(person).find(|keys| keys.public_key() == event.pubkey()).unwrap();
+            let outcome = if yes { Ok(event.sign(&signer, [0; 32])) } else { Err("no".to_owned()) };
+            self.b.input(Input::Signed { ticket, outcome });
+        }
+
+        fn reconnect(&mut self) {
+            // What had gone out by then was seen.
+            self.look().unwrap();
+            self.b.lose(self.socket);
+            self.running.clear();
+            self.auths.clear();
+            (self.shown, self.allowed) = (None, false);
+            self.b.call(Call::Reconnect { which: Which::All, options: ReconnectOptions::default() }).unwrap();
+            self.opened_at = self.b.now.mono;
+            self.socket = self.b.open(0);
+        }
+
+        /// The relay does what NIP-42 says from now on.
+        fn heal(&mut self) -> Result<(), TestCaseError> {
+            let identity = Some(person(0).public_key());
+            self.options = RelayOptions { identity, auth_at_once: true, ..private() };
+            self.b.call(Call::AddRelay { url: url(0), options: self.options }).unwrap();
+            self.reconnect();
+            let (socket, mut known, mut answered) = (self.socket, false, BTreeSet::new());
+            self.b.text(socket, "[\"AUTH\",\"fresh\"]");
+            for _ in 0..400 {
+                let (sent, auths) = (self.sent.len(), self.auths.len());
+                self.look()?;
+                while !self.order.is_empty() {
+                    self.sign(true);
+                    self.look()?;
+                }
+                for id in self.auths.clone().drain(auths..) {
+                    known = true;
+                    self.b.ok(socket, id, true, "");
+                }
+                for id in self.sent.clone().drain(sent..) {
+                    self.b.ok(socket, id, known, "auth-required: x");
+                }
+                for name in self.running.clone().into_iter().filter(|name| answered.insert(name.clone())) {
+                    let answer = if known { eose(&name) } else { closed(&name, "auth-required: x") };
+                    if !known {
+                        self.running.retain(|other| *other != name);
+                    }
+                    self.b.text(socket, &answer);
+                }
+                self.pass();
+            }
+            Ok(())
+        }
+
+        /// A second, in which the relay is alive.
+        fn pass(&mut self) {
+            self.b.input(Input::Ping { socket: self.socket });
+            self.b.pass(SECOND);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_waits_for_ever(ops in prop::collection::vec(op(), 1..80)) {
+            let mut scene = Scene::new();
+            for op in &ops {
+                scene.step(op)?;
+            }
+            scene.heal()?;
+            for sub in scene.subs.clone() {
+                prop_assert_eq!(scene.b.leg(sub), LegState::Live, "{}", sub);
+            }
+            for publish in scene.publishes.clone() {
+                let status = scene.b.core.publish_report(publish).map(|report| report.relays[0].1.clone());
+                let open = matches!(status, Some(PublishStatus::Queued | PublishStatus::InFlight));
+                prop_assert!(!open, "{:?} is {:?}", publish, status);
+            }
+        }
+    }
 }

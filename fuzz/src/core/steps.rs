@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nostr_pool_core::{
-    AuthPolicy, Call, CloseReason, Command, Config, Core, Input, Instant, Mode, Now, Publish, PublishId,
-    PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SocketId, SubId, Subscribe, Target, Ticket,
-    Versions, Which,
+    Acknowledge, AuthPolicy, Call, Checkpoint, CloseReason, Command, Config, Core, Gap, GapCause, History, Input,
+    Instant, Mode, Now, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SocketId,
+    SubId, Subscribe, Target, Ticket, Versions, Which,
 };
 use nostr_proto::{BadSignature, EventId, Kind, Proof, RelayInfo, RelayUrl, Timestamp, UnsignedEvent};
 
@@ -32,6 +32,8 @@ pub(crate) struct Harness {
     /// The last AUTH that was signed.
     last_auth: Option<EventId>,
     subs: Vec<SubId>,
+    /// The last one.
+    checkpoint: Option<Checkpoint>,
     publishes: Vec<PublishId>,
     closed: bool,
     /// Everything that came out, for comparison.
@@ -64,6 +66,7 @@ impl Harness {
             proofs: BTreeMap::new(),
             last_auth: None,
             subs: Vec::new(),
+            checkpoint: None,
             publishes: Vec::new(),
             closed: false,
             log: Vec::new(),
@@ -157,7 +160,21 @@ impl Harness {
                 let mode = if bytes.once_in(2) { Mode::Live } else { Mode::UntilEose };
                 let target = target(bytes, relay);
                 let versions = if bytes.once_in(4) { Versions::All } else { Versions::Latest };
-                Call::Subscribe(Subscribe { filters, target, mode, versions, ..Subscribe::default() })
+                let history = if bytes.once_in(4) { History::All } else { History::FirstLoad };
+                let acknowledge = if bytes.once_in(4) { Acknowledge::ByHand } else { Acknowledge::ByNext };
+                let resume = if bytes.once_in(2) { self.checkpoint.clone() } else { None };
+                let (eose_deadline, queue_items) = (None, None);
+                Call::Subscribe(Subscribe {
+                    filters,
+                    target,
+                    mode,
+                    eose_deadline,
+                    queue_items,
+                    versions,
+                    history,
+                    acknowledge,
+                    resume,
+                })
             }
             20..=27 => {
                 let quorum = [Quorum::First, Quorum::All, Quorum::AtLeast(2), Quorum::Majority];
@@ -189,7 +206,7 @@ impl Harness {
     }
 
     fn on_sub_or_publish(&mut self, bytes: &mut Bytes<'_>) {
-        let what = bytes.next() % 5;
+        let what = bytes.next() % 9;
         if what == 4 {
             if let Some(url) = bytes.pick(&fixtures().relays).cloned() {
                 let max = u64::from(bytes.next()) * 16;
@@ -211,6 +228,19 @@ impl Harness {
                 let filters = bytes.pick(&fixtures().filters).cloned().into_iter().collect();
                 self.make(Call::Update { sub, filters });
             }
+            5 => {
+                let Some(relay) = bytes.pick(&fixtures().relays) else { return };
+                let target = target(bytes, relay);
+                self.make(Call::Retarget { sub, target });
+            }
+            6 => {
+                let since = Timestamp::new(EPOCH + 60 - u64::from(bytes.next()));
+                let relay = bytes.pick(&fixtures().relays).cloned().filter(|_| since.as_secs() % 2 == 0);
+                let gap = Gap { relay, since: Some(since), until: None, cause: GapCause::Budget };
+                self.make(Call::Refill { sub, gap });
+            }
+            7 => self.make(Call::Acknowledge { sub, seq: u64::from(bytes.next() % 8) }),
+            8 => self.make(Call::Checkpoint { sub }),
             _ => {
                 let items = self.watch.queued(sub);
                 self.watch.taken(sub, items);
@@ -243,6 +273,14 @@ impl Harness {
             (Ok(Reply::Publishing(publish, _)), _) => {
                 self.watch.publishing(publish, self.now.mono + DEADLINE);
                 self.publishes.push(publish);
+            }
+            (Ok(Reply::Checkpoint(checkpoint)), _) => {
+                let read = Checkpoint::from_json(&checkpoint.to_json());
+                assert_eq!(read.as_ref(), Ok(&*checkpoint), "what is written down can be read");
+                self.checkpoint = Some(*checkpoint);
+            }
+            (Ok(Reply::Done), Call::Retarget { sub, target }) => {
+                self.watch.retargeted(sub, if let Target::Relays(relays) = target { Some(relays) } else { None });
             }
             (Ok(Reply::Done), Call::Update { sub, filters }) => self.watch.updated(sub, filters),
             _ => {}

@@ -46,6 +46,16 @@ impl Watch {
         }
     }
 
+    /// It is sent to these relays; what came of others before that may be under way.
+    pub(crate) fn retargeted(&mut self, sub: SubId, relays: Option<Vec<RelayUrl>>) {
+        if let Some(sub) = self.subs.get_mut(&sub) {
+            sub.relays = sub.relays.take().zip(relays).map(|(mut before, now)| {
+                before.extend(now);
+                before
+            });
+        }
+    }
+
     pub(crate) fn publishing(&mut self, publish: PublishId, deadline: Instant) {
         let new = self.publishes.insert(publish, Publish { deadline, verdict: false });
         assert!(new.is_none(), "publish {publish} was there before");

@@ -124,6 +124,8 @@ pub enum Fault {
     },
     /// Says by `NOTICE`, which names no subscription, what belongs into a `CLOSED`.
     NoticeInsteadOfClosed,
+    /// Says by `NOTICE`, with the subscription's id in its text, what belongs into a `CLOSED`.
+    NoticeNamesClosed,
     /// Answers a client's `CLOSE` with `CLOSED`, as some deployed relays do.
     AnswerClose,
     /// Goes on sending events after a client's `CLOSE`.
@@ -249,8 +251,14 @@ pub enum Fault {
     },
     /// Returns all that matches, whatever the limits say.
     IgnoreLimit,
-    /// Returns stored events oldest first.
+    /// Returns stored events oldest first, and of more than fit the oldest.
     OldestFirst,
+    /// Returns of the stored events that fit fewer each time, and all of them again after that: the newest, but how many
+    /// says nothing about what there is.
+    UnstableCap {
+        /// The fewest; 0 counts as 1.
+        fewest: usize,
+    },
     /// Follows every nth frame with one that is no message of the protocol.
     Garbage {
         /// The n.

@@ -20,6 +20,7 @@ struct Counts {
     frames_sent: u64,
     truncated: u64,
     made_up: u64,
+    answers: u64,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +140,18 @@ impl FaultState {
     pub(crate) fn challenge_on_connect(&self) -> bool {
         field!(self, AuthRequired.challenge_on_connect).unwrap_or_default()
             || field!(self, HidePrivate.challenge_on_connect).unwrap_or_default()
+    }
+
+    /// Counts an answer; how many of `found` stored events are in it.
+    pub(crate) fn cap_this_answer(&mut self, found: usize) -> usize {
+        let count = one_more(&mut self.counts.answers);
+        let Some(fewest) = field!(self, UnstableCap.fewest).map(|fewest| fewest.max(1)) else {
+            return found;
+        };
+        // A third less each time, until there are too few; then all again.
+        let round = u32::try_from(count % 4).unwrap_or_default();
+        let less = (0..round).fold(found, |left, _| left - left / 3);
+        less.max(fewest).min(found)
     }
 
     /// How often an event is sent.

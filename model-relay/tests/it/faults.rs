@@ -111,6 +111,47 @@ fn notice_instead_of_closed() {
 }
 
 #[test]
+fn notice_names_what_is_closed() {
+    let plan = FaultPlan::new()
+        .with(Fault::NoticeNamesClosed)
+        .with(Fault::RefuseReq { reason: "error: too many requests".to_owned() });
+    let mut relay = Relay::new(Config::default());
+    relay.set_faults(plan);
+    let conn = relay.connect();
+    assert_eq!(req(&mut relay, conn), [json!(["NOTICE", "error: too many requests (s)"])]);
+}
+
+#[test]
+fn unstable_cap() {
+    let mut relay = Relay::new(Config { max_limit: 9, eose_hints: true, ..Config::default() });
+    for second in 1..=20 {
+        relay.store(note(1, second, &second.to_string()));
+    }
+    relay.set_faults(Fault::UnstableCap { fewest: 3 });
+    let conn = relay.connect();
+    let mut answers = || req(&mut relay, conn);
+    let counts: Vec<usize> = (0..8).map(|_| contents(&answers()).len()).collect();
+    assert_eq!(counts, [6, 4, 3, 9, 6, 4, 3, 9]);
+    let frames = answers();
+    assert_eq!(contents(&frames), ["20", "19", "18", "17", "16", "15"], "the newest");
+    assert_eq!(frames.last(), Some(&json!(["EOSE", "s", ["more"]])));
+    relay.set_faults(Fault::UnstableCap { fewest: 0 });
+    assert_eq!(contents(&say(&mut relay, conn, &json!(["REQ", "s", {"since": 20}]))), ["20"], "one at least");
+}
+
+#[test]
+fn oldest_first_keeps_the_oldest() {
+    let mut relay = Relay::new(Config { max_limit: 2, ..Config::default() });
+    for second in 1..=3 {
+        relay.store(note(1, second, &second.to_string()));
+    }
+    relay.set_faults(Fault::OldestFirst);
+    let conn = relay.connect();
+    assert_eq!(contents(&req(&mut relay, conn)), ["1", "2"]);
+    assert_eq!(contents(&say(&mut relay, conn, &json!(["REQ", "s", {"limit": 1}]))), ["1"]);
+}
+
+#[test]
 fn close_answered_or_ignored() {
     let (mut relay, conn) = faulty(Fault::AnswerClose);
     req(&mut relay, conn);
@@ -250,7 +291,7 @@ fn ignored_limit_and_wrong_order() {
     let (mut relay, conn) = faulty(Fault::IgnoreLimit);
     assert_eq!(contents(&say(&mut relay, conn, &json!(["REQ", "s", {"limit": 1}]))), ["3", "2", "1"]);
     relay.set_faults(Fault::OldestFirst);
-    assert_eq!(contents(&say(&mut relay, conn, &json!(["REQ", "s", {"limit": 2}]))), ["2", "3"]);
+    assert_eq!(contents(&say(&mut relay, conn, &json!(["REQ", "s", {"limit": 2}]))), ["1", "2"]);
 }
 
 #[test]

@@ -414,3 +414,18 @@ fn thousands_of_events_and_a_hundred_subscriptions() {
     assert_eq!(frames.len(), 101);
     assert_eq!(relay.stats().events_out, 500_000 + 100);
 }
+
+#[test]
+fn a_cap_is_for_each_filter_or_for_all_of_a_req() {
+    for (max_limit_is_per_req, expected) in [(false, vec!["6", "5", "3", "2"]), (true, vec!["6", "5"])] {
+        let mut relay =
+            Relay::new(Config { max_limit: 2, max_limit_is_per_req, eose_hints: true, ..Config::default() });
+        for (kind, second) in [(1, 1), (1, 2), (1, 3), (7, 4), (7, 5), (7, 6)] {
+            relay.store(signed(1, kind, second, &second.to_string(), &[]));
+        }
+        let conn = relay.connect();
+        let frames = say(&mut relay, conn, &json!(["REQ", "s", {"kinds": [1]}, {"kinds": [7]}]));
+        assert_eq!(contents(&frames), expected);
+        assert_eq!(frames.last(), Some(&json!(["EOSE", "s", ["more"]])));
+    }
+}

@@ -15,8 +15,8 @@
 //! | `Ready` | `Unchallenged`¹ | `Down` | `Signing` sign | `Failed` denied | wait | wait | – | – |
 //! | `Sent` | `Unchallenged`¹ | `Down` | `Sent*` | – | wait | wait | `Authenticated` granted | `Failed` denied |
 //! | `Sent*` | `Unchallenged`¹ | `Down` | – | `Sent` | wait | wait | `Authenticated*` granted | `Signing` sign⁴ |
-//! | `Assumed` | `Unchallenged`¹ | `Down` | `Assumed*` | – | final⁵ | final⁵ | `Authenticated` | `Failed` denied |
-//! | `Assumed*` | `Unchallenged`¹ | `Down` | – | `Assumed` | begin⁵ | final⁵ | `Authenticated*` | `Challenged` denied |
+//! | `Assumed` | `Unchallenged`¹ | `Down` | `Assumed*` | – | final⁵ | final⁵ | `Authenticated` granted⁸ | `Failed` denied |
+//! | `Assumed*` | `Unchallenged`¹ | `Down` | – | `Assumed` | begin⁵ | final⁵ | `Authenticated*` granted⁸ | `Challenged` denied |
 //! | `Authenticated` | `Unchallenged`¹ | `Down` | `Authenticated*` | – | final⁵ | final⁵ | – | – |
 //! | `Authenticated*` | `Unchallenged`¹ | `Down` | – | `Authenticated` | begin⁵ | final⁵ | – | – |
 //! | `Failed` | `Unchallenged`¹ | `Down` | `Challenged`⁶ | – | final | final | – | – |
@@ -52,6 +52,7 @@
 //! `Asking`; `Never`, or as often as `MAX_REFUSALS` in a row: `Failed` denied.
 //! ⁵ *again*, if it was sent before the relay knew us. ⁶ *begin* if something was refused, and not more than that
 //! often; `Failed` if the application said no. ⁷ It counts for the next connection.
+//! ⁸ What was asked meanwhile may have been refused, or hidden from a stranger.
 //!
 //! An authentication is *needed* where the relay refused something with `auth-required`; or with `restricted`, while it
 //! does not know us and a challenge is in hand; where direct messages or gift wraps are asked for, because relays answer
@@ -189,6 +190,11 @@ impl Auth {
     /// Whether an AUTH waits to be sent.
     pub(crate) fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready { .. })
+    }
+
+    /// Whether an AUTH was sent, and neither was answered nor is overdue.
+    pub(crate) fn is_sent(&self) -> bool {
+        matches!(self.state, State::Sent { .. })
     }
 
     /// The event that is being signed. An answer for any other is void.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use nostr_proto::{Event, EventId, PublicKey, encode};
 
 use crate::effects::Effects;
-use crate::text::clip;
+use crate::text::shown;
 
 use super::public::{AuthFailure, AuthPolicy, AuthState};
 use super::state::{Hand, State};
@@ -41,6 +41,15 @@ impl Auth {
             ) => auth.fail(Hand::Used(challenge), AuthFailure::Denied, fx),
             (State::Challenged { challenge }, _) if wanted => auth.begin(challenge, None, cx, fx),
             (State::Asking { challenge }, AuthPolicy::Always) => auth.sign(challenge, cx, fx),
+            // The key was taken back, or another put in its place.
+            (State::Signing { challenge, order, .. }, AuthPolicy::Always)
+                if auth.identity(cx) != Some(order.identity) =>
+            {
+                auth.sign(challenge, cx, fx)
+            }
+            (State::Ready { challenge, event }, AuthPolicy::Always) if auth.identity(cx) != Some(event.pubkey()) => {
+                auth.sign(challenge, cx, fx)
+            }
             (
                 State::Paced { challenge, .. } | State::Signing { challenge, .. } | State::Ready { challenge, .. },
                 AuthPolicy::Ask,
@@ -111,7 +120,7 @@ impl Auth {
     ) -> Change {
         self.turn(fx, |auth, state, fx| match (state, outcome) {
             (State::Signing { challenge, order, .. }, Err(why)) if order.event == order_of => {
-                auth.fail(Hand::Used(challenge), AuthFailure::NotSigned(clip(why, 256)), fx)
+                auth.fail(Hand::Used(challenge), AuthFailure::NotSigned(shown(why, 256)), fx)
             }
             (State::Signing { challenge, order, stale: true }, Ok(_)) if order.event == order_of => {
                 auth.sign(challenge, cx, fx)

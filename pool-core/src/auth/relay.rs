@@ -85,8 +85,7 @@ impl Auth {
         if lack == Lack::Unknown && self.memory == Memory::Stranger {
             self.memory = Memory::Demands;
         }
-        let knows_us = matches!(self.state, State::Assumed { .. } | State::Authenticated { .. });
-        if knows_us && under < self.epoch {
+        if !self.session.known.is_empty() && under < self.epoch {
             return (Refusal::Again, Change::None);
         }
         self.session.wanted |= lack == Lack::Unknown;
@@ -128,7 +127,8 @@ impl Auth {
         let (refused, consent) = (AuthFailure::Refused(reason.clone()), self.consent(cx));
         Some(self.turn(fx, |auth, state, fx| match state {
             State::Sent { hand, identity, .. } if accepted => auth.grant(State::Authenticated { hand }, identity),
-            State::Assumed { hand, .. } if accepted => (State::Authenticated { hand }, Change::None),
+            // It was slow: what it refused or hid until now, it did to a stranger.
+            State::Assumed { hand, identity, .. } if accepted => auth.grant(State::Authenticated { hand }, identity),
             State::Sent { hand, .. } => {
                 auth.session.refusals += 1;
                 match hand {

@@ -66,7 +66,10 @@ pub enum Call {
         /// The new filters.
         filters: Vec<Filter>,
     },
-    /// Send a live subscription to other relays: those that it had and keeps notice nothing.
+    /// Send a live subscription to other relays: those that it had and keeps notice nothing. One that is new is asked as
+    /// at the beginning; one that leaves is told as [`LegState::Removed`](crate::LegState::Removed). The aggregate EOSE
+    /// comes once per generation all the same: if it was told, a new relay brings no other. A call that fails (no such
+    /// subscription, no relays, too many of them) changes nothing.
     Retarget {
         /// Which.
         sub: SubId,
@@ -212,7 +215,7 @@ pub struct RelayOptions {
     /// The key that it gets to know. Default `None`: that of [`Config::identity`](crate::Config::identity).
     pub identity: Option<PublicKey>,
     /// Where the policy allows it, answer the first challenge of each connection at once, needed or not: for relays that
-    /// hide from strangers what they do not refuse. Default `false`.
+    /// hide from strangers what they do not refuse. What was asked as a stranger is asked again. Default `false`.
     pub auth_at_once: bool,
     /// It may know one connection by several keys, at most 8, and so link the accounts behind them. Default `false`: a
     /// second key needs a new connection.

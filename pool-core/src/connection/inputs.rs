@@ -6,7 +6,7 @@ use crate::effects::Effects;
 use crate::ids::SocketId;
 use crate::input::CloseReason;
 use crate::planted::planted;
-use crate::text::clip;
+use crate::text::shown;
 use crate::time::Now;
 
 use super::open::{Due, Open};
@@ -81,7 +81,7 @@ impl Connection {
     ) -> Option<Change> {
         match &self.state {
             State::Dialing { socket: s, .. } if *s == socket => {
-                self.last_error = Some(clip(error, ERROR_TEXT));
+                self.last_error = Some(shown(error, ERROR_TEXT));
                 Some(self.failed(cx.options.reconnect_on_error, cx, fx))
             }
             State::Closing { socket: s, then, .. } if *s == socket => Some(self.finish(*then, cx, fx)),
@@ -103,12 +103,12 @@ impl Connection {
         }
         let again = match reason {
             CloseReason::Remote { code, reason } => {
-                self.last_close = Some((*code, clip(reason, 123)));
+                self.last_close = Some((*code, shown(reason, 123)));
                 cx.options.reconnect_on_close
             }
             CloseReason::Local => cx.options.reconnect_on_close,
             CloseReason::Error(error) => {
-                self.last_error = Some(clip(error, ERROR_TEXT));
+                self.last_error = Some(shown(error, ERROR_TEXT));
                 cx.options.reconnect_on_error
             }
             CloseReason::TooLarge => {

@@ -209,9 +209,10 @@ pub enum LegState {
     Requested,
     /// Past EOSE; it pushes what is new.
     Live,
-    /// It refused, and will not be asked again on this connection, or at all if the reason is final.
+    /// It refused, by CLOSED or by NOTICE, and will not be asked again on this connection, or at all if the reason is final.
+    /// `unsupported` is also what we say of a relay whose answer has a message beyond the size limit.
     Closed(Reason),
-    /// It was taken out of the pool, or is no longer read from.
+    /// It was taken out of the pool, is no longer read from, or is none of the subscription's relays any more.
     Removed,
 }
 
@@ -226,6 +227,8 @@ pub enum Why {
     Pause,
     /// An authentication (NIP-42): the relay demands it, or demanded it before.
     Auth,
+    /// Its turn. The relay's last answers had a message beyond the size limit, and it is found out whose that is.
+    Turn,
 }
 
 /// A stretch of a relay's time from which events may be missing.

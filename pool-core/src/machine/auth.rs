@@ -72,6 +72,7 @@ impl Core {
         }
         if (held.0 && !holds.0) || (held.1 && !holds.1) {
             self.pump(ix);
+            self.tell_waiting(ix);
         }
         Some(result)
     }
@@ -190,7 +191,7 @@ impl Core {
 
     /// Whether a refused publish waits for an authentication, or is sent again because of one.
     pub(super) fn publish_lacks_auth(&mut self, ix: RelayIx, id: PublishId, reason: &Reason) -> bool {
-        let under = self.publishes.get(&id).and_then(|p| p.in_flight_under(ix));
+        let under = self.publishes.get(&id).and_then(|p| p.unsettled_under(ix));
         let refusal = under.and_then(|under| self.lacks_auth(ix, reason, under));
         let Some(refusal) = refusal.filter(|refusal| *refusal != Refusal::Final) else { return false };
         self.on_publish(id, |p, config, now, fx| p.lacks_auth(ix, reason, config, now, fx));
@@ -203,7 +204,7 @@ impl Core {
 
     /// Whether an OK was the answer to an AUTH, and so none to a publish.
     pub(super) fn is_auth_ok(&mut self, ix: RelayIx, event: Option<EventId>, accepted: bool, reason: &Reason) -> bool {
-        if event.is_none() && self.has_event_in_flight(ix) {
+        if event.is_none() && (!self.is_auth_sent(ix) || self.has_event_in_flight(ix)) {
             return false;
         }
         let ours = self.drive_auth(ix, |auth, cx, fx| match auth.ok(event, accepted, reason, cx, fx) {
@@ -211,6 +212,10 @@ impl Core {
             None => (false, Change::None),
         });
         ours.unwrap_or(false)
+    }
+
+    fn is_auth_sent(&self, ix: RelayIx) -> bool {
+        self.relays.get(&ix).is_some_and(|relay| relay.auth.is_sent())
     }
 
     fn has_event_in_flight(&self, ix: RelayIx) -> bool {
@@ -242,8 +247,10 @@ impl Core {
         let Some(relay) = self.relays.get(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
+        let (epoch, known) = (relay.auth.epoch(), relay.auth.known_as().to_vec());
         for sub in legs {
             if let Some(s) = self.subs.get_mut(&sub) {
+                s.asked_as(ix, epoch, &known);
                 s.not_authenticated(ix, &mut self.fx);
                 self.note_need(ix, sub);
                 self.sync_sub(sub);
@@ -259,7 +266,8 @@ impl Core {
     pub(super) fn next_ask(&mut self, ix: RelayIx) -> Option<SubId> {
         loop {
             let relay = self.relays.get(&ix).filter(|relay| !relay.auth.holds(false))?;
-            let sub = relay.lanes.asks.iter().copied().find(|sub| !self.is_held_for_auth(relay, *sub))?;
+            let held = |sub: &SubId| self.is_held_for_auth(relay, *sub) || self.is_held_for_size(ix, relay, *sub);
+            let sub = relay.lanes.asks.iter().copied().find(|sub| !held(sub))?;
             if self.asks_for_private(sub) && !relay.auth.holds(true) {
                 // Which may well hold it.
                 self.note_private(ix);
@@ -277,6 +285,8 @@ impl Core {
             Why::Auth
         } else if relay.lanes.is_held(self.now.mono) {
             Why::Pause
+        } else if !relay.suspects.is_empty() {
+            Why::Turn
         } else {
             Why::Credit
         }
@@ -296,6 +306,11 @@ impl Core {
         let Some(relay) = self.relays.get(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().filter(|sub| self.asks_for_private(*sub)).collect();
         for sub in legs {
+            let wire = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)?.wire());
+            // The refusal that led here has ended its request already.
+            if wire.is_none_or(|wire| self.wires.get(&(ix, wire)).is_none()) {
+                continue;
+            }
             if let Some(wire) = self.subs.get_mut(&sub).and_then(|s| s.recall(ix, &mut self.fx)) {
                 self.close_wire(ix, wire);
                 self.enqueue_ask(ix, sub);
@@ -306,9 +321,11 @@ impl Core {
     /// Repeats a request that the relay refused when it did not know us as it does now.
     pub(super) fn ask_again_known(&mut self, ix: RelayIx, sub: SubId) {
         let Some(relay) = self.relays.get(&ix) else { return };
-        let epoch = relay.auth.epoch();
+        let (epoch, hides) = (relay.auth.epoch(), relay.options.auth_at_once);
         let Some(s) = self.subs.get_mut(&sub) else { return };
-        let Some(running) = s.authenticated(ix, epoch, self.backlog.hears(self.now), &mut self.fx) else { return };
+        let Some(running) = s.authenticated(ix, epoch, hides, self.backlog.hears(self.now), &mut self.fx) else {
+            return;
+        };
         if let Some(wire) = running {
             self.close_wire(ix, wire);
         }

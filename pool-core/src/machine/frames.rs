@@ -11,6 +11,7 @@ use crate::planted::planted;
 use crate::resume::End;
 use crate::subscription::Subscription;
 use crate::subscription::leg::{Ending, Eose, Sighting};
+use crate::text::harmless;
 
 use super::{Core, Job, Wire};
 
@@ -66,9 +67,9 @@ impl Core {
             }
             Known::InFlight => match scan_signature(frame) {
                 Some(signature) => self.on_copy_in_flight(ix, request, &id, signature),
-                None => self.on_new_copy(ix, request, frame),
+                None => self.on_new_copy(ix, request, id, frame),
             },
-            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, request, frame),
+            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, request, id, frame),
         }
     }
 
@@ -79,10 +80,16 @@ impl Core {
             && self.dedup.is_outdated(facts, self.now.unix)
     }
 
-    fn on_new_copy(&mut self, ix: RelayIx, request: Request, frame: &str) {
+    fn on_new_copy(&mut self, ix: RelayIx, request: Request, id: EventId, frame: &str) {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, request, event),
-            _ => self.note_garbage(ix),
+            Ok(_) => self.note_garbage(ix),
+            Err(error) => {
+                self.note_garbage(ix);
+                if let Some(s) = self.subs.get_mut(&request.sub) {
+                    s.rejected(ix, id, &error, &mut self.fx);
+                }
+            }
         }
     }
 
@@ -127,14 +134,16 @@ impl Core {
                     self.on_event(ix, request, event);
                 }
             }
-            Ok(RelayMessage::Ok { event_id, accepted, reason }) => self.on_ok(ix, event_id, accepted, &reason),
+            Ok(RelayMessage::Ok { event_id, accepted, reason }) => {
+                self.on_ok(ix, event_id, accepted, &harmless(reason));
+            }
             Ok(RelayMessage::Eose { subscription, hints }) => {
                 self.on_ending(ix, &subscription, Ending::Eose(Eose { hints, frames: 0 }));
             }
             Ok(RelayMessage::Closed { subscription, reason }) => {
-                self.on_ending(ix, &subscription, Ending::Closed(reason));
+                self.on_ending(ix, &subscription, Ending::Closed(harmless(reason)));
             }
-            Ok(RelayMessage::Notice { message }) => self.note_notice(ix, &message),
+            Ok(RelayMessage::Notice { message }) => self.on_notice(ix, &message),
             Ok(RelayMessage::Auth { challenge }) => {
                 self.count(ix, |c| &mut c.challenges);
                 self.on_challenge(ix, &challenge);
@@ -211,7 +220,7 @@ impl Core {
         }
     }
 
-    fn on_ending(&mut self, ix: RelayIx, subscription: &str, mut end: Ending) {
+    pub(super) fn on_ending(&mut self, ix: RelayIx, subscription: &str, mut end: Ending) {
         let named = WireId::parse(subscription).filter(|wire| wire.0 < self.next_wire);
         // It slows the whole relay, and at once: also if the request is over, or waits for events to be decided.
         if let Ending::Closed(reason) = &end
@@ -241,13 +250,16 @@ impl Core {
                 }
             }
         }
+        self.note_in_size(ix, sub, wire);
         let Some(s) = self.subs.get_mut(&sub) else { return };
         s.tell_flooded(ix, &mut self.fx);
+        s.answered(ix, wire);
         let Some(leg) = s.leg(ix) else { return };
         leg.progress = self.backlog.listening(now);
         for end in leg.ending(wire, end) {
             self.apply_ending(sub, ix, wire, end);
         }
+        self.next_suspect(ix);
     }
 
     /// A page ended, or was refused, or brought as many events as may be: nothing more of it is wanted.
@@ -277,6 +289,7 @@ impl Core {
             running.frames += 1;
             let request = Request { wire, sub: running.sub, page: running.page, frames: running.frames };
             self.count(ix, |c| &mut c.events);
+            self.note_answered(ix, request.wire, request.sub);
             return Some(request);
         }
         self.count(ix, |c| &mut c.unsolicited);
@@ -372,7 +385,7 @@ impl Core {
         }
     }
 
-    fn count(&mut self, ix: RelayIx, counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64) {
+    pub(super) fn count(&mut self, ix: RelayIx, counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64) {
         if let Some(relay) = self.relays.get_mut(&ix) {
             let counter = counter(&mut relay.counters);
             *counter = counter.saturating_add(1);

@@ -8,6 +8,8 @@ mod decisions;
 mod echoes;
 mod frames;
 mod lanes;
+mod notice;
+mod oversize;
 mod pace;
 mod paging;
 mod publishes;

@@ -41,7 +41,7 @@ impl Core {
     pub(super) fn next_page(&self, ix: RelayIx) -> Option<SubId> {
         let relay = self.relays.get(&ix)?;
         let most = self.config.max_pages_at_once.max(1);
-        if relay.paging.len() >= most {
+        if relay.paging.len() >= most || self.is_trial_on(ix, relay) {
             return None;
         }
         relay.lanes.pages.iter().copied().find(|sub| !self.is_held_for_auth(relay, *sub))

@@ -16,7 +16,6 @@ use crate::input::CloseReason;
 use crate::publish::trial::Trial;
 use crate::record::{ConnectionState, RelayCounters, RelayRecord};
 use crate::rng::Rng;
-use crate::text::printable;
 use crate::timers::TimerKey;
 
 use super::auth::AuthTicket;
@@ -46,6 +45,8 @@ pub(super) struct Relay {
     pub(super) max_message: Option<u64>,
     /// Subscriptions with a leg here.
     pub(super) legs: BTreeSet<SubId>,
+    /// Those of them whose answer may have had a message beyond the size limit: see `oversize`.
+    pub(super) suspects: BTreeSet<SubId>,
     /// Those of them that need it.
     pub(super) needs: Needs,
     /// Those of them that are being sent a page.
@@ -73,7 +74,7 @@ impl Core {
             opened: relay.conn.opened,
             failures_in_row: relay.conn.backoff.failures(),
             last_connected: relay.conn.last_connected,
-            active_requests: relay.legs.iter().filter(running).count(),
+            active_requests: relay.legs.iter().filter(running).count() + relay.paging.len(),
             pending_publishes: relay.publishes.len(),
             last_close: relay.conn.last_close.clone(),
             last_error: relay.conn.last_error.clone(),
@@ -106,6 +107,7 @@ impl Core {
             trial: Trial::default(),
             max_message: None,
             legs: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             needs: Needs::default(),
             paging: BTreeSet::new(),
             largest_page: 0,
@@ -268,6 +270,7 @@ impl Core {
             && relay.conn.open_socket() == Some(socket)
         {
             relay.vitals.broke_a_rule();
+            self.on_too_large(RelayIx(socket.slot));
         }
         let step = self.drive(RelayIx(socket.slot), |conn, cx, fx| conn.closed(socket, reason, cx, fx));
         self.count_stale(step);
@@ -323,14 +326,5 @@ impl Core {
             }
             _ => self.stats.stale_sockets += 1,
         }
-    }
-
-    pub(super) fn note_notice(&mut self, ix: RelayIx, message: &str) {
-        if let Some(relay) = self.relays.get_mut(&ix) {
-            relay.counters.notices += 1;
-            let url = relay.url.clone();
-            self.fx.relay(&url, RelayUpdate::Notice(printable(message)));
-        }
-        self.drive(ix, Connection::noticed);
     }
 }

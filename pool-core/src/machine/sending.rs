@@ -42,7 +42,8 @@ impl Core {
                 relay.lanes.sent(now);
             }
         }
-        let wake = self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now));
+        let wake =
+            self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now).into_iter().chain(self.size_wake(relay)).min());
         self.arm(TimerKey::Lanes(ix), wake);
     }
 
@@ -165,13 +166,15 @@ impl Core {
     /// Whether anything was sent.
     fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) -> bool {
         let wire = self.wire_for(ix, sub);
-        let Some(auth) = self.relays.get(&ix).map(|relay| &relay.auth) else { return false };
+        let Some(relay) = self.relays.get(&ix) else { return false };
         let Some(s) = self.subs.get_mut(&sub) else { return false };
-        s.ask_under(ix, auth.epoch(), auth.known_as());
-        let now = self.backlog.hears(self.now);
-        let Some(filters) = s.ask(ix, wire, &self.config, now, &mut self.fx) else { return false };
+        s.ask_under(ix, relay.auth.epoch(), relay.auth.known_as(), relay.options.auth_at_once);
+        let Some(filters) = s.ask(ix, wire, &self.config, self.backlog.hears(self.now), &mut self.fx) else {
+            return false;
+        };
         self.next_wire = self.next_wire.max(wire.0 + 1);
         self.wires.insert((ix, wire), Wire { sub, page: false, frames: 0 });
+        self.note_sent_for_size(ix, sub);
         let frame = request(wire, &filters);
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.vitals.asked(wire, self.now.mono);
@@ -224,6 +227,11 @@ impl Core {
             self.enqueue_event(ix, publish);
         }
         self.pump(ix);
+        self.tell_waiting(ix);
+    }
+
+    /// What could not be sent yet, and why.
+    pub(super) fn tell_waiting(&mut self, ix: RelayIx) {
         let Some(relay) = self.relays.get(&ix) else { return };
         let waiting: Vec<_> = relay.lanes.asks.iter().map(|&sub| (sub, self.why_waiting(relay, sub))).collect();
         for (sub, why) in waiting {

@@ -16,7 +16,7 @@ use crate::subscription::paging::Ground;
 use crate::subscription::{Next, Subscription};
 use crate::timers::TimerKey;
 
-use super::Core;
+use super::{Core, Wire};
 
 impl Core {
     pub(super) fn subscribe(&mut self, request: Subscribe) -> Result<SubId, CallError> {
@@ -45,9 +45,15 @@ impl Core {
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
         for &ix in &legs {
             self.note_need(ix, id);
+            if let Some(relay) = self.relays.get_mut(&ix) {
+                relay.suspects.remove(&id);
+            }
         }
         for (ix, wire) in running {
             self.close_wire(ix, wire);
+            if planted!(self.config, StragglersDelivered) {
+                self.wires.insert((ix, wire), Wire { sub: id, page: false, frames: 0 });
+            }
         }
         for ix in legs {
             self.engage_leg(id, ix);
@@ -108,12 +114,17 @@ impl Core {
     }
 
     pub(super) fn drop_leg(&mut self, id: SubId, ix: RelayIx) {
+        self.take_leg(id, ix);
+        self.settle_sub(id);
+    }
+
+    /// Takes a leg away; the aggregate EOSE, of which it may have been the last, remains to be told.
+    pub(super) fn take_leg(&mut self, id: SubId, ix: RelayIx) {
         let Some(sub) = self.subs.get_mut(&id) else { return };
         for wire in sub.remove_leg(ix, &mut self.fx) {
             self.close_wire(ix, wire);
         }
         self.leave_relay(id, ix);
-        self.settle_sub(id);
     }
 
     fn leave_relay(&mut self, id: SubId, ix: RelayIx) {
@@ -122,6 +133,7 @@ impl Core {
             relay.lanes.asks.remove(&id);
             relay.lanes.pages.remove(&id);
             relay.paging.remove(&id);
+            relay.suspects.remove(&id);
         }
         self.note_need(ix, id);
         self.review(ix);
@@ -168,8 +180,18 @@ impl Core {
     }
 
     pub(super) fn on_subscription_timer(&mut self, id: SubId) {
+        let refused =
+            self.subs.get_mut(&id).map(|sub| sub.refused_by_notice(self.backlog.hears(self.now))).unwrap_or_default();
+        for (ix, wire, reason) in refused {
+            self.apply_ending(id, ix, wire, Ending::Closed(reason));
+            self.close_wire(ix, wire);
+        }
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let overdue = sub.timeout(&self.config, self.backlog.hears(self.now), &mut self.fx);
+        if planted!(self.config, TimedOutLegEnded) {
+            let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
+            legs.into_iter().for_each(|ix| self.note_need(ix, id));
+        }
         for (ix, wire) in overdue.close {
             self.close_wire(ix, wire);
         }

@@ -33,6 +33,13 @@ impl Publication {
         matches!(part.state, State::InFlight { .. }).then_some(part.under)
     }
 
+    /// Which knowledge of us it was last sent under, as long as its relay has not settled it: a refusal for lack of an
+    /// authentication may be late, and answer an earlier try.
+    pub(crate) fn unsettled_under(&self, relay: RelayIx) -> Option<Epoch> {
+        let part = self.parts.get(&relay)?;
+        (part.sends > 0 && !part.is_final()).then_some(part.under)
+    }
+
     /// The relay refused it, and an authentication is under way: it waits for that, unless it was sent as often as it may
     /// be.
     pub(crate) fn lacks_auth(&mut self, relay: RelayIx, reason: &Reason, config: &Config, now: Now, fx: &mut Effects) {
@@ -64,7 +71,9 @@ impl Publication {
 impl Part {
     /// False: that changes nothing.
     fn lacks_auth(&mut self, reason: &Reason, config: &Config) -> bool {
-        let State::InFlight { .. } = self.state else { return false };
+        if self.sends == 0 || self.is_final() || matches!(self.state, State::Lacking(_)) {
+            return false;
+        }
         // It lives to tell.
         self.doubted = false;
         let again = self.sends < config.max_sends;

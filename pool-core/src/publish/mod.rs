@@ -13,7 +13,7 @@
 //! | OK false, `duplicate:` | – | – | Accepted | Accepted | Accepted | Accepted | Accepted | Accepted | – | Accepted | Accepted |
 //! | OK false, try again later¹ | – | – | – | Retry | Retry | Unknown | – | – | – | – | – |
 //! | OK false, for good² | – | – | Rejected | Rejected | Rejected | Rejected | Rejected | Rejected | – | – | Rejected |
-//! | OK false, `auth-required:`⁴ | – | – | – | Lacking | Lacking | Rejected | – | – | – | – | – |
+//! | OK false, `auth-required:`⁴ | – | – | Lacking | Lacking | Lacking | Rejected | Lacking | – | – | – | Rejected |
 //! | authenticated | – | – | – | – | – | – | – | Queued | – | – | – |
 //! | not authenticated | – | – | – | – | – | – | – | Rejected | – | – | – |
 //! | put off⁵ | – | – | – | InFlight | InFlight | InFlight | – | – | – | – | – |
@@ -350,7 +350,7 @@ impl Publication {
         if self.is_signed() {
             return;
         }
-        self.give_up(&UnknownCause::NotSigned(crate::text::clip(why, 256)), fx);
+        self.give_up(&UnknownCause::NotSigned(crate::text::shown(why, 256)), fx);
         if self.verdict.is_none() {
             self.decide(Verdict::Failed, fx);
         }

@@ -99,6 +99,8 @@ fn apply(input: &str, p: &mut Publication, config: &Config, fx: &mut Effects) {
         "OK false, `duplicate:`" => ok(false, "duplicate: have it", p),
         "OK false, try again later" => ok(false, "error: busy", p),
         "OK false, for good" => ok(false, "invalid: no", p),
+        // An authentication is under way for as long as there is something to wait for.
+        "OK false, `auth-required:`" if p.unsettled_under(A).is_none() => ok(false, "auth-required: who?", p),
         "OK false, `auth-required:`" => p.lacks_auth(A, &Reason::parse("auth-required: who?"), config, now(0), fx),
         "authenticated" => p.authenticated(A, fx),
         "not authenticated" => p.not_authenticated(A, now(0), fx),

@@ -44,6 +44,23 @@ impl Resume {
         step
     }
 
+    /// The connection is about to be closed because a message was beyond the size limit. If a page of the same ground ran the
+    /// last time, too, what it asks for is given up.
+    pub(crate) fn page_too_large(&mut self) -> Step {
+        let mut step = Step::default();
+        let Some(page) = self.page().filter(|page| !page.has_ended()) else { return step };
+        let (filter, range) = (page.filter, page.range);
+        let again = self.too_large.replace((filter, range));
+        if again.is_some_and(|(of, before)| of == filter && before.common(&range).is_some()) {
+            self.too_large = None;
+            if let Some(ground) = self.grounds.get_mut(filter) {
+                ground.give_up(range);
+            }
+            step.tell(range, GapCause::TooLarge);
+        }
+        step
+    }
+
     /// Nobody will ask for what is owed: it is given up.
     pub(crate) fn give_up(&mut self, cause: GapCause) -> Step {
         let mut step = Step::default();

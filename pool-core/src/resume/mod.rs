@@ -101,6 +101,8 @@ pub(crate) struct Resume {
     /// Pages in a row that told nothing.
     failures: u32,
     catch_up: Option<CatchUp>,
+    /// The page, by filter, that ran when the connection was last closed because a message was beyond the size limit.
+    too_large: Option<(usize, Range)>,
     /// The oldest event of the leg's request, from which nothing follows.
     #[cfg(feature = "planted-bugs")]
     pub(crate) oldest: Option<Timestamp>,
@@ -116,6 +118,7 @@ impl Resume {
             events: 0,
             failures: 0,
             catch_up: None,
+            too_large: None,
             #[cfg(feature = "planted-bugs")]
             oldest: None,
         }

@@ -9,9 +9,11 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{LegOutcome, Why};
 use crate::ids::{RelayIx, WireId};
+use crate::planted::planted;
 use crate::time::{Instant, Now};
 
 use super::leg::{self, Eose, Leg, Lost, Request, State};
+use super::notice::Mumbled;
 use super::paging::Ground;
 use super::{Next, Subscription, request};
 
@@ -39,6 +41,7 @@ impl Subscription {
         }
         leg.progress = leg.progress.max(now.mono);
         let first_load = alive_until.is_none() || whole;
+        leg.mumbled = None;
         leg.state = State::Requested(Request {
             wire,
             sent: now.unix,
@@ -71,6 +74,12 @@ impl Subscription {
     /// EOSE takes effect.
     pub(crate) fn eose(&mut self, relay: RelayIx, eose: Eose, ground: Ground<'_>, fx: &mut Effects) -> Next {
         let (all, ends, filters) = (self.history == History::All, self.mode == Mode::UntilEose, self.filters.clone());
+        if planted!(self, EoseGlobal) {
+            let open = self.legs.values_mut().map(|(_, leg)| &mut leg.settled);
+            open.for_each(|settled| {
+                let _ = settled.get_or_insert(LegOutcome::Eose { complete: None });
+            });
+        }
         let Some((_, leg)) = self.legs.get_mut(&relay) else { return Next::Nothing };
         let State::Requested(request) = &leg.state else { return Next::Nothing };
         let &Request { wire, sent, received, undecided, .. } = request;
@@ -98,11 +107,7 @@ impl Subscription {
         let was_live = matches!(leg.state, State::Live { .. });
         leg.refusals += 1;
         if leg::is_final(&reason) || leg.refusals >= config.max_refusals {
-            leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
-            leg.state = State::Closed(reason);
-            self.tell_leg(relay, fx);
-            self.closed_owing(relay, fx);
-            self.settle(fx);
+            self.close_for_good(relay, reason, fx);
             return;
         }
         let doubled = config.retry_base.saturating_mul(1_u32.checked_shl(leg.refusals - 1).unwrap_or(u32::MAX));
@@ -191,6 +196,7 @@ impl Subscription {
     pub(crate) fn timeout(&mut self, config: &Config, now: Now, fx: &mut Effects) -> Overdue {
         let (started, patience, most) = (self.started, self.patience, config.eose_deadline_max);
         let ends = self.mode == Mode::UntilEose;
+        let ends_late = planted!(self, TimedOutLegEnded);
         let mut overdue = Overdue::default();
         let (mut late, mut stuck) = (Vec::new(), Vec::new());
         for (&relay, (_, leg)) in &mut self.legs {
@@ -203,6 +209,9 @@ impl Subscription {
                     State::Waiting(Why::Connection) => LegOutcome::NotConnected,
                     _ => LegOutcome::TimedOut,
                 });
+                if ends_late && leg.settled == Some(LegOutcome::TimedOut) {
+                    leg.state = State::Done;
+                }
             }
             if let Some((wire, runs)) = leg.resume.late(patience, most, now.mono) {
                 late.push((relay, wire));
@@ -232,7 +241,11 @@ impl Subscription {
         let ends = self.mode == Mode::UntilEose;
         let overdue = |leg: &Leg| leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, most));
         let gives_up = |leg: &Leg| leg.gives_up_at(most).filter(|_| ends);
-        let of = |leg: &Leg| [overdue(leg), leg.retry_at, leg.resume.deadline(self.patience, most), gives_up(leg)];
+        let mumbled = |leg: &Leg| leg.mumbled.as_ref().map(Mumbled::due);
+        let of = |leg: &Leg| {
+            let page = leg.resume.deadline(self.patience, most);
+            [overdue(leg), leg.retry_at, page, gives_up(leg), mumbled(leg)]
+        };
         self.legs.values().flat_map(|(_, leg)| of(leg)).flatten().min()
     }
 }

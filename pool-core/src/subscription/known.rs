@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{LegOutcome, Why};
 use crate::ids::{RelayIx, WireId};
+use crate::planted::planted;
 use crate::time::Now;
 
 use super::Subscription;
@@ -36,9 +37,9 @@ impl Subscription {
     }
 
     /// It is about to be asked, and the relay knows us as of `epoch`, by these keys. What it showed a stranger says nothing
-    /// of what it has for one of them.
-    pub(crate) fn ask_under(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey]) {
-        let (may_hide, filters) = (could_match_private(&self.filters), self.filters.len());
+    /// of what it has for one of them. `hides`: whatever is asked for.
+    pub(crate) fn ask_under(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey], hides: bool) {
+        let (may_hide, filters) = (hides || could_match_private(&self.filters), self.filters.len());
         let waits = |leg: &&mut Leg| matches!(leg.state, State::Waiting(_)) && leg.lack.is_none();
         let Some(leg) = self.leg(relay).filter(waits) else { return };
         leg.under = epoch;
@@ -47,6 +48,13 @@ impl Subscription {
         }
         leg.whole |= may_hide && known_as.iter().any(|key| !leg.known_as.contains(key));
         leg.known_as = known_as.to_vec();
+    }
+
+    /// The relay knows us by these keys alone: one that was taken as known since `epoch` is not.
+    pub(crate) fn asked_as(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey]) {
+        if let Some(leg) = self.leg(relay).filter(|leg| leg.under >= epoch) {
+            leg.known_as.retain(|key| known_as.contains(key));
+        }
     }
 
     /// There is a new connection, on which an authentication may come about: what was refused for lack of it is asked
@@ -70,15 +78,16 @@ impl Subscription {
     }
 
     /// The relay knows us, as of `epoch`. Tells whether it is to be asked again; if so, with the request that runs, which
-    /// is to be closed.
+    /// is to be closed. `hides`: it may have hidden anything from a stranger, not private kinds alone.
     pub(crate) fn authenticated(
         &mut self,
         relay: RelayIx,
         epoch: Epoch,
+        hides: bool,
         now: Now,
         fx: &mut Effects,
     ) -> Option<Option<WireId>> {
-        let (hidden, told) = (could_match_private(&self.filters), self.eose_told);
+        let (hidden, told) = (hides || could_match_private(&self.filters), self.eose_told);
         let leg = self.leg(relay)?;
         if leg.under >= epoch {
             return None;
@@ -114,8 +123,13 @@ impl Subscription {
     }
 
     pub(super) fn close_for_good(&mut self, relay: RelayIx, reason: Reason, fx: &mut Effects) {
+        let is_eose = planted!(self, ClosedIsEose);
         let Some(leg) = self.leg(relay) else { return };
-        leg.settled.get_or_insert(LegOutcome::Closed(reason.clone()));
+        let outcome = match is_eose {
+            true => LegOutcome::Eose { complete: None },
+            false => LegOutcome::Closed(reason.clone()),
+        };
+        leg.settled.get_or_insert(outcome);
         leg.state = State::Closed(reason);
         self.tell_leg(relay, fx);
         self.closed_owing(relay, fx);

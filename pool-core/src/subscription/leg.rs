@@ -11,7 +11,9 @@ use crate::ids::WireId;
 use crate::resume::{End, Resume};
 use crate::time::{Instant, Now};
 
+use super::notice::Mumbled;
 use super::overflow::Skipped;
+use super::oversize::Suspicion;
 use super::request::Allowance;
 
 /// Where a leg stands. `wire` is the id of the request on this connection.
@@ -113,6 +115,12 @@ pub(crate) struct Leg {
     pub(crate) resume: Resume,
     /// It has what an earlier subscription had, if the relay knows us by the same keys as then.
     pub(crate) restored: bool,
+    /// What the relay said by NOTICE, as long as it may be all that it answers.
+    pub(crate) mumbled: Option<Mumbled>,
+    /// Ids that events claim which were dropped for their size or shape, as told; bounded.
+    pub(crate) rejected: Vec<EventId>,
+    /// Whether its answer may have had a message beyond the size limit.
+    pub(crate) suspicion: Suspicion,
     /// The name of its first request.
     #[cfg(feature = "planted-bugs")]
     pub(crate) first_wire: Option<WireId>,
@@ -147,6 +155,9 @@ impl Leg {
             skipped: Skipped::default(),
             resume: Resume::new(filters),
             restored: false,
+            mumbled: None,
+            rejected: Vec::new(),
+            suspicion: Suspicion::None,
             #[cfg(feature = "planted-bugs")]
             first_wire: None,
         }
@@ -323,6 +334,10 @@ impl Leg {
         self.refusals = 0;
         self.retry_at = None;
         self.lack = None;
+        self.mumbled = None;
+        if self.suspicion == Suspicion::Alone {
+            self.suspicion = Suspicion::Suspect;
+        }
         self.state = State::Waiting(Why::Connection);
         lost
     }
@@ -345,6 +360,9 @@ impl Leg {
         self.lack = None;
         self.draining = None;
         self.start_over(filters);
+        self.mumbled = None;
+        self.rejected.clear();
+        self.suspicion = Suspicion::None;
         self.progress = now.mono;
     }
 }

@@ -13,6 +13,10 @@
 //! ¹ They take effect when every event that came before them is decided, also if the connection is lost meanwhile.
 //! ² By the reason: see [`Subscription::refused`]. ³ `Waiting` on the next connection, unless the refusal was final.
 //!
+//! A NOTICE that names the request is its CLOSED; one that comes in place of any answer becomes that when the EOSE is
+//! overdue (see [`notice`]). A request whose answer has a message beyond the size limit is found, and ends `Closed` (see
+//! [`oversize`]).
+//!
 //! A timeout or a lost connection *settles* a leg for the aggregate EOSE and nothing more: a late EOSE still makes it
 //! live. The aggregate EOSE fires once per generation of filters, when every leg is settled. The aggregate never says
 //! "complete" where a relay did not: EOSE, timeout, refusal and disconnect stay different facts.
@@ -23,9 +27,12 @@ mod checkpoint;
 mod finished;
 mod known;
 pub(crate) mod leg;
+mod notice;
 mod overflow;
+pub(crate) mod oversize;
 pub(crate) mod paging;
 mod queue;
+mod rejected;
 pub(crate) mod request;
 mod stream;
 #[cfg(test)]
@@ -172,6 +179,12 @@ impl Subscription {
             self.tell(item, fx);
         }
         self.legs.remove(&relay).into_iter().flat_map(|(_, leg)| leg.wires()).collect()
+    }
+
+    /// Its relays are about to change: the aggregate EOSE is not told before [`Subscription::start`].
+    pub(crate) fn retarget(&mut self, target: Target) {
+        self.target = target;
+        self.all_in = false;
     }
 
     /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are

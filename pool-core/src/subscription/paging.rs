@@ -156,6 +156,14 @@ impl Subscription {
         self.step(relay, ground, fx, |resume, cx| resume.page_failed(wire, cx));
     }
 
+    /// The socket is to be closed for size, perhaps because of a page.
+    pub(crate) fn page_too_large(&mut self, relay: RelayIx, fx: &mut Effects) {
+        if let Some(leg) = self.leg(relay) {
+            let step = leg.resume.page_too_large();
+            self.tell_step(relay, step, fx);
+        }
+    }
+
     fn step(
         &mut self,
         relay: RelayIx,

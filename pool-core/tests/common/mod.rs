@@ -52,6 +52,10 @@ pub(crate) struct Bench {
     pub(crate) wires: BTreeMap<(SocketId, usize), String>,
     subs: usize,
     pub(crate) requests: Vec<(SocketId, String)>,
+    pub(crate) closes: Vec<(SocketId, String)>,
+    /// The open socket of each relay, by its number; and the requests that run there.
+    pub(crate) opened: BTreeMap<usize, SocketId>,
+    pub(crate) running: BTreeMap<SocketId, Vec<String>>,
     pub(crate) checks: Vec<(Ticket, Result<Proof, BadSignature>)>,
     pub(crate) items: BTreeMap<SubId, Vec<Item>>,
 }
@@ -67,6 +71,9 @@ impl Bench {
             wires: BTreeMap::new(),
             subs: 0,
             requests: Vec::new(),
+            closes: Vec::new(),
+            opened: BTreeMap::new(),
+            running: BTreeMap::new(),
             checks: Vec::new(),
             items: BTreeMap::new(),
         };
@@ -117,17 +124,25 @@ impl Bench {
         loop {
             if let Some(command) = self.core.poll_command() {
                 match command {
-                    Command::Open { socket, .. } => {
+                    Command::Open { socket, url: at } => {
                         self.sockets.push(socket);
+                        if let Some(n) = (0..16).find(|n| url(*n) == at) {
+                            self.opened.insert(n, socket);
+                        }
                         self.core.handle_input(Input::Opened { socket }, self.now());
                     }
                     Command::Send { socket, frame } => {
                         if frame.starts_with("[\"REQ\"") {
                             let wire = frame.split('"').nth(3).unwrap().to_owned();
                             if !frame.contains("\"ids\"") || self.repairs() == 0 {
-                                self.wires.insert((socket, self.subs.saturating_sub(1)), wire);
+                                self.wires.insert((socket, self.subs.saturating_sub(1)), wire.clone());
                             }
+                            self.running.entry(socket).or_default().push(wire);
                             self.requests.push((socket, frame.to_string()));
+                        } else if frame.starts_with("[\"CLOSE\"") {
+                            let wire = frame.split('"').nth(3).unwrap().to_owned();
+                            self.running.entry(socket).or_default().retain(|name| *name != wire);
+                            self.closes.push((socket, wire));
                         }
                         self.core.handle_input(Input::Sent { socket }, self.now());
                     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use nostr_pool_core::{Instant, SocketId};
-use nostr_proto::{Event, EventId, Filter, RelayUrl};
+use nostr_proto::{Event, EventId, RelayUrl};
 use serde_json::Value;
 
-use super::sub::{json, matches};
+use super::sub::matches;
 
 /// A request and what reached the pool of its answer.
 #[derive(Debug)]
@@ -78,19 +78,32 @@ impl Answers {
     pub(super) fn is_delivered<T>(
         &self,
         relay: &RelayUrl,
-        filters: &[Filter],
+        wanted: &[Value],
         since: Instant,
         delivered: &BTreeMap<EventId, T>,
         excused: impl Fn(&Value) -> bool,
     ) -> bool {
-        let wanted: Vec<Value> = filters.iter().map(|filter| json(&filter.to_json())).collect();
-        let asked = |a: &&Answer| a.eose && a.relay == *relay && a.asked >= since && a.filters == wanted;
+        let same =
+            |a: &Answer| a.filters.len() == wanted.len() && a.filters.iter().zip(wanted).all(|(a, b)| is_like(a, b));
+        let asked = |a: &&Answer| a.eose && a.relay == *relay && a.asked >= since && same(a);
         let whole = |a: &Answer| {
             let lost = |(id, event): (&EventId, &Value)| {
-                !excused(event) && filters.iter().any(|f| matches(f, event)) && !delivered.contains_key(id)
+                !excused(event) && wanted.iter().any(|f| matches(f, event)) && !delivered.contains_key(id)
             };
             !a.events.iter().any(lost)
         };
         self.known.values().filter(asked).any(whole)
     }
+}
+
+/// Whether two filters ask for the same, whenever it was made and however much of it.
+pub(super) fn is_like(a: &Value, b: &Value) -> bool {
+    let bare = |filter: &Value| {
+        let mut bare = filter.clone();
+        if let Value::Object(fields) = &mut bare {
+            ["since", "until", "limit"].iter().for_each(|field| drop(fields.remove(*field)));
+        }
+        bare
+    };
+    bare(a) == bare(b)
 }

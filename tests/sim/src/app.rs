@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Call, CallError, Mode, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SubId,
-    Subscribe, Target, Versions, Which,
+    Call, CallError, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SubId, Target,
+    Which,
 };
-use nostr_proto::{EventId, Filter, Kind, RelayInfo, RelayUrl};
+use nostr_proto::{EventId, Filter, RelayInfo, RelayUrl};
 
 use super::quorum::Asked;
-use super::step::{App, Note, Reader, Terms, Votes, What, Where};
+use super::step::{App, Note, Reader, Reading, Terms, Votes, What, Where};
 use super::world::World;
 
 impl World {
@@ -21,11 +21,20 @@ impl World {
             App::RelayInfo { relay, max } => self.relay_info(self.nth(relay), max),
             App::Retry { publish, patience } => self.retry(publish, patience),
             App::Cancel { publish } => self.cancel(publish),
-            App::Subscribe { what, target, reader, patience } => self.subscribe(what, target, reader, patience),
-            App::Fetch { what, target, patience } => drop(self.start(what, target, Mode::UntilEose, None, patience)),
+            App::Subscribe { what, target, reader, reading, patience } => {
+                self.subscribe(what, target, reader, reading, patience);
+            }
+            App::Fetch { what, target, all, patience } => self.fetch(what, target, all, patience),
             App::Update { sub, what } => self.update(sub, what),
             App::Unsubscribe { sub } => self.unsubscribe(sub),
-            App::CatchUp => self.catch_up(),
+            App::Retarget { sub, target } => self.retarget(sub, target),
+            App::Refill { sub, gap } => self.refill(sub, gap),
+            App::Acknowledge { sub, but } => self.acknowledge(sub, but),
+            App::Checkpoint { sub } => self.checkpoint(sub),
+            App::Resume { sub } => self.resume(sub),
+            App::Crash => self.crash(),
+            App::CatchUp => self.catch_up(usize::MAX),
+            App::TakeSome { items } => self.catch_up(items.into()),
             App::AddRelay { relay, options } => self.add_relay(self.nth(relay), options),
             App::RemoveRelay { relay } => self.remove_relay(self.nth(relay)),
             App::Connect { relay } => self.connect(relay),
@@ -42,7 +51,10 @@ impl World {
                 self.oracle.dials.user_wants(None, false);
                 self.try_call(Call::NetworkChanged);
             }
-            App::StartClean => self.start_clean(),
+            App::StartClean => {
+                self.start_clean();
+                self.subscribe(What::All, Where::All, Reader::Prompt, Reading::default(), 0);
+            }
             App::Shutdown => {
                 self.try_call(Call::Shutdown);
                 self.shut = true;
@@ -52,7 +64,7 @@ impl World {
     }
 
     /// A call that the core may refuse for a reason that holds.
-    fn try_call(&mut self, call: Call) -> Option<Reply> {
+    pub(super) fn try_call(&mut self, call: Call) -> Option<Reply> {
         let told = format!("{call:?}");
         match self.call(call) {
             Ok(reply) => Some(reply),
@@ -60,6 +72,7 @@ impl World {
                 let right = match &error {
                     CallError::Closed => self.shut,
                     CallError::UnknownRelay(url) => self.core.relay(url).is_none(),
+                    CallError::UnknownSubscription(_) => true,
                     CallError::NoRelays | CallError::UnknownEvent(_) | CallError::UnknownPublish(_) => true,
                     CallError::Expired(event) => event.is_expired_at(self.now().unix),
                     CallError::UnsignedExpired(event) => event.tags().is_expired_at(self.now().unix),
@@ -102,12 +115,16 @@ impl World {
     }
 
     pub(super) fn store(&mut self, relay: usize, event: nostr_proto::Event) {
-        self.sites[relay].relay.store(event);
+        let (micros, date) = (self.clock.micros(), self.clock.date().as_secs());
+        let site = &mut self.sites[relay];
+        if site.relay.store(event.clone()) {
+            site.accepted.took(&event, &site.relay, micros, date);
+        }
         self.drain_relay(relay);
     }
 
     /// What a call names, and which relays that means by now.
-    fn target(&self, target: Where, takes: impl Fn(&RelayOptions) -> bool) -> (Target, Vec<RelayUrl>) {
+    pub(super) fn target(&self, target: Where, takes: impl Fn(&RelayOptions) -> bool) -> (Target, Vec<RelayUrl>) {
         let named = |urls: Vec<RelayUrl>| (Target::Relays(urls.clone()), urls);
         match target {
             Where::All => {
@@ -218,89 +235,6 @@ impl World {
         }
     }
 
-    pub(super) fn filters(&self, what: What) -> Vec<Filter> {
-        let author = |n: u8| self.keys[usize::from(n) % self.keys.len()].public_key();
-        match what {
-            What::All => vec![Filter::new()],
-            What::Notes => vec![Filter::new().kind(Kind::TEXT_NOTE)],
-            What::By(n) => vec![Filter::new().author(author(n))],
-            What::Two(n) => {
-                vec![Filter::new().kind(Kind::REACTION), Filter::new().author(author(n)).kind(Kind::new(30_000))]
-            }
-        }
-    }
-
-    fn start(
-        &mut self,
-        what: What,
-        target: Where,
-        mode: Mode,
-        queue_items: Option<usize>,
-        patience: u8,
-    ) -> Option<SubId> {
-        let filters = self.filters(what);
-        let (all, (target, urls)) = (target == Where::All, self.target(target, |options| options.read));
-        let now = self.now().mono;
-        // What is told during the call itself has to find the oracle informed.
-        let id = self.oracle.expect_subscription(filters.clone(), urls, mode == Mode::Live, all, now);
-        if let Some(room) = queue_items {
-            self.slow.insert(id, room);
-            self.oracle.is_slow(id);
-        }
-        let versions = if id.as_u64() % 5 == 4 { Versions::All } else { Versions::Latest };
-        if versions == Versions::All {
-            self.oracle.watch.dates.wants_all(id);
-        }
-        let request = Subscribe {
-            filters,
-            target,
-            mode,
-            eose_deadline: seconds(patience),
-            queue_items,
-            versions,
-            ..Subscribe::default()
-        };
-        match self.try_call(Call::Subscribe(request)) {
-            Some(Reply::Subscribed(sub)) => {
-                self.check(sub == id, "subscriptions are numbered in order");
-                Some(sub)
-            }
-            _ => {
-                self.oracle.forget_subscription(id);
-                self.slow.remove(&id);
-                None
-            }
-        }
-    }
-
-    pub(super) fn subscribe(&mut self, what: What, target: Where, reader: Reader, patience: u8) {
-        let target = if self.plan.narrow { Where::One(0) } else { target };
-        let room = if let Reader::Slow(room) = reader { Some(usize::from(room.max(1))) } else { None };
-        let sub = self.start(what, target, Mode::Live, room, patience);
-        if reader == Reader::Drops
-            && let Some(sub) = sub
-        {
-            self.totals.fault("subscription dropped at once");
-            self.try_call(Call::Unsubscribe { sub });
-        }
-    }
-
-    fn update(&mut self, sub: u8, what: What) {
-        let live = self.oracle.live_subscriptions();
-        if let Some(&sub) = live.get(usize::from(sub).checked_rem(live.len()).unwrap_or_default()) {
-            let filters = self.filters(what);
-            self.oracle.updated(sub, filters.clone(), self.now().mono);
-            self.try_call(Call::Update { sub, filters });
-        }
-    }
-
-    fn unsubscribe(&mut self, sub: u8) {
-        let live = self.oracle.live_subscriptions();
-        if live.len() > 1 {
-            self.try_call(Call::Unsubscribe { sub: live[usize::from(sub) % live.len()] });
-        }
-    }
-
     pub(super) fn add_relay(&mut self, relay: usize, options: u8) {
         let is_set = |n: u8| options >> n & 1 == 1;
         let options = RelayOptions {
@@ -344,7 +278,8 @@ impl World {
         self.try_call(Call::Connect { which });
     }
 
-    fn start_clean(&mut self) {
+    /// The pool forgets everything, and the application with it.
+    pub(super) fn start_clean(&mut self) {
         if self.shut {
             return;
         }
@@ -358,7 +293,6 @@ impl World {
         self.call(Call::StartClean).expect("the pool is open");
         let open = self.oracle.open_subscriptions();
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
-        self.subscribe(What::All, Where::All, Reader::Prompt, 0);
     }
 
     /// What never was is refused by its name, and changes nothing.
@@ -388,6 +322,6 @@ impl World {
 }
 
 /// A deadline of its own; `None`: the default.
-fn seconds(patience: u8) -> Option<Duration> {
+pub(super) fn seconds(patience: u8) -> Option<Duration> {
     (patience > 0).then(|| Duration::from_secs(patience.into()))
 }

@@ -1,5 +1,7 @@
 //! What has to hold after every step: bounds, and that the records of relays say what is so.
 
+use std::collections::VecDeque;
+
 use nostr_pool_core::{ConnectionState, Item, SubId};
 
 use super::world::World;
@@ -7,30 +9,60 @@ use super::world::World;
 /// News that get in beyond the bound of a queue, so that events do not crowd them out.
 const HEADROOM: usize = 256;
 
+/// An item that waits to be taken.
+#[derive(Clone, Copy, Debug)]
+struct One {
+    bytes: usize,
+    is_event: bool,
+    /// It always gets in, for it comes as often as the application calls.
+    always: bool,
+}
+
 /// What the application has not taken of a subscription.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Untaken {
-    pub(super) items: usize,
-    pub(super) bytes: usize,
+    waiting: VecDeque<One>,
     events: usize,
     event_bytes: usize,
-    /// What always gets in, for it comes as often as the application calls.
     always: usize,
+    bytes: usize,
 }
 
 impl Untaken {
     pub(super) fn add(&mut self, item: &Item) {
-        self.items += 1;
-        self.bytes += item.bytes();
-        match item {
-            Item::Event(_) | Item::Pending(_) => {
-                self.events += 1;
-                self.event_bytes += item.bytes();
-            }
-            Item::Leg { .. } => {}
-            Item::Gap(gap) if gap.relay.is_some() => {}
-            _ => self.always += 1,
+        let is_event = matches!(item, Item::Event(_) | Item::Pending(_));
+        let is_news = match item {
+            Item::Leg { .. } => true,
+            Item::Gap(gap) => gap.relay.is_some(),
+            _ => false,
+        };
+        let one = One { bytes: item.bytes(), is_event, always: !is_event && !is_news };
+        self.events += usize::from(is_event);
+        self.event_bytes += if is_event { one.bytes } else { 0 };
+        self.always += usize::from(one.always);
+        self.bytes += one.bytes;
+        self.waiting.push_back(one);
+    }
+
+    /// Takes so many at most. Tells how many there were, and their bytes.
+    pub(super) fn take(&mut self, items: usize) -> (usize, usize) {
+        let (mut count, mut bytes) = (0, 0);
+        while count < items
+            && let Some(one) = self.waiting.pop_front()
+        {
+            count += 1;
+            bytes += one.bytes;
+            self.bytes -= one.bytes;
+            self.events -= usize::from(one.is_event);
+            self.event_bytes -= if one.is_event { one.bytes } else { 0 };
+            self.always -= usize::from(one.always);
         }
+        (count, bytes)
+    }
+
+    /// Bytes of everything that waits.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -42,8 +74,8 @@ impl World {
         let room = self.slow.get(&sub).map_or(config.queue_items, |&room| room.min(config.queue_items)).max(1);
         let fits = untaken.events <= room
             && (untaken.events < 2 || untaken.event_bytes <= config.queue_bytes)
-            && untaken.items - untaken.always <= room + HEADROOM;
-        self.check(fits, &format!("a queue keeps to its bounds: {untaken:?}, room for {room}"));
+            && untaken.waiting.len() - untaken.always <= room + HEADROOM;
+        self.check(fits, &format!("a queue keeps to its bounds: {} events, room for {room}", untaken.events));
     }
 
     /// Looks at everything that can be seen from outside.
@@ -66,7 +98,8 @@ impl World {
             let legs = self.oracle.open_subscriptions().len();
             // The pool fetches again by itself what forgers crowded out.
             let repairs = if self.core.stats().repairs > 0 { config.max_repairs_per_relay } else { 0 };
-            self.check(record.active_requests <= legs + repairs, "no more requests than subscriptions");
+            let most = legs + repairs + config.max_pages_at_once;
+            self.check(record.active_requests <= most, "no more requests than subscriptions and pages");
         }
         self.check(sockets <= config.max_connections, "no more sockets than allowed");
     }

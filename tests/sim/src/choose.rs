@@ -1,8 +1,9 @@
 //! Steps as chosen: by the swarm, which weighs them, or by a fuzzer, which is free.
 
 use super::choices::Choices;
-use super::step::What;
-use super::step::{Age, App, Dialling, Nemesis, Note, Odd, Reader, Said, Signer, Sink, Step, Terms, Votes, Where};
+use super::step::{
+    Age, App, Burst, Dialling, Nemesis, Note, Odd, Reader, Reading, Said, Signer, Sink, Step, Terms, Votes, What, Where,
+};
 
 const SECOND: u64 = 1_000_000;
 
@@ -40,7 +41,9 @@ impl Step {
     pub fn choose(kinds: Kinds, from: &mut impl Choices) -> Self {
         let note = Self::Note { relays: from.byte() };
         match from.below(100) {
-            0..=25 => note,
+            0..=19 => note,
+            20..=25 if kinds.has(17) => Self::Burst(Burst::choose(from)),
+            20..=25 => note,
             26..=72 => App::choose(kinds, from).map_or(note, Self::App),
             73..=92 => Nemesis::choose(kinds, from).map_or(note, Self::Nemesis),
             _ if kinds.has(0) => Self::Odd(Odd::choose(from)),
@@ -61,12 +64,37 @@ impl Where {
 
 impl What {
     fn choose(from: &mut impl Choices) -> Self {
-        match from.below(4) {
-            0 => Self::All,
-            1 => Self::Notes,
-            2 => Self::By(from.byte()),
-            _ => Self::Two(from.byte()),
+        match from.below(12) {
+            0..=2 => Self::All,
+            3 | 4 => Self::Notes,
+            5 => Self::By(from.byte()),
+            6 => Self::Two(from.byte()),
+            7 => Self::Apart,
+            8 | 9 => Self::Newest(from.byte() % 24),
+            10 => Self::Named,
+            _ => Self::Around(from.byte() % 40),
         }
+    }
+}
+
+impl Burst {
+    /// More than a cap, often of one second; late or ahead, as a rule not more than may be.
+    fn choose(from: &mut impl Choices) -> Self {
+        let count = if from.one_in(4) { from.between(20, 60) } else { from.between(5, 30) };
+        let ago = match from.below(6) {
+            0..=2 => 0,
+            3 => i16::try_from(from.below(901)).unwrap_or_default(),
+            4 => -i16::try_from(from.below(901)).unwrap_or_default(),
+            _ => from.pick(&[899, 900, 901, 1_000, -899, -900, 60]),
+        };
+        let over = from.pick(&[0, 0, 1, 2, 10, 60, 200]);
+        Self { relays: from.byte(), count: count as u8, ago, over, alike: from.one_in(4) }
+    }
+}
+
+impl Reading {
+    fn choose(from: &mut impl Choices) -> Self {
+        Self { all: from.one_in(3), by_hand: from.one_in(4) }
     }
 }
 
@@ -118,9 +146,27 @@ impl App {
         }
     }
 
+    /// What goes on from somewhere.
+    fn resume(kinds: Kinds, from: &mut impl Choices) -> Option<Self> {
+        let sub = from.byte();
+        Some(match from.below(16) {
+            0 | 1 => Self::Retarget { sub, target: Where::choose(from) },
+            2..=4 => Self::Refill { sub, gap: from.byte() },
+            5 | 6 => Self::Acknowledge { sub, but: from.pick(&[0, 0, 1, 3, 20]) },
+            7..=10 => Self::Checkpoint { sub },
+            11 | 12 => Self::Resume { sub },
+            13 if kinds.has(18) => Self::Crash,
+            14 | 15 => Self::TakeSome { items: from.byte() % 12 },
+            _ => return None,
+        })
+    }
+
     fn choose(kinds: Kinds, from: &mut impl Choices) -> Option<Self> {
         let votes = [Votes::First, Votes::Majority, Votes::All, Votes::Third];
         let (relay, sub, publish) = (from.byte(), from.byte(), from.byte() % 3);
+        if from.one_in(6) {
+            return Self::resume(kinds, from);
+        }
         Some(match from.below(60) {
             0..=19 => {
                 let (target, votes) = (Where::choose(from), from.pick(&votes));
@@ -128,11 +174,11 @@ impl App {
             }
             20..=26 => {
                 let (what, target, reader) = (What::choose(from), Where::choose(from), Reader::choose(from));
-                Self::Subscribe { what, target, reader, patience: patience(from) }
+                Self::Subscribe { what, target, reader, reading: Reading::choose(from), patience: patience(from) }
             }
             27..=31 => {
                 let (what, target) = (What::choose(from), Where::choose(from));
-                Self::Fetch { what, target, patience: patience(from) }
+                Self::Fetch { what, target, all: from.one_in(3), patience: patience(from) }
             }
             32..=35 => Self::Update { sub, what: What::choose(from) },
             36..=38 => Self::Unsubscribe { sub },

@@ -4,7 +4,7 @@ use nostr_pool_core::{Instant, Now};
 use nostr_proto::Timestamp;
 
 /// Virtual unix time at which every run begins.
-const EPOCH: u64 = 1_700_000_000;
+pub(super) const EPOCH: u64 = 1_700_000_000;
 
 /// The monotonic clock stands.
 #[derive(Clone, Copy, Debug)]

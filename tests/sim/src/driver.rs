@@ -1,12 +1,13 @@
 //! The driver of a run: what the core wants is done, and what it tells is shown.
 
-use nostr_pool_core::{Call, CloseReason, Command, Item, PoolEvent, SocketId, SubId, Ticket};
+use nostr_pool_core::{Call, CloseReason, Command, Gap, GapCause, Item, PoolEvent, SocketId, SubId, Ticket};
 use nostr_pool_corpus::rng::Rng;
-use nostr_proto::{EventTemplate, HashedEvent, UnsignedEvent};
+use nostr_proto::{EventTemplate, HashedEvent, RelayUrl, UnsignedEvent};
 
 use super::bounds::Untaken;
 use super::links::Outgoing;
 use super::net::Arrival;
+use super::phases::few;
 use super::step::{Dialling, Signer, Sink};
 use super::world::World;
 
@@ -151,35 +152,63 @@ impl World {
     }
 
     pub(super) fn show(&mut self, event: &PoolEvent) {
+        self.oracle.true_time(self.clock.micros());
         if let Err(rule) = self.oracle.event(event, self.now(), self.called) {
             self.check(false, &format!("{rule}: {event:?}"));
         }
         if let PoolEvent::Item { sub, item } = event {
+            if let Item::Gap(Gap { relay: Some(relay), cause: GapCause::CaughtUp { .. }, .. }) = item {
+                self.check_caught_up(*sub, relay);
+            }
             self.take(*sub, item);
         }
     }
 
+    /// Whoever has caught up has all that the relay had taken when it was last asked.
+    fn check_caught_up(&self, id: SubId, relay: &RelayUrl) {
+        let (Some(site), Some(sub)) = (self.sites.iter().find(|site| site.url == *relay), self.oracle.sub(id)) else {
+            return;
+        };
+        if site.misleads {
+            return;
+        }
+        let by = sub.asked_at.get(relay).copied().unwrap_or_default();
+        let missing = self.oracle.missing_of(id, site, by, self.now().unix.as_secs());
+        self.check(missing.is_empty(), &format!("whoever has caught up has everything; missing: {}", few(&missing)));
+    }
+
     /// The application takes each item at once, unless it is slow.
     fn take(&mut self, sub: SubId, item: &Item) {
+        if matches!(item, Item::End(_)) {
+            self.untaken.remove(&sub);
+        }
         self.untaken.entry(sub).or_default().add(item);
+        let untaken: usize = self.untaken.values().map(Untaken::bytes).sum();
+        if untaken > self.core.config().max_queued_bytes {
+            self.oracle.is_crowded();
+        }
+        self.progress.entry(sub).or_default().shown(item);
         self.check_queue(sub);
         if !self.faulty || !self.slow.contains_key(&sub) {
-            self.take_all(sub);
+            self.take_some(sub, usize::MAX);
         }
     }
 
-    /// The application takes what is there for a subscription.
-    pub(super) fn take_all(&mut self, sub: SubId) {
-        if let Some(Untaken { items, bytes, .. }) = self.untaken.remove(&sub) {
+    /// The application takes so many items of what is there for a subscription.
+    pub(super) fn take_some(&mut self, sub: SubId, items: usize) {
+        let Some(untaken) = self.untaken.get_mut(&sub) else { return };
+        let (items, bytes) = untaken.take(items);
+        if items > 0 {
+            self.progress.entry(sub).or_default().taken(items);
             let taken = Call::Taken { sub, items, bytes };
             self.core.handle_call(taken, self.clock.read()).expect("items can always be taken");
         }
     }
 
-    /// The slow application catches up.
-    pub(super) fn catch_up(&mut self) {
+    /// The slow application catches up, by so many items each.
+    pub(super) fn catch_up(&mut self, items: usize) {
         for sub in self.slow.keys().copied().collect::<Vec<_>>() {
-            self.take_all(sub);
+            self.take_some(sub, items);
             self.settle();
         }
     }

@@ -7,6 +7,7 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
+mod accepted;
 mod answers;
 mod app;
 mod auth;
@@ -16,6 +17,7 @@ mod choose;
 mod clock;
 mod dials;
 mod driver;
+mod due;
 mod judge;
 mod latest;
 mod links;
@@ -27,9 +29,12 @@ mod pace;
 mod persona;
 mod phases;
 mod plan;
+mod progress;
 mod quarantine;
 mod quorum;
+mod reads;
 mod records;
+mod reqs;
 mod sending;
 mod shares;
 mod site;
@@ -38,7 +43,9 @@ mod sources;
 pub mod step;
 mod sub;
 mod swarm;
+mod target;
 mod totals;
+mod unread;
 mod watch;
 mod wire;
 mod world;

@@ -87,18 +87,27 @@ impl World {
             Arrival::ToRelay { socket, text } => {
                 let Some(link) = self.links.get(&socket).filter(|link| !link.dead) else { return };
                 let (relay, conn, unix) = (link.relay, link.conn, self.clock.date());
-                self.oracle.reaches_relay(&text, unix.as_secs());
                 self.sites[relay].relay.handle(conn, &text, unix);
+                self.look_at(relay);
                 self.wake_later(relay);
                 self.drain_relay(relay);
             }
             Arrival::RelayWakes { relay } => {
                 let unix = self.clock.date();
                 self.sites[relay].relay.wake(unix);
+                self.look_at(relay);
                 self.wake_later(relay);
                 self.drain_relay(relay);
             }
-            Arrival::ToPool { socket, text } => self.reaches_pool(socket, Held::Text(text)),
+            Arrival::ToPool { socket, text } => match self.plan.limits.frame {
+                0 => self.reaches_pool(socket, Held::Text(text)),
+                most if text.len() <= usize::from(most) => self.reaches_pool(socket, Held::Text(text)),
+                _ if self.links.contains_key(&socket) => {
+                    self.totals.fault("frame too long");
+                    self.gone(socket, CloseReason::TooLarge);
+                }
+                _ => {}
+            },
             Arrival::Pong { socket } => match self.stalled_until(socket) {
                 Some(at) => self.net.depart(at, Arrival::Pong { socket }),
                 None => self.reaches_pool(socket, Held::Pong),
@@ -116,12 +125,21 @@ impl World {
             Arrival::Sent { .. } => {}
             Arrival::Gone { socket, reason } => self.gone(socket, reason),
             Arrival::Verified { ticket, outcome } => {
+                let now = self.now().mono;
+                self.oracle.unread.verified(now);
                 self.answered.push_front((ticket, outcome));
                 self.answered.truncate(64);
                 self.input(Input::Verified { ticket, outcome });
             }
             Arrival::Signed { ticket, outcome } => self.input(Input::Signed { ticket, outcome }),
         }
+    }
+
+    /// Notes what a relay took.
+    fn look_at(&mut self, relay: usize) {
+        let (micros, date) = (self.clock.micros(), self.clock.date().as_secs());
+        let site = &mut self.sites[relay];
+        site.accepted.look(&site.relay, micros, date);
     }
 
     fn reaches_pool(&mut self, socket: SocketId, what: Held) {
@@ -141,7 +159,10 @@ impl World {
     fn read(&mut self, socket: SocketId, what: Held) {
         match what {
             Held::Text(text) => self.hear(socket, &text),
-            Held::Pong => self.input(Input::Pong { socket }),
+            Held::Pong => {
+                self.oracle.reqs.ponged(socket);
+                self.input(Input::Pong { socket });
+            }
         }
     }
 
@@ -182,14 +203,31 @@ impl World {
         {
             let url = &self.sites[link.relay].url;
             self.oracle.answers.heard(socket, &message);
+            self.oracle.reqs.heard(socket, &message);
             match message[0].as_str() {
-                Some("EVENT") => self.oracle.shares.heard(url, message[2]["id"].as_str().unwrap_or_default()),
+                Some("EVENT") => {
+                    let id = message[2]["id"].as_str().unwrap_or_default();
+                    self.oracle.shares.heard(url, id);
+                }
+                Some("NOTICE") => self.oracle.watch.sources.notice(url, message[1].as_str().unwrap_or_default()),
                 Some("OK") => self.oracle.publishes.ok(url, &message),
                 Some("CLOSED") => self.oracle.wire.ended(socket, message[1].as_str().unwrap_or_default()),
                 _ => {}
             }
         }
+        self.hear_torn(socket, text);
         self.input(Input::Text { socket, frame: text });
+    }
+
+    /// What was cut off is for a request all the same, if its head says so.
+    fn hear_torn(&mut self, socket: SocketId, text: &str) {
+        let head = text.strip_prefix("[\"EVENT\",\"").and_then(|rest| rest.split_once('"'));
+        let id = text.split_once("\"id\":\"").and_then(|(_, rest)| rest.get(..64));
+        if let (Some((name, _)), Some(id)) = (head, id)
+            && self.oracle.wire.is_running(socket, name)
+        {
+            self.oracle.watch.sources.asked(id);
+        }
     }
 
     pub(super) fn dialled(&mut self, socket: SocketId, relay: usize) {

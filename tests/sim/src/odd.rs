@@ -117,6 +117,7 @@ impl World {
     fn say(&mut self, socket: SocketId, said: Said) {
         match said {
             Said::Text(n) => self.note_heard(socket, WORDS[usize::from(n) % WORDS.len()]),
+            Said::Pong if self.oracle.is_open(socket) => self.oracle.reqs.ponged(socket),
             Said::Binary if self.oracle.is_open(socket) => {
                 let url = self.ways.get(&socket).map(|&relay| self.url(relay));
                 url.iter().for_each(|url| self.oracle.watch.records.heard_binary(url));

@@ -4,19 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Command, Config, ConnectionState, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
+    Command, Config, ConnectionState, Gap, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
 };
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
+use serde_json::Value;
 
 use super::answers::Answers;
 use super::auth::Auths;
+use super::clock::EPOCH;
 use super::dials::Dials;
 use super::quorum::Publishes;
+use super::reqs::Reqs;
 use super::sending::Sending;
 use super::shares::Shares;
 use super::site::Site;
 use super::slots::Slots;
 use super::sub::{Sub, json};
+use super::target::Sent;
+use super::unread::Unread;
 use super::watch::Watch;
 use super::wire::Wire;
 
@@ -47,15 +52,25 @@ pub struct Oracle {
     max_connections: usize,
     close_deadline: Duration,
     /// How old an event may be that a relay takes, in seconds; and those that were older.
-    late_window: u64,
-    late: BTreeSet<EventId>,
+    pub(super) late_window: u64,
+    /// By how much clocks may differ, and by how much the device's was ever ahead, in seconds.
+    pub(super) skew: u64,
+    pub(super) ahead: u64,
+    /// Unix time at which the run began.
+    pub(super) epoch: u64,
+    /// True microseconds.
+    at: u64,
+    /// All queues together were beyond their bound: what came then was skipped, whosever queue had room.
+    crowded: bool,
+    /// What is being sent to other relays.
+    pub(super) sent: Option<Sent>,
+    pub(super) reqs: Reqs,
+    pub(super) unread: Unread,
     eose_deadline_max: Duration,
     delivered: u64,
     /// Aggregate EOSEs that every relay had sent its own for.
     complete: u64,
     removed: bool,
-    /// The wall clock is so far ahead that what is missed can't be asked for.
-    astray: bool,
     /// When the core last handled what was due.
     timed: Instant,
 }
@@ -77,12 +92,18 @@ impl Oracle {
             max_connections: config.max_connections,
             close_deadline: config.close_deadline,
             late_window: config.late_window.as_secs(),
-            late: BTreeSet::new(),
+            skew: config.skew.as_secs(),
+            ahead: 0,
+            epoch: EPOCH,
+            at: 0,
+            crowded: false,
+            sent: None,
+            reqs: Reqs::new(config),
+            unread: Unread::new(config),
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
             complete: 0,
             removed: false,
-            astray: false,
             timed: Instant::ZERO,
         }
     }
@@ -99,6 +120,8 @@ impl Oracle {
         let (id, gone) = (socket, self.sockets.remove(&socket));
         let Some(socket) = gone else { return false };
         self.publishes.ended(&socket.url, id, socket.closing.is_some());
+        self.reqs.gone(id);
+        self.unread.gone(id, now);
         if socket.closing.is_none() {
             self.dials.ended(&socket.url, now);
         }
@@ -127,6 +150,7 @@ impl Oracle {
     /// A command: one live socket per URL, and none for a socket that is gone.
     pub(super) fn command(&mut self, command: &Command, now: Now) -> Result<(), &'static str> {
         let (now, unix) = (now.mono, now.unix.as_secs());
+        self.unread.command(command, now)?;
         match command {
             Command::Open { socket, url } => {
                 if self.sockets.values().any(|known| known.url == *url && known.closing.is_none()) {
@@ -150,6 +174,7 @@ impl Oracle {
                         self.publishes.sent(*socket, frame)?;
                         if let Some(known) = self.sockets.get(socket) {
                             self.answers.sent(*socket, &known.url, frame, now);
+                            self.reqs.sent(*socket, &known.url, frame, unix)?;
                             self.watch.sent(&known.url, frame, now)?;
                             let publishes = &self.publishes;
                             self.auths.sent(*socket, &known.url, frame, |event| publishes.is_repeated(event))?;
@@ -157,7 +182,12 @@ impl Oracle {
                         }
                         self.wire.sent(*socket, frame)?;
                     }
-                    _ => self.wire.pinged(*socket),
+                    _ => {
+                        self.wire.pinged(*socket);
+                        if let Some(known) = self.sockets.get(socket) {
+                            self.reqs.pinged(*socket, &known.url, unix);
+                        }
+                    }
                 }
             }
             // A reset may be on its way to the pool while it closes the socket by itself.
@@ -194,10 +224,18 @@ impl Oracle {
                 if let Item::Eose(coverage) = item {
                     self.complete += u64::from(coverage.is_complete());
                     let dates = &self.watch.dates;
-                    sub.covered(coverage, &self.answers, |event| dates.excuses(*id, event, now.unix.as_secs()))?;
+                    let excused = |event: &Value| self.crowded || dates.excuses(*id, event, now.unix.as_secs());
+                    sub.covered(coverage, &self.answers, excused)?;
                 }
                 self.watch.dates.pending(item, now.unix.as_secs())?;
-                sub.item(item, &self.shares)
+                self.watch.attributed(item)?;
+                self.sent.as_ref().map_or(Ok(()), |sent| sent.told(*id, item))?;
+                if let Item::Leg { relay, state } = item {
+                    self.reqs.leg(*id, sub, relay, state)?;
+                }
+                // Who is known better may be shown more.
+                let known = matches!(item, Item::Gap(Gap { relay: Some(relay), .. }) if self.reqs.knows_us(relay));
+                sub.item(item, &self.shares, self.at, known || self.crowded)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
@@ -238,20 +276,41 @@ impl Oracle {
     pub(super) fn timed(&mut self, now: Instant) -> Result<(), String> {
         const MOMENT: Duration = Duration::from_millis(1);
         let before = std::mem::replace(&mut self.timed, now);
+        // Deadlines of relays stand still while none is read from.
+        let most = self.eose_deadline_max + self.unread.lag(now);
         for (id, sub) in self.subs.iter().filter(|(_, sub)| !sub.ended && !sub.eose_told) {
-            if before >= sub.started + self.eose_deadline_max && now > before + MOMENT {
+            if before >= sub.started + most && now > before + MOMENT {
                 return Err(format!("the aggregate EOSE comes by its deadline; missing: {id}"));
             }
         }
         let then = if now > before + MOMENT { before } else { Instant::ZERO };
+        self.unread.timed(then, now)?;
         let live: Vec<&Sub> = self.subs.values().filter(|sub| sub.live && !sub.ended).collect();
         self.slots.timed(then, now, |relay| live.iter().any(|sub| sub.relays.contains(relay)))
     }
 
-    /// The wall clock was set. Where it is ahead by more than the window and the skew, what is missed is not asked for.
+    /// The wall clock was set.
     pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
         self.watch.dates.stepped();
-        self.astray |= seconds > 900;
+        self.ahead = self.ahead.max(u64::try_from(seconds).unwrap_or_default());
+    }
+
+    /// All queues together are beyond their bound.
+    pub(super) fn is_crowded(&mut self) {
+        self.crowded = true;
+    }
+
+    /// The true time.
+    pub(super) fn true_time(&mut self, micros: u64) {
+        self.at = micros;
+    }
+
+    pub(super) fn sub(&self, id: SubId) -> Option<&Sub> {
+        self.subs.get(&id)
+    }
+
+    pub(super) fn sub_mut(&mut self, id: SubId) -> Option<&mut Sub> {
+        self.subs.get_mut(&id)
     }
 
     /// The application reads from this relay from now on, or no longer.
@@ -259,6 +318,7 @@ impl Oracle {
         for sub in self.subs.values_mut().filter(|sub| sub.all && !sub.ended) {
             if !reads {
                 sub.closed.insert(relay.clone());
+                sub.without(relay);
             } else if !sub.relays.contains(relay) {
                 sub.relays.push(relay.clone());
             } else if sub.left.remove(relay) {
@@ -270,6 +330,7 @@ impl Oracle {
     /// The application takes a relay out of the pool.
     pub(super) fn removed(&mut self, relay: &RelayUrl, now: Instant) {
         self.removed = true;
+        self.subs.values_mut().for_each(|sub| sub.without(relay));
         self.shares.removed();
         self.publishes.removed(relay);
         self.dials.user_wants(Some(relay), true);
@@ -295,7 +356,7 @@ impl Oracle {
     /// Of what honest ones of these relays hold and live subscriptions ask for in the end, what each got that told of no
     /// loss of its own.
     pub(super) fn deliveries(&self, sites: &[&Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
-        let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && !self.astray);
+        let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && self.ahead == 0);
         let got = |sub: &Sub| {
             let asked = sites.iter().filter(|site| site.honest && !site.forges && sub.asks(&site.url));
             let held = asked.flat_map(|site| site.relay.events());
@@ -337,13 +398,7 @@ impl Oracle {
 
     pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>, now: Instant) {
         if let Some(sub) = self.subs.get_mut(&sub) {
-            sub.filters = filters;
-            sub.closed = sub.left.clone();
-            sub.updated = true;
-            sub.generation += 1;
-            sub.started = now;
-            sub.eose_told = false;
-            sub.gaps.clear();
+            sub.replaced(filters, now);
         }
     }
 
@@ -369,44 +424,5 @@ impl Oracle {
     pub(super) fn needed(&self, sites: &[Site]) -> usize {
         let live: Vec<&Sub> = self.subs.values().filter(|s| s.live && !s.ended).collect();
         sites.iter().filter(|site| live.iter().any(|sub| sub.asks(&site.url))).count()
-    }
-
-    /// A message reaches a relay. An event that is older by then than it may be is not asked for again.
-    pub(super) fn reaches_relay(&mut self, text: &str, unix: u64) {
-        if text.starts_with("[\"EVENT\"")
-            && let serde_json::Value::Object(event) = &json(text)[1]
-            && event["created_at"].as_u64().is_some_and(|at| at.saturating_add(self.late_window) < unix)
-            && let Some(id) = event["id"].as_str().and_then(|id| id.parse().ok())
-        {
-            self.late.insert(id);
-        }
-    }
-
-    /// What honest relays hold, live subscriptions ask for, and the pool neither delivered nor reported as a gap.
-    pub(super) fn missing(&self, sites: &[&Site], unix: u64) -> Vec<(SubId, RelayUrl, EventId)> {
-        if self.astray {
-            return Vec::new();
-        }
-        let mut missing = Vec::new();
-        for (&id, sub) in self.subs.iter().filter(|(_, s)| s.live && !s.ended && !s.excused) {
-            let asked = sites.iter().filter(|site| site.honest && sub.asks(&site.url));
-            let held = asked.flat_map(|site| {
-                // What is too old is not asked for again.
-                let since = site.healed.map_or(0, |at| at.saturating_sub(800));
-                let events = site.relay.events().filter(move |event| event.created_at().as_secs() >= since);
-                events.map(|event| (&site.url, event))
-            });
-            for (url, event) in held {
-                let json = json(&event.to_json());
-                if sub.wants(&json)
-                    && !self.late.contains(&event.id())
-                    && !sub.delivered.contains_key(&event.id())
-                    && !self.watch.dates.excuses(id, &json, unix)
-                {
-                    missing.push((id, url.clone(), event.id()));
-                }
-            }
-        }
-        missing
     }
 }

@@ -40,11 +40,15 @@ pub(super) enum Persona {
     Evictor,
     /// Ends connections: after some frames, or right after an EVENT.
     Dropper,
+    /// Returns now more, now less of what it has.
+    Fickle,
+    /// Takes few requests at once, and says so by CLOSED or by NOTICE.
+    Crowded,
     /// Sends frames and events that are too long, cut off, or no messages at all.
     Babbler,
 }
 
-const ALL: [Persona; 18] = [
+const ALL: [Persona; 20] = [
     Persona::Honest,
     Persona::Quirky,
     Persona::Endless,
@@ -62,6 +66,8 @@ const ALL: [Persona; 18] = [
     Persona::OldVersions,
     Persona::Evictor,
     Persona::Dropper,
+    Persona::Fickle,
+    Persona::Crowded,
     Persona::Babbler,
 ];
 
@@ -190,6 +196,12 @@ impl Persona {
             Self::OldVersions => complete([Fault::KeepVersions]),
             Self::Evictor => restarting([Fault::EvictSubscriptions { keep: rng.between(1, 3) }]),
             Self::Dropper => healing([dropping(rng)]),
+            Self::Fickle => restarting([Fault::UnstableCap { fewest: rng.between(1, 10) }]),
+            Self::Crowded => match rng.below(3) {
+                0 => Character::default(),
+                1 => Character { complete: false, ..complete([Fault::NoticeInsteadOfClosed]) },
+                _ => complete([Fault::NoticeNamesClosed]),
+            },
             Self::Babbler => {
                 let oversize = Fault::OversizeEvent { bytes: rng.between(1_000, 20_000) };
                 // Nobody signed what is so long.
@@ -274,7 +286,8 @@ fn mumbler(rng: &mut Rng) -> Character {
         0 => restarting([Fault::NoticeOnly { text: "ERROR: bad req".to_owned() }]),
         1 => {
             let reason = (*rng.pick(&REFUSALS)).to_owned();
-            restarting([Fault::NoticeInsteadOfClosed, Fault::RefuseReq { reason }])
+            let by_notice = [Fault::NoticeInsteadOfClosed, Fault::NoticeNamesClosed];
+            restarting([rng.pick(&by_notice).clone(), Fault::RefuseReq { reason }])
         }
         _ => restarting([Fault::IgnoreReq { every: rng.between(1, 3) as u64 }]),
     }

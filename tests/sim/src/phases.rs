@@ -4,7 +4,7 @@ use nostr_model_relay::Fault;
 use nostr_pool_core::{Call, ConnectionState, ReconnectOptions, RelayCounters, RelayRecord, Which};
 
 use super::site::Site;
-use super::step::{Reader, What, Where};
+use super::step::{Burst, Reader, Reading, What, Where};
 use super::world::World;
 
 const SECOND: u64 = 1_000_000;
@@ -34,7 +34,7 @@ impl World {
                 self.store(self.sites.len() - 1, event);
             }
         }
-        self.subscribe(What::All, Where::All, Reader::Prompt, 0);
+        self.subscribe(What::All, Where::All, Reader::Prompt, Reading::default(), 0);
     }
 
     /// What was asked of relays of the pool and not answered: live requests without EOSE, publishes without an OK
@@ -48,15 +48,16 @@ impl World {
     /// # Panics
     /// When a rule is broken; the message names the seed, the virtual time and the rule.
     pub fn heal(&mut self) {
-        self.catch_up();
+        self.catch_up(usize::MAX);
         self.heal_ways();
-        self.catch_up();
+        self.catch_up(usize::MAX);
         for n in 0..self.sites.len() {
-            let date = self.clock.date().as_secs();
-            if self.sites[n].heal(date) {
+            let micros = self.clock.micros();
+            if self.sites[n].heal(micros) {
                 self.cut(n);
             }
         }
+        self.while_away();
         if !self.shut {
             self.converge();
             self.call(Call::Shutdown).expect("once");
@@ -68,6 +69,22 @@ impl World {
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
         let open = self.oracle.publishes.without_verdict();
         self.check(open.is_empty(), &format!("every publish has a verdict; missing: {open:?}"));
+    }
+
+    /// Some connections are lost once more, and relays take notes meanwhile: what is missed then has to be made up for.
+    fn while_away(&mut self) {
+        for n in 0..self.sites.len() {
+            if self.rng.one_in(3) {
+                self.cut(n);
+            }
+        }
+        for _ in 0..2 {
+            let (relays, alike) = (self.rng.next_u64().to_le_bytes()[0], self.rng.one_in(4));
+            let (count, ago) = (self.rng.between(1, 25), *self.rng.pick(&[0, 0, 300, 899, -600]));
+            let (count, over) = (u8::try_from(count).unwrap_or_default(), *self.rng.pick(&[0, 1, 20]));
+            self.burst(Burst { relays, count, ago, over, alike });
+            self.pass(SECOND / 10);
+        }
     }
 
     fn converge(&mut self) {
@@ -100,7 +117,9 @@ impl World {
         let expected = if picky { 0 } else { expected.min(self.core.config().max_connections) };
         self.check(connected.len() >= expected, &format!("{expected} relays are connected, not {}", connected.len()));
         let missing = self.oracle.missing(&connected, self.now().unix.as_secs());
-        self.check(missing.is_empty(), &format!("what a relay holds is delivered; missing: {missing:?}"));
+        self.check(missing.is_empty(), &format!("what a relay holds is delivered; missing: {}", few(&missing)));
+        let open = self.oracle.open_gaps(&connected);
+        self.check(open.is_empty(), &format!("what a lost connection cost is made up for; left: {open:?}"));
         self.delivered = self.oracle.deliveries(&connected);
         let unfinished = self.core.unfinished();
         self.check(unfinished.is_empty(), &format!("every publish is done; left: {unfinished:?}"));
@@ -146,4 +165,10 @@ impl World {
             self.check(running <= known, &format!("what is not needed is closed: {running} requests run, not {known}"));
         }
     }
+}
+
+/// The first few of many.
+pub(super) fn few<T: std::fmt::Debug>(all: &[T]) -> String {
+    let (first, more) = all.split_at(all.len().min(4));
+    format!("{first:?} and {} more", more.len())
 }

@@ -6,6 +6,9 @@ use nostr_proto::Keys;
 
 use super::choices::Choices;
 
+/// The smallest cap of a relay that may be relied on, and the most that the pool takes it for.
+pub(super) const MIN_PAGE: u16 = 10;
+
 /// A run apart from its steps: the same plan and the same steps are the same run, bit for bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -13,6 +16,8 @@ pub struct Plan {
     pub seed: u64,
     /// The relays, each with the draw that chooses how it misbehaves; `None`: honest. The first one always is.
     pub relays: Vec<Option<u64>>,
+    /// How many events they return at once: from this, each has a cap of its own. 0: whatever there is.
+    pub caps: u64,
     /// One of them that says nothing at all, whatever its draw.
     pub mute: Option<usize>,
     /// The bounds of the pool.
@@ -43,6 +48,16 @@ pub struct Limits {
     pub max_seen: u16,
     /// Bytes untaken per subscription.
     pub queue_bytes: u16,
+    /// The same, of all of them together.
+    pub queued_bytes: u16,
+    /// The fewest events that a relay returns if it has as many.
+    pub min_page: u16,
+    /// Pages to make up for what one relay owes, and events in them.
+    pub max_pages: u16,
+    /// See `max_pages`.
+    pub max_page_events: u16,
+    /// Bytes of a frame: a longer one ends its connection.
+    pub frame: u16,
 }
 
 /// One in so many; 0 is never.
@@ -65,6 +80,7 @@ impl Plan {
         Self {
             seed,
             relays: vec![None, None],
+            caps: 0,
             mute: None,
             limits,
             rates,
@@ -89,12 +105,18 @@ impl Plan {
             max_in_flight_per_relay: from.small(8, 64),
             max_seen: if from.one_in(6) { from.small(100, 200) } else { 0 },
             queue_bytes: if from.one_in(6) { from.small(1_000, 9_000) } else { 0 },
+            queued_bytes: if from.one_in(6) { from.small(2_000, 20_000) } else { 0 },
+            min_page: from.small(1, MIN_PAGE),
+            max_pages: if from.one_in(3) { from.small(1, 20) } else { 0 },
+            max_page_events: if from.one_in(4) { from.small(10, 300) } else { 0 },
+            frame: if from.one_in(8) { from.small(4_000, 10_000) } else { 0 },
         };
+        let caps = if from.one_in(4) { 0 } else { from.below(1 << 16) as u64 };
         // Each kind of trouble is off in some runs: what one of them hides, the absence of another shows.
         let mut rate = |n: u8| if from.one_in(4) { 0 } else { n };
         let rates = Rates { refused: rate(8), hung: rate(6), unsigned: rate(6), echoed: rate(5) };
         let asks_in_the_end = from.one_in(2);
-        Self { seed, relays, mute, limits, rates, sparse, narrow, asks_in_the_end }
+        Self { seed, relays, caps, mute, limits, rates, sparse, narrow, asks_in_the_end }
     }
 
     /// Whether the application lets relays know who it is, and some relay wants to: so it is in one run out of eight.
@@ -124,6 +146,10 @@ impl Plan {
             max_in_flight_per_relay: or(self.limits.max_in_flight_per_relay, default.max_in_flight_per_relay),
             max_seen: or(self.limits.max_seen, default.max_seen),
             queue_bytes: or(self.limits.queue_bytes, default.queue_bytes),
+            max_queued_bytes: or(self.limits.queued_bytes, default.max_queued_bytes),
+            min_page: or(self.limits.min_page, default.min_page),
+            max_pages: if self.limits.max_pages == 0 { default.max_pages } else { self.limits.max_pages.into() },
+            max_page_events: or(self.limits.max_page_events, default.max_page_events),
             ..default
         }
     }

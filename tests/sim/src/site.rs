@@ -1,10 +1,15 @@
 //! The relays of a run.
 
-use nostr_model_relay::{Config as RelayConfig, FaultPlan, Relay};
+use nostr_model_relay::{Config as RelayConfig, Fault, FaultPlan, Relay};
 use nostr_pool_corpus::rng::Rng;
 use nostr_proto::RelayUrl;
 
+use super::accepted::Accepted;
 use super::persona::{Character, Persona};
+use super::plan::MIN_PAGE;
+
+/// What a relay without a cap returns at once: more than any run has.
+const AMPLE: usize = 5_000;
 
 /// A relay and whether it can be reached.
 #[derive(Debug)]
@@ -21,8 +26,16 @@ pub(super) struct Site {
     pub(super) heals: bool,
     /// Whether it starts anew when that is over: what it did to running connections, no healing undoes.
     pub(super) restarts: bool,
-    /// When it started anew.
+    /// When it started anew, in true microseconds.
     pub(super) healed: Option<u64>,
+    /// Whether it may return less to a request than it has.
+    pub(super) capped: bool,
+    /// Whether it answers in time, and takes as many requests as come: nothing stays owed by it.
+    pub(super) prompt: bool,
+    /// Whether it says of an answer what is not so.
+    pub(super) misleads: bool,
+    /// What it took, and when.
+    pub(super) accepted: Accepted,
     /// Whether anything that it sends is forged. If not, it is never quarantined.
     pub(super) forges: bool,
     /// Whether it gets far more events than the others.
@@ -30,58 +43,99 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// The nth relay of a run; `draw` chooses how it misbehaves, and without one it is honest.
+    /// The nth relay of a run; `draw` chooses how it misbehaves, and without one it is honest; `caps`: see [`Plan::caps`](super::Plan::caps).
     /// `suspicious`: it wants to know who asks, whatever its draw, and never ceases to.
-    pub(super) fn new(n: usize, draw: Option<u64>, suspicious: bool) -> Self {
+    pub(super) fn new(n: usize, draw: Option<u64>, caps: u64, suspicious: bool) -> Self {
         let (persona, character) = match draw {
             Some(draw) if suspicious => Persona::suspicious(&mut Rng::new(draw)),
             Some(draw) => Persona::draw(&mut Rng::new(draw), n),
             None => (Persona::Honest, Character::default()),
         };
-        Self::with(n, persona, character)
+        Self::with(n, persona, character, caps)
     }
 
     /// The same, which forges a few of thousands.
     pub(super) fn sparse(n: usize) -> Self {
         let (persona, character) = Persona::sparse();
-        Self::with(n, persona, character)
+        Self::with(n, persona, character, 0)
     }
 
-    fn with(n: usize, persona: Persona, character: Character) -> Self {
+    fn with(n: usize, persona: Persona, character: Character, caps: u64) -> Self {
         let url = RelayUrl::parse(&format!("wss://relay{n}.example.com")).expect("a valid URL");
-        let config = RelayConfig { max_limit: 5_000, url: Some(url.to_string()), ..RelayConfig::default() };
+        let mut rng = Rng::new(caps ^ (n as u64 + 1) << 32);
+        let mut config = RelayConfig { max_limit: AMPLE, url: Some(url.to_string()), ..RelayConfig::default() };
+        let misleads = character.faults.faults().iter().any(misleads);
+        // One that says what is not so of what it has may be relied on as long as there is nothing that it keeps back.
+        if caps > 0 && !rng.one_in(5) && (!misleads || rng.one_in(3)) {
+            config.max_limit = rng.between(MIN_PAGE.into(), 40);
+            config.max_limit_is_per_req = rng.one_in(3);
+        }
+        config.eose_hints = caps > 0 && rng.one_in(3);
+        if persona == Persona::Crowded {
+            config.max_subscriptions_per_connection = rng.between(2, 4);
+        }
+        let capped = config.max_limit < AMPLE;
         let mut relay = Relay::new(config);
         relay.set_faults(character.faults.clone());
+        let relied_on = character.complete && !(capped && misleads);
         Self {
             url,
             relay,
             persona,
             forges: character.forges,
+            prompt: (character.complete && !misleads || character.heals) && persona != Persona::Crowded,
             faults: character.faults,
             up: true,
-            honest: character.complete || character.heals,
+            honest: relied_on || character.heals,
             heals: character.heals,
             restarts: character.restarts,
             healed: None,
+            capped,
+            misleads,
+            accepted: Accepted::default(),
             floods: false,
         }
     }
 
     /// What it does wrong, by kind.
     pub(super) fn kinds_of_fault(&self) -> impl Iterator<Item = &'static str> {
-        self.faults.faults().iter().map(nostr_model_relay::Fault::name)
+        self.faults.faults().iter().map(Fault::name)
+    }
+
+    /// Whether it sends frames of more than so many bytes, 0 being any, with each answer: its requests end over that.
+    pub(super) fn is_wordy(&self, most: u16) -> bool {
+        let long = |fault: &Fault| match fault {
+            Fault::OversizeEvent { bytes } | Fault::OversizeNotice { bytes } | Fault::LongTag { bytes } => Some(*bytes),
+            _ => None,
+        };
+        // What is around it is shorter than that.
+        most > 0 && self.faults.faults().iter().filter_map(long).any(|bytes| bytes + 1_000 > usize::from(most))
     }
 
     /// Its trouble is over, if it ever is. Whether it starts anew for that: its connections are to be cut.
-    pub(super) fn heal(&mut self, date: u64) -> bool {
+    pub(super) fn heal(&mut self, micros: u64) -> bool {
         self.up = true;
         if self.heals {
             self.relay.set_faults(FaultPlan::new());
         }
         let restarts = self.heals && self.restarts;
-        self.healed = restarts.then_some(date);
+        self.healed = restarts.then_some(micros);
         restarts
     }
+}
+
+/// Whether it says of an answer, in this way, what is not so, or not in time: that it is whole, that it is not, what of
+/// all that matches is in it.
+fn misleads(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::NeverEose
+            | Fault::EoseEarly { .. }
+            | Fault::EoseLate { .. }
+            | Fault::NoticeInsteadOfEose { .. }
+            | Fault::OldestFirst
+            | Fault::UnstableCap { .. }
+    )
 }
 
 /// Whether the relay of this draw takes so many messages a window, and refuses the others.

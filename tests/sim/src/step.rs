@@ -14,12 +14,29 @@ pub enum Step {
         /// To these relays, a bit each.
         relays: u8,
     },
+    /// Other clients publish a lot at once.
+    Burst(Burst),
     /// The application does something.
     App(App),
     /// Something goes wrong.
     Nemesis(Nemesis),
     /// The driver does what no driver should.
     Odd(Odd),
+}
+
+/// Many events, and when they say that they were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// To these relays, a bit each.
+    pub relays: u8,
+    /// How many.
+    pub count: u8,
+    /// Dated by so many seconds before now; negative: ahead.
+    pub ago: i16,
+    /// Seconds over which the dates are spread; 0: all of one second.
+    pub over: u8,
+    /// Whether one author wrote them all, and of one kind.
+    pub alike: bool,
 }
 
 /// Relays that a call names.
@@ -44,6 +61,23 @@ pub enum What {
     By(u8),
     /// Reactions, and the articles of this author: two filters.
     Two(u8),
+    /// Text notes and reactions, each by a filter of its own.
+    Apart,
+    /// The newest so many of everything.
+    Newest(u8),
+    /// What these kinds and authors have in common, all of them named.
+    Named,
+    /// Text notes of so many minutes around now.
+    Around(u8),
+}
+
+/// On which terms a subscription reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Everything that relays have, whatever they give at once.
+    pub all: bool,
+    /// The application says by hand what it is done with.
+    pub by_hand: bool,
 }
 
 /// How the application reads.
@@ -151,6 +185,8 @@ pub enum App {
         target: Where,
         /// How it reads.
         reader: Reader,
+        /// And what.
+        reading: Reading,
         /// Seconds until it goes without a relay's EOSE; 0 leaves the default.
         patience: u8,
     },
@@ -160,8 +196,48 @@ pub enum App {
         what: What,
         /// Where.
         target: Where,
+        /// Everything that relays have, whatever they give at once.
+        all: bool,
         /// Seconds until it goes without a relay's EOSE; 0 leaves the default.
         patience: u8,
+    },
+    /// Sends a live subscription to other relays.
+    Retarget {
+        /// Which.
+        sub: u8,
+        /// Where to.
+        target: Where,
+    },
+    /// Asks again for what was given up.
+    Refill {
+        /// For which subscription.
+        sub: u8,
+        /// Which of the gaps that it told.
+        gap: u8,
+    },
+    /// Is done with what came, but for the last so many events.
+    Acknowledge {
+        /// Of which subscription.
+        sub: u8,
+        /// Events.
+        but: u8,
+    },
+    /// Writes down what it has and is done with.
+    Checkpoint {
+        /// Of which subscription.
+        sub: u8,
+    },
+    /// Ends a live subscription that it has a checkpoint of, and goes on from there by another.
+    Resume {
+        /// Which.
+        sub: u8,
+    },
+    /// Loses everything but its checkpoints, and goes on from them.
+    Crash,
+    /// The slow application takes so many items of each subscription.
+    TakeSome {
+        /// Items.
+        items: u8,
     },
     /// Replaces a live subscription's filters.
     Update {

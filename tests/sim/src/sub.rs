@@ -13,6 +13,22 @@ use super::shares::Shares;
 #[derive(Debug)]
 pub(super) struct Sub {
     pub(super) filters: Vec<Filter>,
+    /// The same, as JSON.
+    pub(super) wanted: Vec<Value>,
+    /// Whether it wants everything that relays have, and whether it goes on from a checkpoint.
+    pub(super) history: bool,
+    pub(super) resumed: bool,
+    /// What its application was done with when that was written down.
+    pub(super) before: BTreeSet<EventId>,
+    /// When each relay was first asked by this generation, when it was asked last, and when its first EOSE took effect: in
+    /// true microseconds.
+    pub(super) first_asked: BTreeMap<RelayUrl, u64>,
+    pub(super) asked_at: BTreeMap<RelayUrl, u64>,
+    pub(super) live_since: BTreeMap<RelayUrl, u64>,
+    /// What was told to be missing, but for lost connections.
+    pub(super) told: Vec<Gap>,
+    /// What was told was asked for once more.
+    pub(super) refilled: bool,
     pub(super) relays: Vec<RelayUrl>,
     /// Whether it asks every relay of the pool that is read from.
     pub(super) all: bool,
@@ -46,7 +62,16 @@ pub(super) struct Sub {
 impl Sub {
     pub(super) fn new(filters: Vec<Filter>, relays: Vec<RelayUrl>, live: bool, all: bool, now: Instant) -> Self {
         Self {
+            wanted: filters.iter().map(|filter| json(&filter.to_json())).collect(),
             filters,
+            history: false,
+            resumed: false,
+            before: BTreeSet::new(),
+            first_asked: BTreeMap::new(),
+            asked_at: BTreeMap::new(),
+            live_since: BTreeMap::new(),
+            told: Vec::new(),
+            refilled: false,
             relays,
             all,
             live,
@@ -69,7 +94,21 @@ impl Sub {
     }
 
     pub(super) fn wants(&self, event: &Value) -> bool {
-        self.filters.iter().any(|filter| matches(filter, event))
+        self.wanted.iter().any(|filter| matches(filter, event))
+    }
+
+    /// What sort of subscription it is, and what became of it.
+    pub(super) fn sort(&self) -> String {
+        let is = [
+            (self.history, "all history"),
+            (self.resumed, "resumed"),
+            (self.slow, "slow"),
+            (self.excused, "gaps"),
+            (self.refilled, "refilled"),
+            (self.updated, "updated"),
+        ];
+        let is = is.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+        format!("{is}; {}", self.wanted.iter().map(Value::to_string).collect::<String>())
     }
 
     pub(super) fn asks(&self, relay: &RelayUrl) -> bool {
@@ -78,10 +117,13 @@ impl Sub {
 
     /// Whether every relay was asked once and is past its EOSE: nothing that came before one can be outstanding.
     pub(super) fn is_past_eose(&self) -> bool {
-        !self.updated && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
+        let pages = self.history || self.resumed || self.refilled || self.excused;
+        !pages
+            && !self.updated
+            && self.relays.iter().all(|r| self.past_eose.contains(r) && self.asked.get(r) == Some(&1))
     }
 
-    pub(super) fn item(&mut self, item: &Item, shares: &Shares) -> Result<(), &'static str> {
+    pub(super) fn item(&mut self, item: &Item, shares: &Shares, at: u64, known: bool) -> Result<(), &'static str> {
         if self.ended {
             return Err("nothing comes after the end");
         }
@@ -109,10 +151,10 @@ impl Sub {
             }
             Item::Resolved { event, outcome, .. } => self.resolved(event, outcome.is_final()),
             Item::Leg { relay, state } => {
-                self.leg(relay, state);
+                self.leg(relay, state, at);
                 Ok(())
             }
-            Item::Gap(gap) => self.gap(gap),
+            Item::Gap(gap) => self.gap(gap, known),
             Item::Eose(coverage) => {
                 if self.eose_told {
                     return Err("the aggregate EOSE comes once per generation");
@@ -136,10 +178,17 @@ impl Sub {
         }
     }
 
-    fn leg(&mut self, relay: &RelayUrl, state: &LegState) {
+    fn leg(&mut self, relay: &RelayUrl, state: &LegState, at: u64) {
         match state {
-            LegState::Requested => *self.asked.entry(relay.clone()).or_default() += 1,
-            LegState::Live => drop(self.past_eose.insert(relay.clone())),
+            LegState::Requested => {
+                *self.asked.entry(relay.clone()).or_default() += 1;
+                self.asked_at.insert(relay.clone(), at);
+                self.first_asked.entry(relay.clone()).or_insert(at);
+            }
+            LegState::Live => {
+                self.past_eose.insert(relay.clone());
+                self.live_since.entry(relay.clone()).or_insert(at);
+            }
             _ => drop(self.past_eose.remove(relay)),
         }
         if matches!(state, LegState::Closed(_) | LegState::Removed) {
@@ -150,7 +199,44 @@ impl Sub {
         }
         if matches!(state, LegState::Removed) {
             self.left.insert(relay.clone());
-            self.gaps.remove(relay);
+            self.without(relay);
+        }
+    }
+
+    /// It takes the place of one that was written down.
+    pub(super) fn goes_on(
+        &mut self,
+        before: BTreeSet<EventId>,
+        told: Vec<Gap>,
+        first_asked: BTreeMap<RelayUrl, u64>,
+        live_since: BTreeMap<RelayUrl, u64>,
+    ) {
+        self.resumed = true;
+        (self.before, self.told, self.first_asked, self.live_since) = (before, told, first_asked, live_since);
+    }
+
+    /// It has nothing to do with this relay any more: whatever it knew of it is void.
+    pub(super) fn without(&mut self, relay: &RelayUrl) {
+        self.gaps.remove(relay);
+        for times in [&mut self.first_asked, &mut self.asked_at, &mut self.live_since] {
+            times.remove(relay);
+        }
+        self.told.retain(|gap| gap.relay.as_ref() != Some(relay));
+    }
+
+    /// Its filters are others from now on.
+    pub(super) fn replaced(&mut self, filters: Vec<Filter>, now: Instant) {
+        self.wanted = filters.iter().map(|filter| json(&filter.to_json())).collect();
+        self.filters = filters;
+        self.closed = self.left.clone();
+        self.updated = true;
+        self.generation += 1;
+        self.started = now;
+        self.eose_told = false;
+        self.gaps.clear();
+        self.told.clear();
+        for times in [&mut self.first_asked, &mut self.asked_at, &mut self.live_since] {
+            times.clear();
         }
     }
 
@@ -164,7 +250,7 @@ impl Sub {
     ) -> Result<(), &'static str> {
         let said = |leg: &&LegReport| matches!(leg.outcome, LegOutcome::Eose { .. });
         for leg in coverage.legs.iter().filter(said).filter(|_| !self.excused && !self.slow) {
-            if !answers.is_delivered(&leg.relay, &self.filters, self.started, &self.delivered, &excused) {
+            if !answers.is_delivered(&leg.relay, &self.wanted, self.started, &self.delivered, &excused) {
                 return Err("what a relay sent before its EOSE is delivered before it counts");
             }
         }
@@ -182,15 +268,25 @@ impl Sub {
         }
     }
 
-    /// A gap is opened before it is closed.
-    pub(super) fn gap(&mut self, gap: &Gap) -> Result<(), &'static str> {
+    /// A gap is opened before it is closed. `known`: the relay was told who is asking.
+    pub(super) fn gap(&mut self, gap: &Gap, known: bool) -> Result<(), &'static str> {
         match (&gap.cause, &gap.relay) {
-            (GapCause::QueueFull { .. } | GapCause::Flooded { .. }, _) => self.excused = true,
             (GapCause::Disconnected, Some(relay)) => drop(self.gaps.insert(relay.clone())),
-            (GapCause::CaughtUp { .. }, Some(relay)) if !self.gaps.remove(relay) && !self.excused => {
-                return Err("a gap is told before it is closed");
+            (GapCause::CaughtUp { .. }, Some(relay)) => {
+                let more = self.excused || self.history || self.resumed || self.refilled || known;
+                if !self.gaps.remove(relay) && !more {
+                    return Err("a gap is told before it is closed");
+                }
             }
-            _ => {}
+            (GapCause::Disconnected | GapCause::CaughtUp { .. }, None) => return Err("a connection is a relay's"),
+            // What was skipped or dropped is asked for again, but for what no relay keeps.
+            (GapCause::QueueFull { lost: 0, .. } | GapCause::Flooded { .. }, _) => self.excused = true,
+            _ => {
+                self.excused = true;
+                if !self.told.contains(gap) {
+                    self.told.push(gap.clone());
+                }
+            }
         }
         Ok(())
     }
@@ -207,8 +303,7 @@ pub(super) fn json(text: &str) -> Value {
 }
 
 /// NIP-01's filter match, over JSON: kinds, authors and dates, which is what the script asks for.
-pub(super) fn matches(filter: &Filter, event: &Value) -> bool {
-    let filter = json(&filter.to_json());
+pub(super) fn matches(filter: &Value, event: &Value) -> bool {
     filter.as_object().expect("a filter is an object").iter().all(|(field, wanted)| {
         let among = |value: &Value| wanted.as_array().is_some_and(|list| list.contains(value));
         match field.as_str() {

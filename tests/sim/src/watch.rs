@@ -1,6 +1,6 @@
 //! What is watched of each relay: forgeries and quarantines, refusals and pauses, records, the dates of what it sent.
 
-use nostr_pool_core::{Config, ConnectionState, EventItem, Instant, Now, RelayOptions, SubId};
+use nostr_pool_core::{Config, ConnectionState, EventItem, Instant, Item, Now, RelayOptions, SubId};
 use nostr_proto::RelayUrl;
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub(super) struct Watch {
     pub(super) dates: Dates,
     pub(super) quarantines: Quarantines,
     paces: Paces,
-    sources: Sources,
+    pub(super) sources: Sources,
     pub(super) records: Records,
 }
 
@@ -100,6 +100,11 @@ impl Watch {
         self.sources.delivered(item, named)?;
         self.dates.reads(unix);
         self.dates.delivered(sub, item, event, unix)
+    }
+
+    /// Something else is told of a relay's doing.
+    pub(super) fn attributed(&self, item: &Item) -> Result<(), &'static str> {
+        self.sources.attributed(item)
     }
 
     /// The application adds a relay or changes its options.

@@ -81,8 +81,12 @@ impl Wire {
     /// Whether a request of that name runs on a socket. Where the sink takes nothing, a CLOSE may be waiting, and nobody
     /// knows.
     pub(super) fn runs(&self, socket: SocketId, name: &str) -> bool {
-        self.untaken.get(&socket).is_none_or(|untaken| *untaken < self.credits)
-            && self.running.get(&socket).is_some_and(|running| running.contains(name))
+        self.untaken.get(&socket).is_none_or(|untaken| *untaken < self.credits) && self.is_running(socket, name)
+    }
+
+    /// Whether a request of that name went out on a socket, and neither end has ended it.
+    pub(super) fn is_running(&self, socket: SocketId, name: &str) -> bool {
+        self.running.get(&socket).is_some_and(|running| running.contains(name))
     }
 
     /// Whether a request ever had that name.

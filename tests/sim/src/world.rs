@@ -6,7 +6,7 @@ use nostr_pool_core::{
     Call, CallError, Config, Core, Input, Instant, Now, RelayOptions, Reply, SocketId, SubId, Ticket,
 };
 use nostr_pool_corpus::rng::Rng;
-use nostr_proto::{BadSignature, Event, EventId, EventTemplate, Keys, Kind, Proof};
+use nostr_proto::{BadSignature, Event, EventId, EventTemplate, Keys, Kind, Proof, Timestamp};
 
 use super::bounds::Untaken;
 use super::clock::Clock;
@@ -14,10 +14,15 @@ use super::links::{Line, Link};
 use super::net::Network;
 use super::oracle::Oracle;
 use super::plan::Plan;
+use super::progress::Progress;
+use super::reads::{Asked, Saved};
 use super::site::{Site, forges};
-use super::step::{Note, Signer, Step};
+use super::step::{Burst, Note, Signer, Step};
 use super::totals::Totals;
 use super::{Outcome, Trace};
+
+/// How many seconds late an event of a burst may be.
+const LATE: u64 = 905;
 
 /// A whole run.
 #[derive(Debug)]
@@ -38,6 +43,10 @@ pub struct World {
     /// Subscriptions whose application is slow, with the room in their queues; and what is untaken of each.
     pub(super) slow: BTreeMap<SubId, usize>,
     pub(super) untaken: BTreeMap<SubId, Untaken>,
+    /// How far the application is with each; how it asked for it, and what it wrote down of it.
+    pub(super) progress: BTreeMap<SubId, Progress>,
+    pub(super) asked: BTreeMap<SubId, Asked>,
+    pub(super) saved: BTreeMap<SubId, Saved>,
     /// Whether the application is calling.
     pub(super) called: bool,
     /// The ways to the relays.
@@ -70,17 +79,20 @@ impl World {
         let mut rng = Rng::new(plan.seed);
         let last = plan.relays.len() - 1;
         let suspicious = |n, draw: Option<u64>| plan.authenticates() && n == last && !draw.is_some_and(forges);
-        let site = |(n, &draw): (usize, &Option<u64>)| Site::new(n, draw, suspicious(n, draw));
+        let site = |(n, &draw): (usize, &Option<u64>)| Site::new(n, draw, plan.caps, suspicious(n, draw));
         let mut sites: Vec<Site> = plan.relays.iter().enumerate().map(site).collect();
         let lines = (0..sites.len()).map(|_| Line::new(rng.next_u64())).collect();
         let mut config = plan.config();
-        if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
+        for site in sites.iter_mut().filter(|site| site.is_wordy(plan.limits.frame)) {
             site.honest = false;
         }
         if plan.sparse
             && let Some((n, last)) = sites.iter_mut().enumerate().last()
         {
             *last = Site::sparse(n);
+        }
+        if let Some(site) = plan.mute.and_then(|mute| sites.get_mut(mute)) {
+            site.honest = false;
         }
         if plan.limits.max_seen > 0
             && let Some(last) = sites.last_mut()
@@ -110,6 +122,9 @@ impl World {
             shut: false,
             slow: BTreeMap::new(),
             untaken: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            saved: BTreeMap::new(),
             called: false,
             lines,
             links: BTreeMap::new(),
@@ -138,6 +153,7 @@ impl World {
         match step {
             Step::Pass { micros } => self.pass(*micros),
             Step::Note { relays } => self.note_elsewhere(*relays),
+            Step::Burst(burst) => self.burst(*burst),
             Step::App(app) => self.app(*app),
             Step::Nemesis(nemesis) => self.nemesis(*nemesis),
             Step::Odd(odd) => self.odd(*odd),
@@ -180,6 +196,30 @@ impl World {
         let event = template.unsigned(keys.public_key()).sign(&keys, [0; 32]);
         self.oracle.answers.made(&event);
         event
+    }
+
+    /// Other clients publish a lot at once.
+    pub(super) fn burst(&mut self, burst: Burst) {
+        self.totals.fault("burst of events");
+        let (now, author) = (self.clock.date().as_secs(), self.rng.pick(&self.keys).clone());
+        for n in 0..u64::from(burst.count) {
+            let mut template = self.template();
+            if burst.alike {
+                (template.kind, template.tags) = (Kind::TEXT_NOTE, Vec::new());
+            }
+            let earlier = if burst.over == 0 { 0 } else { n % (u64::from(burst.over) + 1) };
+            let date = now.saturating_add_signed(-i64::from(burst.ago)).saturating_sub(earlier);
+            // Later than that, nobody is promised to get it.
+            template.created_at = Timestamp::new(if burst.ago > 0 { date.max(now.saturating_sub(LATE)) } else { date });
+            let keys = if burst.alike { author.clone() } else { self.rng.pick(&self.keys).clone() };
+            let event = template.unsigned(keys.public_key()).sign(&keys, [0; 32]);
+            self.oracle.answers.made(&event);
+            for relay in 0..self.sites.len() {
+                if burst.relays >> (relay % 8) & 1 == 1 {
+                    self.store(relay, event.clone());
+                }
+            }
+        }
     }
 
     /// An event to be, dated truly.
@@ -294,8 +334,12 @@ impl World {
                 self.trace.note(self.clock.micros(), &event);
                 self.show(&event);
             } else {
-                return;
+                break;
             }
+        }
+        let unix = self.now().unix.as_secs();
+        if let Err(rule) = self.oracle.reqs.settled(unix) {
+            self.check(false, rule);
         }
     }
 

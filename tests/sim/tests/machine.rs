@@ -68,7 +68,7 @@ impl ReferenceStateMachine for Machine {
             Step::App(App::Publish { .. } | App::PublishUnsigned { .. } | App::Impatient { .. }) => {
                 model.published += 1;
             }
-            Step::App(App::StartClean) => (model.subscribed, model.published) = (1, 0),
+            Step::App(App::StartClean | App::Crash) => (model.subscribed, model.published) = (1, 0),
             Step::App(App::Shutdown) => model.shut = true,
             _ => {}
         }
@@ -87,7 +87,15 @@ impl ReferenceStateMachine for Machine {
                 | App::Impatient { relay, .. },
             ) => is_member(*relay),
             Step::App(App::Connect { relay } | App::Disconnect { relay, .. }) => relay.is_none_or(is_member),
-            Step::App(App::Update { .. } | App::Unsubscribe { .. }) => model.subscribed > 0,
+            Step::App(
+                App::Update { .. }
+                | App::Unsubscribe { .. }
+                | App::Retarget { .. }
+                | App::Refill { .. }
+                | App::Acknowledge { .. }
+                | App::Checkpoint { .. }
+                | App::Resume { .. },
+            ) => model.subscribed > 0,
             Step::App(App::Retry { .. } | App::Cancel { .. }) => model.published > 0,
             Step::App(App::Unknown { .. }) => false,
             Step::Odd(odd) => matches!(odd, Odd::EarlyTimeout),

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Instant;
 
 use nostr_pool_sim as sim;
-use sim::step::{App, Note, Reader, Step, Terms, Votes, What, Where};
+use sim::step::{App, Note, Reader, Reading, Step, Terms, Votes, What, Where};
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -118,12 +118,23 @@ fn a_relay_that_limits_the_rate_for_ever_serves_everything_in_time() {
         for n in 0..10 {
             let (what, reader) = (What::By(n), Reader::Prompt);
             world.apply(&Step::App(App::Publish { target, votes: Votes::All, note: Note::Plain, terms }));
-            world.apply(&Step::App(App::Subscribe { what, target, reader, patience: 0 }));
+            world.apply(&Step::App(App::Subscribe { what, target, reader, reading: Reading::default(), patience: 0 }));
             world.apply(&Step::Pass { micros: 100_000 });
         }
         world.apply(&Step::Pass { micros: 590_000_000 });
         let unserved = world.unserved();
         assert!(unserved.is_empty(), "seed {seed}: not served within 590 s: {unserved:?}");
+        world.heal();
+        world.finish();
+    }
+}
+
+/// What the last relay is, and that it says nothing, are drawn apart.
+#[test]
+fn a_relay_that_says_nothing_owes_nothing_whatever_it_holds() {
+    for sparse in [false, true] {
+        let mut world = sim::World::new(&sim::Plan { sparse, mute: Some(1), ..sim::Plan::plain(0) }, |_| ());
+        world.begin();
         world.heal();
         world.finish();
     }
@@ -159,7 +170,8 @@ fn forged_events_do_not_change_what_honest_relays_deliver() {
         let (mut plan, steps) = sim::draw(seed);
         // Room for everyone, so that no relay takes another's place; and the forger sends what it can.
         (plan.limits, plan.mute) = (sim::Limits::default(), None);
-        (plan.sparse, plan.narrow) = (false, false);
+        // And none keeps anything back that another brings.
+        (plan.sparse, plan.narrow, plan.caps) = (false, false, 0);
         let forger = plan.relays.len();
         let draw = usize::try_from(seed).map_or(0, |seed| seed % forgers.len());
         plan.relays.push(Some(forgers[draw]));

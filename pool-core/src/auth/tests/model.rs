@@ -24,6 +24,7 @@ enum Op {
     Ok(Named, bool),
     Advance(u64),
     Policy(AuthPolicy),
+    Identity(Option<u8>),
     Link(bool),
     AtOnce(bool),
 }
@@ -55,6 +56,7 @@ fn op() -> impl Strategy<Value = Op> {
         14 => (named, any::<bool>()).prop_map(|(named, yes)| Op::Ok(named, yes)),
         10 => prop_oneof![0..2_000_u64, 0..70_000_u64].prop_map(Op::Advance),
         2 => policy.prop_map(Op::Policy),
+        2 => proptest::option::of(0..3_u8).prop_map(Op::Identity),
         1 => any::<bool>().prop_map(Op::Link),
         1 => any::<bool>().prop_map(Op::AtOnce),
     ]
@@ -131,6 +133,9 @@ impl Bystander {
         let stranger = self.sent.iter().any(|(_, who)| *who != event.pubkey());
         if stranger && !self.linked {
             return Err("one connection, one identity".into());
+        }
+        if !self.said_yes && self.sent.is_empty() && b.identity != Some(event.pubkey()) {
+            return Err("nobody is shown whom the application does not name".into());
         }
         if event.tags().value_of("challenge") != self.latest.as_deref() {
             return Err("sent for the latest challenge".into());
@@ -295,6 +300,14 @@ fn ours(b: &mut Bench, w: &mut Bystander, op: &Op) -> Result<Change, String> {
                 w.order = None;
             }
             b.step(Auth::reconsider)
+        }
+        Op::Identity(n) => {
+            b.identity = n.map(key);
+            let change = b.step(Auth::reconsider);
+            if matches!(change, Change::Sign(_)) || b.auth.awaited().is_none() {
+                w.order = None;
+            }
+            change
         }
         Op::Link(link) => {
             b.link = *link;

@@ -124,7 +124,7 @@ fn word(change: &Change) -> &'static str {
 
 /// What a cell says of the next state, and of the rest.
 fn expected(row: &str, input: &str, cell: &str, policy: AuthPolicy) -> (String, String) {
-    let text: String = cell.chars().filter(|c| !"¹²³⁴⁵⁶⁷`–".contains(*c)).collect();
+    let text: String = cell.chars().filter(|c| !"¹²³⁴⁵⁶⁷⁸`–".contains(*c)).collect();
     let refusal = matches!(input, "auth-required" | "restricted");
     if text.trim() == "begin" {
         let (state, said) = match policy {

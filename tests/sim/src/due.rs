@@ -1,0 +1,113 @@
+//! What has to arrive: what relays took that may be relied on, and still have, and what a subscription was promised of it.
+//! Nothing excuses a loss but a gap that names its ground: the relay, and the dates.
+
+use nostr_pool_core::{Gap, SubId};
+use nostr_proto::{EventId, RelayUrl};
+
+use super::accepted::Taken;
+use super::oracle::Oracle;
+use super::site::Site;
+use super::sub::Sub;
+
+const SECOND: u64 = 1_000_000;
+
+/// A relay that starts anew has everything asked for again that is dated so many seconds before that, or later.
+const AGAIN: u64 = 800;
+
+/// What is missing, and what helps to find out why.
+#[derive(Debug)]
+#[expect(dead_code, reason = "for whoever reads the message")]
+pub(super) struct Missing {
+    sub: SubId,
+    relay: RelayUrl,
+    event: EventId,
+    /// When the relay took it, and when the leg was live, in true microseconds.
+    taken: u64,
+    live_since: Option<u64>,
+    created_at: u64,
+    /// What sort of subscription it is.
+    of: String,
+}
+
+impl Oracle {
+    /// What is due at these relays, and was neither delivered nor told to be missing.
+    pub(super) fn missing(&self, sites: &[&Site], unix: u64) -> Vec<Missing> {
+        let live: Vec<SubId> = self.live_subscriptions();
+        let of =
+            |id: &SubId| sites.iter().flat_map(|site| self.missing_of(*id, site, u64::MAX, unix)).collect::<Vec<_>>();
+        live.iter().flat_map(of).collect()
+    }
+
+    /// The same, of one subscription and what one relay had taken by then.
+    pub(super) fn missing_of(&self, id: SubId, site: &Site, by: u64, unix: u64) -> Vec<Missing> {
+        let Some(sub) = self.sub(id).filter(|sub| site.honest && sub.asks(&site.url)) else { return Vec::new() };
+        let held = site.accepted.held(&site.relay).filter(|(_, taken)| taken.at < by);
+        let missing = held.filter(|(event, taken)| {
+            !sub.delivered.contains_key(event)
+                && !sub.before.contains(event)
+                && sub.wants(&taken.event)
+                && self.is_due(sub, site, taken)
+                && !is_told(sub, &site.url, taken.created_at())
+                && !self.watch.dates.excuses(id, &taken.event, unix)
+        });
+        let tell = |(event, taken): (&EventId, &Taken)| Missing {
+            sub: id,
+            relay: site.url.clone(),
+            event: *event,
+            taken: taken.at,
+            created_at: taken.created_at(),
+            live_since: sub.live_since.get(&site.url).copied(),
+            of: sub.sort(),
+        };
+        missing.map(tell).collect()
+    }
+
+    /// Lost connections to these relays that nobody was told to have been made up for.
+    pub(super) fn open_gaps(&self, sites: &[&Site]) -> Vec<(SubId, RelayUrl)> {
+        let of = |id: SubId| {
+            let sub = self.sub(id);
+            let open = sites.iter().filter(move |site| {
+                sub.is_some_and(|sub| site.honest && site.prompt && sub.asks(&site.url) && sub.gaps.contains(&site.url))
+            });
+            open.map(move |site| (id, site.url.clone())).collect::<Vec<_>>()
+        };
+        self.live_subscriptions().into_iter().flat_map(of).collect()
+    }
+
+    /// Whether a subscription was promised this event of this relay.
+    fn is_due(&self, sub: &Sub, site: &Site, taken: &Taken) -> bool {
+        let live_since = sub.live_since.get(&site.url);
+        // The later the device thinks it is, the less far it looks back.
+        let ahead = self.ahead.saturating_sub(self.skew);
+        let in_time = taken.created_at().saturating_add(self.late_window) >= taken.date.saturating_add(ahead);
+        let limited = sub.wanted.iter().any(|filter| filter.get("limit").is_some());
+        let gives_all = !site.capped && !limited;
+        if site.restarts {
+            // Until it started anew, nothing that it said was to be relied on.
+            let Some(healed) = site.healed else { return false };
+            let again = healed / SECOND + self.epoch - AGAIN + ahead;
+            let late = taken.at >= healed && in_time && live_since.is_some_and(|at| *at <= taken.at);
+            let asked_again = gives_all || live_since.is_some_and(|at| *at < healed);
+            return late || asked_again && (taken.at >= healed && in_time || taken.created_at() >= again);
+        }
+        if sub.history {
+            return live_since.is_some() && (in_time || live_since.is_some_and(|at| taken.at < *at));
+        }
+        if live_since.is_some_and(|since| *since <= taken.at) && in_time {
+            return true;
+        }
+        // The first answer has all that the relay had by then.
+        let first_asked = sub.first_asked.get(&site.url).copied().unwrap_or(u64::MAX);
+        gives_all && (taken.at < first_asked || in_time)
+    }
+}
+
+/// Whether a loss there was told.
+fn is_told(sub: &Sub, relay: &RelayUrl, created_at: u64) -> bool {
+    let covers = |gap: &Gap| {
+        gap.relay.as_ref().is_none_or(|of| of == relay)
+            && gap.since.is_none_or(|since| since.as_secs() <= created_at)
+            && gap.until.is_none_or(|until| created_at <= until.as_secs())
+    };
+    sub.gaps.contains(relay) || sub.told.iter().any(covers)
+}
