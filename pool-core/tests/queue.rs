@@ -531,6 +531,9 @@ fn those_that_came_to_their_end_are_remembered_up_to_a_bound_and_forgotten_at_a_
     assert!(w.call(Call::Checkpoint { sub: subs[299] }).is_ok());
     w.call(Call::StartClean).unwrap();
     assert_eq!(known(&mut w), 0);
+}
+
+#[test]
 fn what_a_full_queue_skips_is_fetched_again_and_nobody_else_notices() {
     let mut w = World::new(1, Config::default());
     let stored = notes(40);
