@@ -195,7 +195,7 @@ impl Subscription {
     }
 
     /// Sends it to other relays from now on: those that it had and keeps notice nothing, new ones are asked as at the
-    /// start, and CLOSE goes to those that it leaves.
+    /// start, and CLOSE goes to those that it leaves. What a relay that leaves still owed is owed no more.
     ///
     /// # Errors
     /// [`CallError::NoRelays`] and [`CallError::TooManyRelays`], which leave it as it was;
@@ -209,8 +209,7 @@ impl Subscription {
     /// asked for where nothing was given up.
     ///
     /// # Errors
-    /// [`CallError::UnknownRelay`] if the gap's relay is not in the pool any more, [`CallError::UnknownSubscription`] if it
-    /// has ended.
+    /// [`CallError::UnknownSubscription`] if it has ended.
     pub fn refill(&self, gap: &Gap) -> Result<(), CallError> {
         self.shared.call(Call::Refill { sub: self.id, gap: gap.clone() }).map(drop)
     }

@@ -101,6 +101,7 @@ pub async fn goes_on_from_a_checkpoint_in_another_pool<R: Runtime>(runtime: R) {
         let options = SubscribeOptions::default().with_acknowledge(Acknowledge::ByHand);
         let mut subscription = first.subscribe([notes()], options).unwrap();
         until_eose(&mut subscription).await;
+        assert!(!subscription.checkpoint().unwrap().is_empty(), "from here on nothing is missed");
         store(&server, early.iter().cloned());
         let mut last = 0;
         for _ in 0..10 {
