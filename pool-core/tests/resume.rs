@@ -209,7 +209,7 @@ fn a_dense_second_is_split_and_told_if_that_does_not_help() {
         s.cap = 15;
         let dense = |n: u16, kind| sign(EventTemplate::new(Kind::new(kind), format!("{kind} {n}"), second(50)));
         s.store = (0..12).map(|n| dense(n, 1)).collect();
-        s.store.extend((0..12).map(|n| dense(n, if whole { 7 } else { 1 }).clone()));
+        s.store.extend((0..12).map(|n| dense(n, if whole { 7 } else { 1 })));
         if !whole {
             s.store.extend((12..40).map(|n| dense(n, 1)));
         }

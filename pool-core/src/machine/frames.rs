@@ -246,7 +246,7 @@ impl Core {
             match end {
                 Ending::Eose(_) => relay.vitals.eose(wire, now),
                 Ending::Closed(_) | Ending::Page(_) | Ending::PageClosed(_) | Ending::Lost => {
-                    relay.vitals.forget_request(wire)
+                    relay.vitals.forget_request(wire);
                 }
             }
         }
@@ -314,15 +314,16 @@ impl Core {
     /// matters: for pages.
     fn note_received(&mut self, ix: RelayIx, request: Request, id: EventId, created_at: Option<Timestamp>) {
         let Request { wire, sub, page, .. } = request;
-        let looks = page || planted!(self.config, SinceFromEvents) || planted!(self.config, MultiFilterOldest);
+        #[cfg(feature = "planted-bugs")]
+        let page = page || planted!(self.config, SinceFromEvents) || planted!(self.config, MultiFilterOldest);
         let created_at = match created_at {
-            None if looks => self.dedup.facts(&id).map(|facts| facts.created_at),
+            None if page => self.dedup.facts(&id).map(|facts| facts.created_at),
             known => known,
         };
         let (most, now) = (self.config.max_page_events, self.backlog.listening(self.now.mono));
         let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) else { return };
         #[cfg(feature = "planted-bugs")]
-        if !page && let Some(at) = created_at {
+        if let Some(at) = created_at.filter(|_| leg.wire() == Some(wire)) {
             if planted!(self.config, SinceFromEvents) && leg.is_live() {
                 leg.alive_until = leg.alive_until.max(Some(at));
             }

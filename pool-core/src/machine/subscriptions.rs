@@ -255,7 +255,7 @@ impl Core {
         let Some(sub) = self.subs.get_mut(&id) else { return };
         match refusal {
             None | Some(Refusal::Final) => {
-                sub.refused(ix, reason, &self.config, self.backlog.hears(self.now), &mut self.fx)
+                sub.refused(ix, reason, &self.config, self.backlog.hears(self.now), &mut self.fx);
             }
             Some(waits) => {
                 sub.lacks_auth(ix, reason, &self.config, &mut self.fx);

@@ -108,10 +108,9 @@ fn apply(input: &str, resume: &mut Resume, config: &Config) -> Step {
                 return resume.turned(W, end, &cx);
             }
         }
-        "the page is late" => return resume.page_failed(W, &cx),
-        "the page is refused" if resume.page().is_some_and(Page::has_ended) => {}
-        "the page is refused" => return resume.page_failed(W, &cx),
-        "the page is refused for good" if resume.page().is_some_and(Page::has_ended) => {}
+        // Its request is closed by then: nothing can refuse it any more.
+        "the page is refused" | "the page is refused for good" if resume.page().is_some_and(Page::has_ended) => {}
+        "the page is late" | "the page is refused" => return resume.page_failed(W, &cx),
         "the page is refused for good" => return resume.page_closed(W, &cx),
         "the budget is spent" => {
             if resume.page().is_some_and(|page| !page.has_ended()) {
