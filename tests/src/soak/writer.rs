@@ -81,12 +81,12 @@ impl Writer {
             for _ in 0..events {
                 let event = self.next_event();
                 enter(&event);
-                self.send(event, pool, sites);
+                self.send(&event, pool, sites);
             }
         }
     }
 
-    fn send(&mut self, event: Event, pool: &Pool, sites: &Sites) {
+    fn send(&mut self, event: &Event, pool: &Pool, sites: &Sites) {
         if self.rng.one_in(5) {
             let quorum = if self.rng.one_in(2) { Quorum::First } else { Quorum::Majority };
             let options = PublishOptions::default().with_quorum(quorum).with_deadline(Duration::from_secs(10));
