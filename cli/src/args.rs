@@ -131,10 +131,18 @@ pub(crate) struct ReqArgs {
     /// Print older versions of replaceable events, too, where they come after a newer one
     #[arg(long)]
     pub(crate) all_versions: bool,
+    /// Page back through all that each relay has, down to --since, however little it gives at once
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Go on where the last run with this file stopped: print what it did not, and miss nothing. The file is made by the
+    /// first run, and written when done and every few seconds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
     /// Go on with new events until Ctrl-C
     #[arg(long)]
     pub(crate) live: bool,
-    /// Wait at most this long for stored events [default: 10 s after the last event, 60 s in all]
+    /// Wait at most this long for stored events, with --all for each page of them [default: 10 s after the last event,
+    /// 60 s in all]
     #[arg(long, value_name = "SECONDS", value_parser = parse::seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Option<Duration>,
     /// Tell relays that ask who is asking: NIP-42, signed with the key in --key-file or in NOSTR_SECRET_KEY
@@ -156,6 +164,8 @@ Examples:
   nostr-pool req --relay wss://a.example --relay wss://b.example --kind 1 --limit 20
   nostr-pool req --relay wss://a.example --author npub1… --kind 0 --kind 10002
   nostr-pool req --relay wss://a.example --tag t=nostr --live
+  nostr-pool req --relay wss://a.example --author npub1… --all > everything.jsonl
+  nostr-pool req --relay wss://a.example --kind 1 --resume ~/.notes.resume >> notes.jsonl
   nostr-pool req --relay wss://a.example --filter '{\"kinds\":[1]}' --filter '{\"kinds\":[6],\"limit\":5}'
   nostr-pool req --relay wss://a.example --kind 1059 --auth --key-file ~/.nostr-key
   nostr-pool req --relay wss://a.example --kind 1 --stats --quiet
@@ -163,13 +173,17 @@ Examples:
 Everything but events goes to stderr: relays that did not answer in full, or sent what is forged
 or cannot be read, are named there.
 
+--resume suits a job that runs now and then: each event is printed by one run only, as far as the last
+50,000 are concerned, and what came between two runs by the next. With other filters than the last
+time, all is asked for again. Use one file per job, and one run at a time.
+
 Exit codes:
     0  at least one relay sent all it had (or the reader of stdout went away)
     1  no relay was reached, or all that were refused, even after sending some events
-    2  relays were asked, but none sent all it had in time, or events were skipped because
-       they were read too slowly: events may be missing
-   64  an argument is at fault
-  130  ended by Ctrl-C (--stats are printed first)";
+    2  relays were asked, but none sent all it had in time, or it did and something of it can't
+       be had: events may be missing
+   64  an argument is at fault, or the file of --resume can't be read or written
+  130  ended by Ctrl-C (--stats are printed first, and the file of --resume is written)";
 
 /// Arguments of `publish`.
 #[derive(Debug, Args)]

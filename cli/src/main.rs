@@ -14,6 +14,7 @@ mod parse;
 mod publish;
 mod relays;
 mod req;
+mod resume;
 mod secrets;
 mod usage;
 mod verify;

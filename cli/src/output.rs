@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use nostr_proto::Timestamp;
+
 use crate::exit::Stop;
 use crate::secrets;
 
@@ -101,6 +103,29 @@ pub(crate) fn count(n: impl TryInto<u64>, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// The day of a time, as `2024-02-29` (UTC). Beyond the year 9999: `the far future`.
+pub(crate) fn date(at: Timestamp) -> String {
+    let mut days = at.as_secs() / 86_400;
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    if days > 8_030 * 366 {
+        return "the far future".to_owned();
+    }
+    let mut year = 1970;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for length in [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
+}
+
 /// Rows as lines with aligned columns, the first row being the heading. The last column is never padded.
 pub(crate) fn table<const N: usize>(rows: &[[String; N]], numbers: &[usize]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
@@ -123,6 +148,22 @@ mod tests {
     #[test]
     fn what_comes_from_outside_stays_on_its_line() {
         assert_eq!(one_line("a\nb\x1b[31m\u{9b}c"), "a\\nb\\u{1b}[31m\\u{9b}c");
+    }
+
+    #[test]
+    fn a_day_is_told_from_its_seconds() {
+        let table = [
+            (0, "1970-01-01"),
+            (86_399, "1970-01-01"),
+            (951_782_400, "2000-02-29"),
+            (1_709_164_800, "2024-02-29"),
+            (1_735_689_599, "2024-12-31"),
+            (4_107_542_400, "2100-03-01"),
+            (u64::MAX, "the far future"),
+        ];
+        for (secs, day) in table {
+            assert_eq!(date(Timestamp::new(secs)), day);
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nostr_pool_tokio::{
-    AuthFailure, AuthPolicy, Config, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, Rejection, RelayCounters,
-    RelayRecord, Tokio, UnknownCause, Verdict,
+    AuthFailure, AuthPolicy, Config, Gap, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, RejectedEvent,
+    Rejection, RelayCounters, RelayRecord, Tokio, UnknownCause, Verdict,
 };
 use nostr_proto::{Keys, RelayUrl, Timestamp};
 
@@ -79,22 +79,49 @@ pub(crate) fn faults(counters: &RelayCounters) -> Option<String> {
 }
 
 /// What may be missing, and why.
-pub(crate) fn gap(cause: &GapCause) -> String {
-    match cause {
+pub(crate) fn gap(gap: &Gap) -> String {
+    let events = |n: u64| output::count(n, "event");
+    match &gap.cause {
         GapCause::Disconnected => "connection lost; what it gets meanwhile is fetched when it is back".to_owned(),
-        GapCause::CaughtUp { events } => format!("back, and caught up with ({events} events)"),
-        GapCause::QueueFull { skipped, .. } => {
-            format!("{skipped} events skipped: they came faster than they were printed")
+        GapCause::CaughtUp { events: n } => format!("caught up with ({})", events(*n)),
+        GapCause::QueueFull { skipped, lost: 0 } => {
+            format!("{} came faster than they were printed; asked for again", events(*skipped))
+        }
+        GapCause::QueueFull { skipped, lost } => {
+            let skipped = events(*skipped);
+            format!("{skipped} came faster than they were printed; {lost} of them can't be asked for again")
         }
         GapCause::Flooded { dropped } => {
-            format!("{dropped} events dropped: they came faster than they can be verified")
+            format!("{} came faster than they can be verified; asked for again", events(*dropped))
         }
-        GapCause::Budget => "it has more than is asked for by itself".to_owned(),
-        GapCause::DenseSecond => "it has more events of one second than it gives".to_owned(),
-        GapCause::Unprovable => "what it missed of a search can't be told".to_owned(),
-        GapCause::OverDelivered { dropped } => format!("{dropped} events dropped: far more than was asked for"),
-        GapCause::TooLarge => "its answer is too long, twice".to_owned(),
-        GapCause::NotAnswered => "it did not answer when asked for older events".to_owned(),
+        GapCause::Budget => format!("it has more{} than is asked for without --all", stretch(gap)),
+        GapCause::DenseSecond => format!("it has more events{} than it gives at once", stretch(gap)),
+        GapCause::Unprovable => "a search can't be made up for: events may be missing".to_owned(),
+        GapCause::OverDelivered { dropped } => {
+            format!("{} dropped: it sent far more than was asked for", events(*dropped))
+        }
+        GapCause::TooLarge => "its answer had a message beyond the size limit, twice; not asked again".to_owned(),
+        GapCause::NotAnswered => format!("it did not answer when asked for what is missing{}", stretch(gap)),
+    }
+}
+
+/// The time that a gap is about, as far as it is known.
+fn stretch(gap: &Gap) -> String {
+    let time = |at: Timestamp| at.as_secs();
+    match (gap.since, gap.until) {
+        (Some(since), Some(until)) if since == until => format!(" of second {}", time(since)),
+        (Some(since), Some(until)) => format!(" from {} to {}", time(since), time(until)),
+        (Some(since), None) => format!(" since {}", time(since)),
+        (None, Some(until)) => format!(" until {}", time(until)),
+        (None, None) => String::new(),
+    }
+}
+
+/// Why an event was dropped unseen.
+pub(crate) fn rejected_event(why: RejectedEvent) -> &'static str {
+    match why {
+        RejectedEvent::TooLong => "longer than 1 MiB",
+        RejectedEvent::Malformed => "not in the form that events have",
     }
 }
 
@@ -160,6 +187,27 @@ mod tests {
             faults(&all).unwrap(),
             "5 forged events dropped, 1 unwanted event dropped, 2 unverified events dropped, 3 messages could not be read"
         );
+    }
+
+    #[test]
+    fn a_gap_says_what_is_missing_and_what_becomes_of_it() {
+        let told = |since: Option<u64>, until: Option<u64>, cause| {
+            gap(&Gap { relay: None, since: since.map(Timestamp::new), until: until.map(Timestamp::new), cause })
+        };
+        let full = |skipped, lost| told(None, None, GapCause::QueueFull { skipped, lost });
+        assert_eq!(full(1, 0), "1 event came faster than they were printed; asked for again");
+        assert_eq!(full(9, 2), "9 events came faster than they were printed; 2 of them can't be asked for again");
+        assert_eq!(
+            told(Some(3), Some(3), GapCause::DenseSecond),
+            "it has more events of second 3 than it gives at once"
+        );
+        assert_eq!(told(Some(3), Some(9), GapCause::Budget), "it has more from 3 to 9 than is asked for without --all");
+        assert_eq!(told(None, Some(9), GapCause::Budget), "it has more until 9 than is asked for without --all");
+        assert_eq!(
+            told(Some(5), None, GapCause::NotAnswered),
+            "it did not answer when asked for what is missing since 5"
+        );
+        assert_eq!(told(None, None, GapCause::CaughtUp { events: 1 }), "caught up with (1 event)");
     }
 
     #[test]

@@ -7,10 +7,10 @@ use cpu_time::ProcessTime;
 use futures::{FutureExt as _, StreamExt as _};
 use indicatif::ProgressBar;
 use nostr_pool_tokio::{
-    AuthState, Config, Coverage, GapCause, Item, LegOutcome, LegReport, LegState, Mode, Pool, RelayUpdate,
-    SubscribeOptions, Subscription, Versions, Why,
+    AuthState, Config, Coverage, EventItem, Gap, GapCause, History, Item, LegOutcome, LegReport, LegState, Mode, Pool,
+    RejectedEvent, RelayUpdate, SubscribeOptions, Subscription, Versions, Why,
 };
-use nostr_proto::{Filter, RelayUrl};
+use nostr_proto::{EventId, Filter, RelayUrl, Timestamp};
 
 use crate::args::ReqArgs;
 use crate::exit::{Exit, Stop};
@@ -19,6 +19,7 @@ use crate::interrupt::interrupted;
 use crate::key;
 use crate::output::{self, Lines};
 use crate::relays;
+use crate::resume::Resume;
 
 /// Items taken in a row before Ctrl-C and the relays' news get a look.
 const ROW: u64 = 256;
@@ -45,11 +46,22 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     if args.all_versions {
         options.versions = Versions::All;
     }
+    if args.all {
+        options = options.with_history(History::All);
+    }
+    let resume = match args.resume.as_deref().map(Resume::open).transpose()? {
+        Some((resume, checkpoint)) => {
+            options.resume = checkpoint;
+            Some(resume)
+        }
+        None => None,
+    };
     // The relays are named by now, so only the filters can be at fault.
     let mut subscription = pool.subscribe(filters, options).map_err(|e| Stop::usage(format!("--filter: {e}")))?;
-    let mut reading = Reading::new(args, &pool);
+    let mut reading = Reading::new(args, &pool, resume);
     let end = reading.run(&mut subscription).await;
     reading.bar.finish_and_clear();
+    let end = end.and_then(|end| reading.save(&mut subscription).map(|()| end));
     drop(subscription);
     let exit = match end {
         Ok(End::Settled) => reading.conclude(),
@@ -71,7 +83,12 @@ fn config(args: &ReqArgs) -> Config {
     let config = Config::default();
     // A timeout counts from the start: progress does not lengthen it.
     let longest = args.timeout.unwrap_or(config.eose_deadline_max);
+    // Who asks for all of it means all of it, however many pages that is.
+    let (max_pages, max_page_events) =
+        if args.all { (u32::MAX, usize::MAX) } else { (config.max_pages, config.max_page_events) };
     Config {
+        max_pages,
+        max_page_events,
         eose_deadline_max: longest,
         dial_deadline: config.dial_deadline.min(longest),
         queue_items: QUEUE_ITEMS,
@@ -128,13 +145,18 @@ struct Reading<'a> {
     legs: BTreeMap<RelayUrl, LegState>,
     /// Relays that refused for a time. The pool tells why only of those that refused for good.
     put_off: BTreeSet<RelayUrl>,
+    resume: Option<Resume>,
     events: u64,
-    /// Events were dropped here, not by a relay.
+    /// When the oldest of them was created.
+    oldest: Option<Timestamp>,
+    /// Relays of which something is missing that will not be asked for again.
+    incomplete: BTreeSet<RelayUrl>,
+    /// The same of nobody in particular.
     lost: bool,
 }
 
 impl<'a> Reading<'a> {
-    fn new(args: &'a ReqArgs, pool: &'a Pool) -> Self {
+    fn new(args: &'a ReqArgs, pool: &'a Pool, resume: Option<Resume>) -> Self {
         let bar = if output::may_draw(!args.quiet) { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         bar.enable_steady_tick(Duration::from_millis(120));
         Self {
@@ -145,7 +167,10 @@ impl<'a> Reading<'a> {
             coverage: None,
             legs: BTreeMap::new(),
             put_off: BTreeSet::new(),
+            resume,
             events: 0,
+            oldest: None,
+            incomplete: BTreeSet::new(),
             lost: false,
         }
     }
@@ -163,6 +188,10 @@ impl<'a> Reading<'a> {
                 None => {
                     self.lines.flush()?;
                     self.show_progress();
+                    let due = self.resume.as_ref().and_then(Resume::due);
+                    if due.is_some_and(|due| due <= Instant::now()) {
+                        self.save(subscription)?;
+                    }
                     tokio::select! {
                         biased;
                         () = &mut interrupt => return Ok(End::Interrupted),
@@ -172,6 +201,7 @@ impl<'a> Reading<'a> {
                             continue;
                         }
                         item = subscription.next() => item,
+                        () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => continue,
                     }
                 }
             };
@@ -185,12 +215,7 @@ impl<'a> Reading<'a> {
 
     fn take(&mut self, item: Item) -> Result<(), Stop> {
         match item {
-            Item::Event(found) => {
-                self.events += 1;
-                if !self.args.quiet {
-                    self.lines.line(&found.event.to_json())?;
-                }
-            }
+            Item::Event(found) => self.print(&found)?,
             Item::Eose(coverage) => {
                 if self.args.live {
                     self.print_incomplete(&coverage);
@@ -208,21 +233,58 @@ impl<'a> Reading<'a> {
                 }
                 self.legs.insert(relay, state);
             }
-            Item::Gap(gap) => {
-                let lossy = matches!(gap.cause, GapCause::QueueFull { .. } | GapCause::Flooded { .. });
-                self.lost |= lossy;
-                if lossy || self.args.live {
-                    let what = relays::gap(&gap.cause);
-                    match &gap.relay {
-                        Some(relay) => self.say(relay, &what),
-                        None => self.note(&what),
-                    }
-                }
-            }
+            Item::Gap(gap) => self.take_gap(&gap),
+            Item::Rejected { relay, event, why } => self.take_rejected(&relay, &event, why),
             // Nothing is published here, and the end shows as the end of the stream.
             _ => {}
         }
+        if let Some(resume) = &mut self.resume {
+            resume.touch();
+        }
         Ok(())
+    }
+
+    fn print(&mut self, found: &EventItem) -> Result<(), Stop> {
+        if self.resume.as_mut().is_some_and(|resume| !resume.is_new(found.event.id())) {
+            return Ok(());
+        }
+        self.events += 1;
+        let created_at = found.event.created_at();
+        self.oldest = Some(self.oldest.map_or(created_at, |oldest| oldest.min(created_at)));
+        if self.args.quiet { Ok(()) } else { self.lines.line(&found.event.to_json()) }
+    }
+
+    fn take_gap(&mut self, gap: &Gap) {
+        let made_up_for = match gap.cause {
+            GapCause::Disconnected | GapCause::CaughtUp { .. } | GapCause::Flooded { .. } => true,
+            GapCause::QueueFull { lost, .. } => lost == 0,
+            _ => false,
+        };
+        if !made_up_for {
+            match &gap.relay {
+                Some(relay) => drop(self.incomplete.insert(relay.clone())),
+                None => self.lost = true,
+            }
+        }
+        if !made_up_for || self.args.live {
+            let what = relays::gap(gap);
+            match &gap.relay {
+                Some(relay) => self.say(relay, &what),
+                None => self.note(&what),
+            }
+        }
+    }
+
+    fn take_rejected(&mut self, relay: &RelayUrl, event: &EventId, why: RejectedEvent) {
+        self.say(relay, &format!("event {event} dropped: {}", relays::rejected_event(why)));
+    }
+
+    /// Writes down how far it got. What was printed has been handed over.
+    fn save(&mut self, subscription: &mut Subscription) -> Result<(), Stop> {
+        let Some(resume) = &mut self.resume else { return Ok(()) };
+        self.lines.flush()?;
+        // The only error is that it was ended from outside: then the last one holds.
+        resume.save(subscription.checkpoint().ok())
     }
 
     fn relay_news(&self, relay: &RelayUrl, update: &RelayUpdate) {
@@ -247,7 +309,11 @@ impl<'a> Reading<'a> {
         if !self.bar.is_hidden() {
             let done = self.legs.values().filter(|s| matches!(s, LegState::Live | LegState::Closed(_))).count();
             let relays = output::count(self.pool.relays().len(), "relay");
-            self.bar.set_message(format!("{} · {done} of {relays} done", output::count(self.events, "event")));
+            let back = match self.oldest {
+                Some(oldest) if self.args.all => format!(", back to {}", output::date(oldest)),
+                _ => String::new(),
+            };
+            self.bar.set_message(format!("{}{back} · {done} of {relays} done", output::count(self.events, "event")));
         }
     }
 
@@ -255,7 +321,8 @@ impl<'a> Reading<'a> {
     fn conclude(&self) -> Exit {
         let Some(coverage) = &self.coverage else { return Exit::Failed };
         self.print_incomplete(coverage);
-        exit(coverage.legs.iter().map(|leg| &leg.outcome), self.lost)
+        let legs = coverage.legs.iter();
+        exit(legs.map(|leg| (&leg.outcome, self.lost || self.incomplete.contains(&leg.relay))))
     }
 
     fn print_incomplete(&self, coverage: &Coverage) {
@@ -315,12 +382,13 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// One relay that sent all it had is enough; where none did, it matters whether one was asked.
-fn exit<'a>(outcomes: impl Iterator<Item = &'a LegOutcome>, lost: bool) -> Exit {
+/// One relay that sent all it had is enough; where none did, it matters whether one was asked. With each outcome comes
+/// whether something of it is missing all the same.
+fn exit<'a>(outcomes: impl Iterator<Item = (&'a LegOutcome, bool)>) -> Exit {
     let mut exit = Exit::Failed;
-    for outcome in outcomes {
+    for (outcome, lossy) in outcomes {
         match outcome {
-            LegOutcome::Eose { .. } if !lost => return Exit::Ok,
+            LegOutcome::Eose { .. } if !lossy => return Exit::Ok,
             LegOutcome::Eose { .. } | LegOutcome::TimedOut | LegOutcome::Disconnected => exit = Exit::Indeterminate,
             LegOutcome::Closed(_) | LegOutcome::NotConnected => {}
         }
@@ -348,8 +416,9 @@ mod tests {
             (&[], Exit::Failed),
         ];
         for (outcomes, expected) in table {
-            assert_eq!(exit(outcomes.iter().copied(), false), *expected, "{outcomes:?}");
+            assert_eq!(exit(outcomes.iter().map(|outcome| (*outcome, false))), *expected, "{outcomes:?}");
         }
-        assert_eq!(exit([&eose].into_iter(), true), Exit::Indeterminate);
+        assert_eq!(exit([(&eose, true)].into_iter()), Exit::Indeterminate);
+        assert_eq!(exit([(&eose, true), (&eose, false)].into_iter()), Exit::Ok);
     }
 }

@@ -356,3 +356,111 @@ fn a_relay_that_asks_who_is_reading_is_told_with_auth_alone() {
     assert!(without.fault().contains("no key to sign with"), "{without:?}");
     run(&["req", "--relay", &url, "--key-file", &file]).exits(64);
 }
+
+/// A note of so many seconds ago.
+fn recent(n: u64, ago: u64) -> Event {
+    let keys = nostr_proto::Keys::from_entropy([3; 32]).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let template = nostr_proto::EventTemplate::text_note(format!("{n}"), nostr_proto::Timestamp::new(now - ago));
+    keys.sign(&template, [0; 32])
+}
+
+fn capped(max_limit: usize, events: &[Event]) -> Server {
+    let relay = Server::start(Config { max_limit, ..Config::default() }).unwrap();
+    for event in events {
+        relay.with(|relay| relay.store(event.clone()));
+    }
+    relay
+}
+
+#[test]
+fn all_is_everything_however_little_a_relay_gives_at_once() {
+    let events = notes(700);
+    // Thirty pages at least, which is more than are asked for by themselves.
+    let relay = capped(20, &events);
+    let capped = run(&args(&[relay.url()], &["--kind", "1"])).exits(0);
+    assert_eq!(capped.lines().len(), 20);
+    let all = run(&args(&[relay.url()], &["--kind", "1", "--all"])).exits(0);
+    assert_eq!(all.lines().len(), 700);
+    assert_eq!(ids(&all.stdout).into_iter().collect::<BTreeSet<_>>(), set(&events));
+    assert_eq!(all.stderr, "");
+    let since = events[300].created_at().to_string();
+    let later = run(&args(&[relay.url()], &["--kind", "1", "--all", "--since", &since])).exits(0);
+    assert_eq!(ids(&later.stdout).into_iter().collect::<BTreeSet<_>>(), set(&events[300..]));
+}
+
+#[test]
+fn a_second_with_more_than_a_relay_gives_is_told() {
+    let events: Vec<Event> = (0..60).map(|n| recent(n, 1_000)).collect();
+    let relay = capped(20, &events);
+    let run = run(&args(&[relay.url()], &["--all"])).exits(2);
+    assert_eq!(run.lines().len(), 20);
+    assert!(run.fault().contains("it has more events of second "), "{run:?}");
+}
+
+#[test]
+fn runs_with_one_file_print_each_event_once_and_miss_none() {
+    let file = temp_file("resume", b"");
+    std::fs::remove_file(&file).unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    let mut events: Vec<Event> = (0..30).map(|n| recent(n, 600 - n)).collect();
+    let relays = [capped(20, &events[..20]), capped(20, &events[10..])];
+    let urls = relays.each_ref().map(Server::url);
+    let resume = ["--kind", "1", "--resume", path.as_str()];
+    let first = run(&args(&urls, &resume)).exits(0);
+    assert_eq!(ids(&first.stdout).into_iter().collect::<BTreeSet<_>>(), set(&events));
+
+    let none = run(&args(&urls, &resume)).exits(0);
+    assert_eq!((none.stdout.as_str(), none.stderr.as_str()), ("", ""));
+
+    // One relay is away, the other has more than it gives at once.
+    let later: Vec<Event> = (100..170).map(|n| recent(n, 200 - n)).collect();
+    later[..60].iter().for_each(|event| assert!(relays[0].with(|relay| relay.store(event.clone()))));
+    later[50..].iter().for_each(|event| assert!(relays[1].with(|relay| relay.store(event.clone()))));
+    relays[1].kill();
+    let second = run(&args(&urls, &resume)).exits(0);
+    assert_eq!(ids(&second.stdout).into_iter().collect::<BTreeSet<_>>(), set(&later[..60]));
+    assert_eq!(second.lines().len(), 60);
+    relays[1].revive().unwrap();
+    let third = run(&args(&urls, &resume)).exits(0);
+    assert_eq!(ids(&third.stdout).into_iter().collect::<BTreeSet<_>>(), set(&later[60..]));
+    events.extend(later);
+
+    // Another question is asked from the beginning.
+    let other = run(&args(&urls, &["--resume", path.as_str(), "--limit", "5"])).exits(0);
+    assert_eq!(other.stdout, "", "and what was printed is not printed again");
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1 + events.len());
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn a_live_run_is_resumed_where_it_was_ended() {
+    let file = temp_file("resume-live", b"");
+    std::fs::remove_file(&file).unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    let relay = relay_with(&[recent(0, 100)]);
+    let url = [relay.url()];
+    let (child, mut stdout, _) = live(&url, &["--resume", &path], 1);
+    relay.with(|relay| relay.store(recent(1, 0)));
+    next_line(&mut stdout);
+    interrupt(&child);
+    finish(child).exits(130);
+    relay.with(|relay| relay.store(recent(2, 0)));
+    let run = run(&args(&url, &["--resume", &path])).exits(0);
+    assert_eq!(run.lines().len(), 1);
+    assert!(run.stdout.contains(r#""content":"2""#), "{run:?}");
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn a_file_that_is_none_of_ours_is_named_and_left_alone() {
+    let relay = relay_with(&notes(1));
+    let file = temp_file("no-resume", b"something dear\n");
+    let path = file.to_str().unwrap().to_owned();
+    let other = run(&args(&[relay.url()], &["--resume", &path])).exits(64);
+    assert!(other.fault().contains("--resume") && other.fault().contains(&path), "{other:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"something dear\n");
+    std::fs::remove_file(&file).unwrap();
+    let nowhere = run(&args(&[relay.url()], &["--resume", &format!("{path}/nowhere/file")])).exits(64);
+    assert!(nowhere.fault().contains("--resume"), "{nowhere:?}");
+}

@@ -491,6 +491,49 @@ fn while_nothing_is_read_closes_go_out() {
 }
 
 #[test]
+fn a_subscription_that_came_to_its_end_can_be_asked_until_it_is_let_go() {
+    for by_hand in [false, true] {
+        let mut w = World::new(1, Config::default());
+        w.relays[0].stored = notes(20);
+        let acknowledge = if by_hand { Acknowledge::ByHand } else { Acknowledge::ByNext };
+        let filters = vec![Filter::new()];
+        let request = Subscribe { filters, mode: Mode::UntilEose, acknowledge, ..Subscribe::default() };
+        let sub = w.subscribe(request);
+        w.settle();
+        assert!(w.checkpoint(sub).is_empty(), "nothing is acknowledged");
+        w.take(sub, 5);
+        assert!(w.checkpoint(sub).is_empty(), "not everything is");
+        w.take(sub, usize::MAX);
+        if by_hand {
+            assert!(w.checkpoint(sub).is_empty());
+            assert_eq!(w.call(Call::Acknowledge { sub, seq: 20 }), Err(CallError::NotDelivered { sub, seq: 20 }));
+            w.call(Call::Acknowledge { sub, seq: 19 }).unwrap();
+        }
+        assert!(!w.checkpoint(sub).is_empty(), "all is");
+        assert_eq!(w.call(Call::Unsubscribe { sub }), Err(CallError::UnknownSubscription(sub)));
+        assert_eq!(w.call(Call::Checkpoint { sub }), Err(CallError::UnknownSubscription(sub)));
+    }
+}
+
+#[test]
+fn those_that_came_to_their_end_are_remembered_up_to_a_bound_and_forgotten_at_a_clean_start() {
+    let mut w = World::new(1, Config::default());
+    let subs: Vec<SubId> = (0..300)
+        .map(|_| {
+            let request = Subscribe { filters: vec![Filter::new()], mode: Mode::UntilEose, ..Subscribe::default() };
+            let sub = w.subscribe(request);
+            w.settle();
+            sub
+        })
+        .collect();
+    let known = |w: &mut World| subs.iter().filter(|sub| w.call(Call::Checkpoint { sub: **sub }).is_ok()).count();
+    assert_eq!(known(&mut w), 256);
+    assert!(w.call(Call::Checkpoint { sub: subs[299] }).is_ok());
+    w.call(Call::StartClean).unwrap();
+    assert_eq!(known(&mut w), 0);
+}
+
+#[test]
 fn what_a_full_queue_skips_is_fetched_again_and_nobody_else_notices() {
     let mut w = World::new(1, Config::default());
     let stored = notes(40);

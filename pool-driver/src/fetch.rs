@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use nostr_pool_core::{CallError, Coverage, EndReason, EventItem, Gap, Item, Mode, Target, Versions};
+use nostr_pool_core::{
+    CallError, Checkpoint, Coverage, EndReason, EventItem, Gap, History, Item, Mode, RejectedEvent, Target, Versions,
+};
 use nostr_proto::{EventId, Filter, RelayUrl, Timestamp};
 
 use crate::error::FetchError;
@@ -16,7 +18,7 @@ use crate::shared::Shared;
 use crate::subscription::{SubscribeOptions, Subscription};
 
 /// How to fetch. The default: from every relay for reading, waiting for each as long as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FetchOptions {
     /// From whom.
     pub target: Target,
@@ -29,6 +31,14 @@ pub struct FetchOptions {
     pub max_bytes: usize,
     /// Which versions of replaceable and addressable events; the newest by default.
     pub versions: Versions,
+    /// How far back; what each relay gives to the filters as they are by default. [`History::All`] asks each relay for
+    /// older and older pages, down to each filter's `since`, within
+    /// [`Config::max_pages`](crate::Config::max_pages) and
+    /// [`Config::max_page_events`](crate::Config::max_page_events); what is left is in [`Fetched::gaps`]. Its timeout
+    /// is for each page.
+    pub history: History,
+    /// What an earlier subscription to the same filters had: only what is missing there is asked for.
+    pub resume: Option<Checkpoint>,
 }
 
 impl Default for FetchOptions {
@@ -39,6 +49,8 @@ impl Default for FetchOptions {
             max_events: 100_000,
             max_bytes: 256 << 20,
             versions: Versions::Latest,
+            history: History::FirstLoad,
+            resume: None,
         }
     }
 }
@@ -72,6 +84,20 @@ impl FetchOptions {
         self
     }
 
+    /// Looking back this far.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// Without what an earlier subscription had.
+    #[must_use]
+    pub fn with_resume(mut self, checkpoint: Checkpoint) -> Self {
+        self.resume = Some(checkpoint);
+        self
+    }
+
     /// Keeping at most this many events and bytes.
     #[must_use]
     pub fn with_bounds(mut self, max_events: usize, max_bytes: usize) -> Self {
@@ -84,12 +110,19 @@ impl FetchOptions {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fetched {
     /// The events: newest first, of the same second the lowest id first. Where exactly one filter was given and it has
-    /// a `limit`, no more than that: the newest of all relays'.
+    /// a `limit`, no more than that: the newest of all relays'. With [`History::All`], that many even where no relay gives
+    /// as many at once.
     pub events: Vec<EventItem>,
     /// What each relay answered.
     pub coverage: Coverage,
-    /// What may be missing, and why.
+    /// What may be missing, and why: at most 4,096 gaps, the first ones. A
+    /// [`CaughtUp`](crate::GapCause::CaughtUp) closes what its relay had open before it.
     pub gaps: Vec<Gap>,
+    /// Events that a relay sent and that were dropped for their size or shape: which relay, the id that the event claims,
+    /// and why. At most 1,024, the first ones. What was fetched may be an older version of one of them.
+    pub rejected: Vec<(RelayUrl, EventId, RejectedEvent)>,
+    /// NOTICEs that seem to answer this request: which relay, and its words for people. At most 64, the first ones.
+    pub notices: Vec<(RelayUrl, String)>,
     /// Events that were dropped because there were more than
     /// [`max_events`](FetchOptions::max_events) or [`max_bytes`](FetchOptions::max_bytes).
     pub dropped: u64,
@@ -103,10 +136,16 @@ pub struct Fetch {
     found: Found,
     coverage: Option<Coverage>,
     gaps: Vec<Gap>,
+    rejected: Vec<(RelayUrl, EventId, RejectedEvent)>,
+    notices: Vec<(RelayUrl, String)>,
 }
 
 /// Gaps that are kept: more than any sane number of relays brings forth in one fetch.
 const MAX_GAPS: usize = 4_096;
+/// Rejected events that are kept.
+const MAX_REJECTED: usize = 1_024;
+/// NOTICEs that are kept; each may be 1 KiB long.
+const MAX_NOTICES: usize = 64;
 
 impl Fetch {
     pub(crate) fn start(shared: &Arc<Shared>, filters: Vec<Filter>, options: FetchOptions) -> Self {
@@ -114,12 +153,14 @@ impl Fetch {
             [only] => only.limit.and_then(|limit| usize::try_from(limit).ok()),
             _ => None,
         };
-        let FetchOptions { target, timeout, max_events, max_bytes, versions } = options;
+        let FetchOptions { target, timeout, max_events, max_bytes, versions, history, resume } = options;
         let options = SubscribeOptions {
             target,
             mode: Mode::UntilEose,
             eose_deadline: timeout,
             versions,
+            history,
+            resume,
             ..SubscribeOptions::default()
         };
         Self {
@@ -127,6 +168,8 @@ impl Fetch {
             found: Found { limit, max_events, max_bytes, ..Found::default() },
             coverage: None,
             gaps: Vec::new(),
+            rejected: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -135,6 +178,10 @@ impl Fetch {
             Item::Event(event) => self.found.insert(event),
             Item::Eose(coverage) => self.coverage = Some(coverage),
             Item::Gap(gap) if self.gaps.len() < MAX_GAPS => self.gaps.push(gap),
+            Item::Rejected { relay, event, why } if self.rejected.len() < MAX_REJECTED => {
+                self.rejected.push((relay, event, why));
+            }
+            Item::Notice { relay, message } if self.notices.len() < MAX_NOTICES => self.notices.push((relay, message)),
             Item::End(reason) => return Some(reason),
             // An event of ours that nobody has yet is not what was asked for; it is fetched once a relay has it.
             _ => {}
@@ -149,6 +196,8 @@ impl Fetch {
             events: found.events.into_values().collect(),
             coverage,
             gaps: std::mem::take(&mut self.gaps),
+            rejected: std::mem::take(&mut self.rejected),
+            notices: std::mem::take(&mut self.notices),
             dropped: found.dropped,
         })
     }

@@ -30,6 +30,7 @@ mod connect;
 mod dial;
 mod engine;
 mod error;
+mod events;
 mod fetch;
 mod frame;
 mod mailbox;
@@ -53,6 +54,7 @@ mod verifier;
 pub use builder::{Given, PoolBuilder};
 pub use connect::{Connect, ConnectOutcome, ConnectReport, Connecting};
 pub use error::{AddRelayError, BuildError, ConnectError, FetchError, MineError, PublishUnsignedError};
+pub use events::Events;
 pub use fetch::{Fetch, FetchOptions, Fetched};
 pub use frame::{Incoming, Outgoing, SocketError};
 pub use mining::Mining;
@@ -66,11 +68,11 @@ pub use tap::{Direction, TapFrame, TapStream};
 pub use transport::Transport;
 
 pub use nostr_pool_core::{
-    AuthFailure, AuthPolicy, AuthState, CallError, CloseReason, Config, ConnectionState, Coverage, EndReason,
-    EventItem, Gap, GapCause, Health, Item, Latency, LegOutcome, LegReport, LegState, Mark, Mode, PendingItem,
-    PendingOutcome, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions, Rejection,
-    RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict,
-    Versions, Which, Why,
+    Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CheckpointError, CloseReason, Config,
+    ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Health, History, Item, Latency, LegOutcome,
+    LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
+    PublishUpdate, Quorum, ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord,
+    RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
 };
 pub use nostr_proto::{
     self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayInfo, RelayUrl, SecretKey,

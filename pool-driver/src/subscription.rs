@@ -7,9 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
-use nostr_pool_core::{Call, CallError, Item, Mode, SubId, Subscribe, Target, Versions};
+use nostr_pool_core::{
+    Acknowledge, Call, CallError, Checkpoint, Gap, History, Item, Mode, Reply, SubId, Subscribe, Target, Versions,
+};
 use nostr_proto::{Filter, RelayUrl};
 
+use crate::events::Events;
 use crate::shared::{ItemQueue, Shared};
 
 /// Items that are taken before the core hears that they were, at most.
@@ -21,7 +24,7 @@ const TAKEN_BYTES: usize = 1 << 20;
 const TAKEN_PART: usize = 16;
 
 /// How to subscribe. The default: every relay for reading, until unsubscribed, with the configured bounds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubscribeOptions {
     /// From whom.
     pub target: Target,
@@ -38,6 +41,14 @@ pub struct SubscribeOptions {
     pub queue_items: Option<usize>,
     /// Which versions of replaceable and addressable events; the newest by default.
     pub versions: Versions,
+    /// How far back; what each relay gives to the filters as they are by default.
+    pub history: History,
+    /// When an event counts as done with, so that no [`Checkpoint`] brings it again; by default when the item after it
+    /// is taken.
+    pub acknowledge: Acknowledge,
+    /// What an earlier subscription to the same filters had and was done with: only what is missing there is asked for.
+    /// See [`Subscription::checkpoint`].
+    pub resume: Option<Checkpoint>,
 }
 
 impl SubscribeOptions {
@@ -82,6 +93,30 @@ impl SubscribeOptions {
         self.versions = versions;
         self
     }
+
+    /// Looking back this far. [`History::All`] asks each relay for older and older pages, down to each filter's `since`,
+    /// within [`Config::max_pages`](crate::Config::max_pages) and
+    /// [`Config::max_page_events`](crate::Config::max_page_events); what is left beyond them is told as a gap, and
+    /// [`Subscription::refill`] goes on there.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// With events done with at this point.
+    #[must_use]
+    pub fn with_acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.acknowledge = acknowledge;
+        self
+    }
+
+    /// Going on where an earlier subscription to the same filters was.
+    #[must_use]
+    pub fn with_resume(mut self, checkpoint: Checkpoint) -> Self {
+        self.resume = Some(checkpoint);
+        self
+    }
 }
 
 /// A running subscription, and the stream of its items. Dropping it ends it: CLOSE goes to its relays.
@@ -108,7 +143,8 @@ impl Subscription {
         filters: Vec<Filter>,
         options: SubscribeOptions,
     ) -> Result<Self, CallError> {
-        let SubscribeOptions { target, mode, eose_deadline, queue_items, versions } = options;
+        let SubscribeOptions { target, mode, eose_deadline, queue_items, versions, history, acknowledge, resume } =
+            options;
         let call = Call::Subscribe(Subscribe {
             filters,
             target,
@@ -116,7 +152,9 @@ impl Subscription {
             eose_deadline,
             queue_items,
             versions,
-            ..Subscribe::default()
+            history,
+            acknowledge,
+            resume,
         });
         let (started, room, room_bytes) = shared.enter(|state, now| {
             let started = state.subscribe(call, now);
@@ -154,6 +192,64 @@ impl Subscription {
     /// [`CallError::FilterCount`], or [`CallError::UnknownSubscription`] if it has ended.
     pub fn update(&self, filters: impl Into<Vec<Filter>>) -> Result<(), CallError> {
         self.shared.call(Call::Update { sub: self.id, filters: filters.into() }).map(drop)
+    }
+
+    /// Sends it to other relays from now on: those that it had and keeps notice nothing, new ones are asked as at the
+    /// start, and CLOSE goes to those that it leaves. What a relay that leaves still owed is owed no more.
+    ///
+    /// # Errors
+    /// [`CallError::NoRelays`] and [`CallError::TooManyRelays`], which leave it as it was;
+    /// [`CallError::UnknownSubscription`] if it has ended.
+    pub fn retarget(&self, target: Target) -> Result<(), CallError> {
+        self.shared.call(Call::Retarget { sub: self.id, target }).map(drop)
+    }
+
+    /// Asks again, with a new budget of pages and events, for what a [`Gap`] of this subscription said was given up: one
+    /// whose cause is [`Budget`](crate::GapCause::Budget) above all. A gap of no relay concerns all of them. Nothing is
+    /// asked for where nothing was given up.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownSubscription`] if it has ended.
+    pub fn refill(&self, gap: &Gap) -> Result<(), CallError> {
+        self.shared.call(Call::Refill { sub: self.id, gap: gap.clone() }).map(drop)
+    }
+
+    /// The application is done with its events up to this one, [`seq`](crate::EventItem::seq) included: no later
+    /// checkpoint brings them again. Needed with [`Acknowledge::ByHand`] only; else it changes nothing, for taking the
+    /// next item does it.
+    ///
+    /// # Errors
+    /// [`CallError::NotDelivered`] if no event had that number yet, [`CallError::UnknownSubscription`] as for a
+    /// [`checkpoint`](Self::checkpoint).
+    pub fn acknowledge(&self, seq: u64) -> Result<(), CallError> {
+        self.shared.call(Call::Acknowledge { sub: self.id, seq }).map(drop)
+    }
+
+    /// What this subscription has and its application is done with, as a value that outlives them both. Written down
+    /// and given to [`SubscribeOptions::with_resume`], in another process too, it makes a subscription to the same filters
+    /// that goes on from here: what was missed meanwhile comes, and what was not acknowledged comes again.
+    ///
+    /// A subscription that came to its end by itself ([`Mode::UntilEose`]) can still be asked, for as long as it is held:
+    /// once [`Item::End`] is taken, its checkpoint has all that it proved, or, by hand, all if all is acknowledged.
+    ///
+    /// Write it down only after the work on the acknowledged events is safe: then a crash at any moment loses none.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownSubscription`] if it was ended from outside, or more than 256 others have come to their end
+    /// since it did.
+    pub fn checkpoint(&mut self) -> Result<Checkpoint, CallError> {
+        if self.taken > 0 {
+            self.tell_taken();
+        }
+        match self.shared.call(Call::Checkpoint { sub: self.id })? {
+            Reply::Checkpoint(checkpoint) => Ok(*checkpoint),
+            other => unreachable!("Call::Checkpoint replies with Checkpoint, not {other:?}"),
+        }
+    }
+
+    /// Only its events, for those who want no more than that: EOSE and gaps are kept for whoever asks for them.
+    pub fn events(self) -> Events {
+        Events::new(self)
     }
 
     /// Ends it, and leaves what waits to be read: the items up to [`Item::End`].

@@ -1,8 +1,9 @@
-//! Scenarios over both adapters, end-to-end and interop tests of nostr-pool. Never published.
+//! Scenarios over both adapters, the soak, end-to-end and interop tests of nostr-pool. Never published.
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
 pub mod scenarios;
+pub mod soak;
 
 pub use nostr_pool_corpus as corpus;
 

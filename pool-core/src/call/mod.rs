@@ -96,6 +96,9 @@ pub enum Call {
     /// everything that was delivered is acknowledged; otherwise what was proven at the latest earlier call of which that
     /// can be said by now, or when the subscription began. Of calls that come too early, the first is remembered until it
     /// is good, so whoever asks from time to time gets ahead.
+    ///
+    /// One that has ended as [`EndReason::Complete`](crate::EndReason::Complete) can be asked until `Unsubscribe`, and told of
+    /// what was taken and acknowledged; the last 256 of them are remembered.
     Checkpoint {
         /// Which.
         sub: SubId,

@@ -91,6 +91,7 @@ impl Core {
 
     fn start_clean(&mut self) {
         self.end_all(EndReason::StartedClean);
+        self.finished.forget_all();
         self.cancel_all();
         // Not before the application has had a chance to read what became of them.
         self.forget_before = Some(PublishId(self.next_publish));

@@ -8,16 +8,17 @@ use super::Core;
 
 impl Core {
     pub(super) fn acknowledge(&mut self, id: SubId, seq: u64) -> Result<(), CallError> {
-        let sub = self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden());
-        let Some(sub) = sub else { return Err(CallError::UnknownSubscription(id)) };
-        if sub.acknowledge(seq) { Ok(()) } else { Err(CallError::NotDelivered { sub: id, seq }) }
+        let running = self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden()).map(|sub| sub.acknowledge(seq));
+        let known = running.or_else(|| self.finished.acknowledge(id, seq)).ok_or(CallError::UnknownSubscription(id))?;
+        if known { Ok(()) } else { Err(CallError::NotDelivered { sub: id, seq }) }
     }
 
     pub(super) fn checkpoint(&mut self, id: SubId) -> Result<Checkpoint, CallError> {
         let proven = |ix: RelayIx| self.relays.get(&ix).and_then(|relay| relay.conn.proven());
-        let sub = self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden());
-        let Some(sub) = sub else { return Err(CallError::UnknownSubscription(id)) };
-        Ok(sub.checkpoint(proven))
+        match self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden()) {
+            Some(sub) => Ok(sub.checkpoint(proven)),
+            None => self.finished.checkpoint(id).ok_or(CallError::UnknownSubscription(id)),
+        }
     }
 
     /// The application took items of a subscription.
@@ -25,6 +26,8 @@ impl Core {
         if let Some(sub) = self.subs.get_mut(&id) {
             sub.taken(items, bytes, &mut self.fx);
             self.relieve_sub(id);
+        } else {
+            self.finished.taken(id, items);
         }
     }
 

@@ -42,7 +42,7 @@ use crate::planted::planted;
 use crate::publish::books::Books;
 use crate::publish::{Body, Publication};
 use crate::record::{RelayRecord, Stats};
-use crate::subscription::Subscription;
+use crate::subscription::{Finished, Subscription};
 use crate::time::{Instant, Now};
 use crate::timers::{Deadline, TimerKey, Timers};
 
@@ -92,6 +92,7 @@ pub struct Core {
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
+    finished: Finished,
     backlog: Backlog,
     /// Whether more was untaken than may be when the last step was over.
     was_beyond: bool,
@@ -164,6 +165,7 @@ impl Core {
             slots: Slots::default(),
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
+            finished: Finished::default(),
             backlog: Backlog::default(),
             was_beyond: false,
             repairs: BTreeMap::new(),

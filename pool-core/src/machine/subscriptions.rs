@@ -63,6 +63,7 @@ impl Core {
     }
 
     pub(super) fn unsubscribe(&mut self, id: SubId) -> Result<(), CallError> {
+        self.finished.forget(id);
         if id.is_hidden() || !self.subs.contains_key(&id) {
             return Err(CallError::UnknownSubscription(id));
         }
@@ -143,6 +144,10 @@ impl Core {
         let Some(mut sub) = self.subs.remove(&id) else { return };
         self.timers.set(TimerKey::Subscription(id), None);
         sub.end(reason, &mut self.fx);
+        if reason == EndReason::Complete && !id.is_hidden() {
+            let proven = |ix: RelayIx| self.relays.get(&ix).and_then(|relay| relay.conn.proven());
+            self.finished.keep(id, sub.last(proven));
+        }
         for (ix, (_, leg)) in sub.legs {
             for wire in leg.wires() {
                 if planted!(self.config, CloseLostOnDrop) {

@@ -114,7 +114,7 @@ impl Subscription {
     }
 
     /// What is proven now.
-    fn ledger(&self, proven: impl Fn(RelayIx) -> Option<Timestamp>) -> Checkpoint {
+    pub(super) fn ledger(&self, proven: impl Fn(RelayIx) -> Option<Timestamp>) -> Checkpoint {
         let ground = |(&ix, (url, leg)): (&RelayIx, &(RelayUrl, Leg))| {
             let Snapshot { alive_until, known_as, grounds } = leg.snapshot(proven(ix))?;
             let mut keys = known_as;

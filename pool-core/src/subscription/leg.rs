@@ -315,10 +315,14 @@ impl Leg {
         if self.is_undecided() { last } else { (self.progress.max(started) + patience).min(last) }
     }
 
-    /// When a leg that is to end gives up what it owes: nothing has come of it for so long, and it is not live.
+    /// When a leg that is to end gives up what it owes: nothing has come of it for so long, and it is not live. One that
+    /// never had a connection, and owes what an earlier subscription missed, is not waited for, as it is not where it owes
+    /// nothing.
     pub(crate) fn gives_up_at(&self, most: Duration) -> Option<Instant> {
         let waits = self.settled.is_some() && !self.is_live() && self.needs_connection();
-        (waits && self.resume.owes()).then(|| self.progress + most)
+        let unreached = self.settled == Some(LegOutcome::NotConnected) && self.state == State::Waiting(Why::Connection);
+        let patience = if unreached { Duration::ZERO } else { most };
+        (waits && self.resume.owes()).then(|| self.progress + patience)
     }
 
     /// The connection is gone. `proven` is how long it was shown to be alive.

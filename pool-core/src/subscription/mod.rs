@@ -28,6 +28,7 @@
 mod acknowledged;
 mod answers;
 mod checkpoint;
+mod finished;
 mod known;
 pub(crate) mod leg;
 mod notice;
@@ -59,6 +60,7 @@ use crate::time::{Instant, Now};
 use acknowledged::Acknowledged;
 use checkpoint::RelayGround;
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub(crate) use finished::Finished;
 use leg::Leg;
 use queue::Queue;
 

@@ -9,6 +9,7 @@ pub mod connections;
 pub mod lifetime;
 pub mod publishing;
 pub mod reading;
+pub mod resuming;
 pub mod tls;
 
 use std::future::Future;
@@ -36,6 +37,10 @@ macro_rules! adapter_tests {
                 fetches_newest_first_and_trimmed fetches_despite_silence bounds_a_fetch skips_what_does_not_fit
                 survives_garbage_and_forgery ends_when_unsubscribed makes_room_with_every_item_taken
                 fetches_all_from_a_relay_that_hangs_up_after_eose;
+            resuming: reads_on_through_a_cap_after_a_crash fetches_again_what_a_slow_reader_missed
+                goes_on_from_a_checkpoint_in_another_pool moves_to_other_relays_while_live
+                tells_what_was_rejected_and_noticed fetches_all_history_through_a_cap refills_what_was_given_up
+                reads_events_alone;
             connections: connects_strictly connects_leniently tells_why_it_cannot_connect gives_up_on_a_mute_server
                 disconnects_and_reconnects adds_and_removes_relays starts_clean tells_status_and_notices
                 taps_the_wire catches_up_after_a_crash refuses_a_giant;
