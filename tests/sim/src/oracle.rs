@@ -357,6 +357,8 @@ impl Oracle {
     /// loss of its own.
     pub(super) fn deliveries(&self, sites: &[&Site]) -> BTreeMap<SubId, BTreeSet<EventId>> {
         let whole = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended && !sub.excused && self.ahead == 0);
+        // A limit is for the first load: how much of what is older comes later is a matter of when a connection was lost.
+        let whole = whole.filter(|(_, sub)| sub.wanted.iter().all(|filter| filter.get("limit").is_none()));
         let got = |sub: &Sub| {
             let asked = sites.iter().filter(|site| site.honest && !site.forges && sub.asks(&site.url));
             let held = asked.flat_map(|site| site.relay.events());

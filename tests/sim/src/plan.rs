@@ -120,7 +120,7 @@ impl Plan {
     }
 
     /// Whether the application lets relays know who it is, and some relay wants to: so it is in one run out of eight.
-    pub(super) fn authenticates(&self) -> bool {
+    pub fn authenticates(&self) -> bool {
         self.seed % 8 == 7
     }
 

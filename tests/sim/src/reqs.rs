@@ -155,7 +155,16 @@ impl Reqs {
                     && request.filters.iter().all(|f| sub.wanted.iter().any(|wanted| is_like(f, wanted)))
             })
         };
-        let Some(at) = self.fresh.iter().position(is_its) else { return Err("a leg is asked by a request") };
+        // What another subscription was sent may look like it. A first load asks for what is wanted to the letter; only a
+        // page ends where the filter does not.
+        let first_load = !sub.live_since.contains_key(relay);
+        let same = |f: &Value, wanted: &Value| if first_load { f == wanted } else { f["until"] == wanted["until"] };
+        let is_closest = |key: &(SocketId, String)| {
+            let is_same = |f: &Value| sub.wanted.iter().any(|wanted| is_like(f, wanted) && same(f, wanted));
+            is_its(key) && self.known.get(key).is_some_and(|request| request.filters.iter().all(is_same))
+        };
+        let found = self.fresh.iter().position(is_closest).or_else(|| self.fresh.iter().position(is_its));
+        let Some(at) = found else { return Err("a leg is asked by a request") };
         let Some(key) = self.fresh.remove(at) else { return Ok(()) };
         self.mains.insert((id, relay.clone()), key.clone());
         let Some(request) = self.known.get_mut(&key) else { return Ok(()) };
