@@ -235,7 +235,7 @@ impl Harness {
             }
             6 => {
                 let since = Timestamp::new(EPOCH + 60 - u64::from(bytes.next()));
-                let relay = bytes.pick(&fixtures().relays).cloned().filter(|_| since.as_secs() % 2 == 0);
+                let relay = bytes.pick(&fixtures().relays).cloned().filter(|_| since.as_secs().is_multiple_of(2));
                 let gap = Gap { relay, since: Some(since), until: None, cause: GapCause::Budget };
                 self.make(Call::Refill { sub, gap });
             }
