@@ -284,7 +284,8 @@ pub enum GapCause {
     },
     /// Twice, the answer had a message beyond the size limit: this is not asked for again.
     TooLarge,
-    /// The relay failed to answer too often in a row.
+    /// The relay failed to answer too often in a row, can't be reached, refused for good, or was taken out while it owed
+    /// this.
     NotAnswered,
 }
 

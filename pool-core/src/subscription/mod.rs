@@ -175,14 +175,17 @@ impl Subscription {
         self.settle(fx);
     }
 
-    /// Takes a relay out. Returns its running requests, which are to be closed.
+    /// Takes a relay out. What it owes is told as a gap. Returns its running requests, which are to be closed.
     pub(crate) fn remove_leg(&mut self, relay: RelayIx, fx: &mut Effects) -> Vec<WireId> {
         self.tell_flooded(relay, fx);
+        let running = self.legs.get(&relay).map(|(_, leg)| leg.wires().collect()).unwrap_or_default();
+        self.give_up(relay, fx);
         if let Some((url, _)) = self.legs.get(&relay) {
             let item = Item::Leg { relay: url.clone(), state: LegState::Removed };
             self.tell(item, fx);
         }
-        self.legs.remove(&relay).into_iter().flat_map(|(_, leg)| leg.wires()).collect()
+        self.legs.remove(&relay);
+        running
     }
 
     /// Its relays are about to change: the aggregate EOSE is not told before [`Subscription::start`].
