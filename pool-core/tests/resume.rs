@@ -628,3 +628,171 @@ mod planted {
         });
     }
 }
+
+#[test]
+fn a_page_goes_with_the_request_that_it_belongs_to() {
+    for reason in ["blocked: no more", "error: busy"] {
+        let mut s = Stage::new(vec![notes()], Config::default());
+        s.serve();
+        s.store = many(1, 50);
+        s.offline(100);
+        let main = s.take();
+        s.answer(&main[0]);
+        let page = s.take().remove(0);
+        s.b.text(0, &format!("[\"CLOSED\",\"{}\",\"{reason}\"]", main[0].0));
+        assert!(s.b.closes.iter().any(|(_, wire)| *wire == page.0), "{reason}: {:?}", s.b.closes);
+        s.brings(&page.0, &s.store[0].clone());
+        assert_eq!(s.b.core.relays()[0].counters.unsolicited, 1, "{reason}: it runs no more");
+    }
+}
+
+#[test]
+fn what_a_relay_owes_that_is_taken_out_is_a_gap() {
+    for removed in [true, false] {
+        let mut s = Stage::new(vec![notes()], Config::default());
+        s.serve();
+        s.store = many(1, 50);
+        s.offline(100);
+        let main = s.take();
+        s.answer(&main[0]);
+        assert_eq!(s.take().len(), 1, "a page runs");
+        s.b.call(match removed {
+            true => Call::RemoveRelay { url: url(0) },
+            false => Call::Retarget { sub: s.sub, target: Target::Relays(vec![url(1)]) },
+        });
+        let gap = s.gaps().into_iter().find(|gap| gap.cause == GapCause::NotAnswered).expect("a gap");
+        assert_eq!((gap.relay, gap.since, gap.until), (Some(url(0)), Some(second(-1_020)), None));
+        let items = &s.b.items[&s.sub];
+        let told = items.iter().position(|it| matches!(it, Item::Gap(Gap { cause: GapCause::NotAnswered, .. })));
+        let gone = items.iter().position(|it| matches!(it, Item::Leg { state: LegState::Removed, .. }));
+        assert!(told < gone, "its last words");
+    }
+}
+
+#[test]
+fn a_relay_that_owes_nothing_is_taken_out_without_a_gap() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.b.call(Call::RemoveRelay { url: url(0) });
+    assert_eq!(s.gaps(), []);
+}
+
+#[test]
+fn what_can_not_be_read_is_one_of_so_many_all_the_same() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.store = many(1, 60);
+    s.offline(100);
+    s.cap = 12;
+    let main = s.take().remove(0);
+    // The newest two are no events as we know them.
+    for _ in 0..2 {
+        s.b.text(0, &format!("[ \"EVENT\" , \"{}\",{{\"id\":\"0\",\"kind\":1}}]", main.0));
+    }
+    for event in s.found(&main.1).into_iter().take(9) {
+        s.brings(&main.0, &event);
+    }
+    s.b.decide_all();
+    s.b.text(0, &format!("[\"EOSE\",\"{}\"]", main.0));
+    s.serve();
+    assert!(s.has_all(), "{:?}", s.gaps());
+}
+
+#[test]
+fn a_wall_clock_that_was_ahead_and_is_set_right_loses_nothing() {
+    for (while_up, pongs) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (mut s, ahead) = (Stage::new(vec![notes()], Config::default()), 50_000);
+        s.b.unix += ahead;
+        s.offline(1);
+        s.serve();
+        s.b.pass(1);
+        if pongs {
+            s.b.pass(40);
+            s.b.core.handle_input(Input::Pong { socket: s.socket() }, s.b.now());
+        }
+        if while_up {
+            s.b.unix -= ahead;
+            s.b.pass(1);
+        }
+        let lost = i64::try_from(s.b.unix - START).unwrap() - if while_up { 0 } else { 50_000 };
+        s.store = many(lost + 1, 60);
+        let (socket, now) = (s.socket(), s.b.now());
+        s.b.core.handle_input(Input::Closed { socket, reason: CloseReason::Error("gone".into()) }, now);
+        if !while_up {
+            s.b.unix -= ahead;
+        }
+        s.b.core.handle_timeout(s.b.now());
+        s.b.both(20_000);
+        s.b.sockets.clear();
+        s.b.pass(70);
+        s.serve();
+        assert!(s.has_all(), "set right while it was connected: {while_up}, {pongs}: {:?}", s.asked.last());
+    }
+}
+
+#[test]
+fn the_pages_of_subscriptions_take_turns() {
+    let config = Config { max_pages_at_once: 1, ..Config::default() };
+    let mut s = Stage::new(vec![notes()], config);
+    s.b.call(Call::Subscribe(Subscribe { filters: vec![notes()], ..Subscribe::default() }));
+    s.serve();
+    s.store = many(1, 60);
+    s.offline(100);
+    let main = s.take();
+    main.iter().for_each(|request| s.answer(request));
+    let mut last = Vec::new();
+    for _ in 0..6 {
+        let page = s.take().remove(0);
+        last.push(page.1[0].until);
+        s.answer(&page);
+    }
+    assert_eq!((last[0], last[1]), (None, None), "each has its first page before one has its second");
+    assert_eq!((last[2].is_some(), last[3].is_some()), (true, true));
+}
+
+#[test]
+fn a_clean_start_forgets_how_much_the_relay_gives() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.store = many(1, 80);
+    s.offline(200);
+    s.serve();
+    s.b.call(Call::StartClean);
+    s.b.requests.clear();
+    s.b.sockets.clear();
+    s.cap = 12;
+    let request = Subscribe { filters: vec![notes()], history: History::All, ..Subscribe::default() };
+    let Reply::Subscribed(sub) = s.b.call(Call::Subscribe(request)) else { panic!("it is a subscription") };
+    s.sub = sub;
+    for _ in 0..70 {
+        s.b.pass(1);
+        s.serve();
+    }
+    assert!(s.has_all(), "{}", s.got());
+}
+
+#[test]
+fn a_fetch_ends_though_its_relay_comes_and_goes_without_an_answer() {
+    let request =
+        Subscribe { filters: vec![notes()], mode: Mode::UntilEose, history: History::All, ..Subscribe::default() };
+    for dribbles in [false, true] {
+        let mut s = Stage::with(request.clone(), many(-400, 100), Config::default());
+        let main = s.take();
+        s.answer(&main[0]);
+        s.offline(1);
+        for n in 0..60 {
+            let asked = s.take();
+            for (wire, _) in asked.iter().filter(|_| dribbles) {
+                s.brings(wire, &s.store[n].clone());
+            }
+            s.b.pass(20);
+            if !dribbles && !s.b.sockets.is_empty() {
+                s.offline(1);
+            } else if let Some((wire, _)) = s.asked.last().cloned() {
+                s.brings(&wire, &s.store[n].clone());
+            }
+        }
+        assert_eq!(s.b.items[&s.sub].last(), Some(&Item::End(EndReason::Complete)), "dribbles: {dribbles}");
+        assert!(s.causes().contains(&GapCause::NotAnswered), "{:?}", s.gaps());
+    }
+}

@@ -76,7 +76,9 @@ pub enum Call {
         /// Where to.
         target: Target,
     },
-    /// Ask again for what a [`Gap`](crate::Gap) said was given up, with a new budget.
+    /// Ask again for what a [`Gap`](crate::Gap) said was given up, with a new budget. A relay that is not asked any more
+    /// (taken out, refused for good, or done where the subscription ends with its EOSE) is not asked again for this, either;
+    /// a gap of which nothing was given up there changes nothing. Fails only if there is no such subscription.
     Refill {
         /// Which.
         sub: SubId,

@@ -306,6 +306,13 @@ impl Connection {
         }
     }
 
+    /// The wall clock was set back by so many seconds.
+    pub(crate) fn set_back(&mut self, seconds: u64) {
+        if let State::Open(open) = &mut self.state {
+            open.set_back(seconds);
+        }
+    }
+
     /// Stops or resumes reading because of what is being verified. Read is only what neither this nor
     /// [`Connection::set_stopped`] forbids.
     pub(crate) fn set_paused(&mut self, pause: bool, fx: &mut Effects) {

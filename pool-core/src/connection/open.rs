@@ -70,6 +70,14 @@ impl Open {
         }
     }
 
+    /// The wall clock was set back by so many seconds: what it said before was too late by as much, perhaps.
+    pub(super) fn set_back(&mut self, seconds: u64) {
+        self.proven = self.proven.map(|at| at.saturating_sub(seconds));
+        if let Some(Unanswered { oldest, .. }) = &mut self.unanswered {
+            *oldest = oldest.saturating_sub(seconds);
+        }
+    }
+
     pub(super) fn ponged(&mut self) {
         if let Some(Unanswered { oldest, .. }) = self.unanswered.take() {
             self.proven = Some(oldest);

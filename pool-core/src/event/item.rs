@@ -40,7 +40,8 @@ pub enum Item {
     /// Events may be missing, or a gap told earlier was closed.
     Gap(Gap),
     /// A relay sent an event for this subscription that was dropped for its size or shape. It may be a newer version of
-    /// one that was delivered.
+    /// one that was delivered. Told once of each id, and of 16 ids per relay and generation of filters; all of them are
+    /// counted in [`RelayCounters::garbage`](crate::RelayCounters::garbage).
     Rejected {
         /// Which relay.
         relay: RelayUrl,
@@ -50,7 +51,7 @@ pub enum Item {
         why: RejectedEvent,
     },
     /// A NOTICE that seems to answer this subscription's request: text for people, at most 1 KiB of it, control
-    /// characters escaped.
+    /// characters escaped. Where it came in place of any answer, four different ones are told per request.
     Notice {
         /// Whose.
         relay: RelayUrl,
@@ -284,7 +285,8 @@ pub enum GapCause {
     },
     /// Twice, the answer had a message beyond the size limit: this is not asked for again.
     TooLarge,
-    /// The relay failed to answer too often in a row.
+    /// The relay failed to answer too often in a row, can't be reached, refused for good, or was taken out while it owed
+    /// this.
     NotAnswered,
 }
 

@@ -100,6 +100,7 @@ impl Core {
                 relay.keep = false;
                 relay.counters = RelayCounters::default();
                 relay.vitals = Vitals::default();
+                relay.largest_page = 0;
                 relay.conn.backoff.reset();
                 relay.auth.forget();
                 relay.conn.quarantine.reset();

@@ -153,7 +153,15 @@ impl Core {
                 self.count(ix, |c| &mut c.unsolicited);
             }
             Ok(RelayMessage::Unknown { .. }) => self.count(ix, |c| &mut c.unknown),
-            Err(_) => self.note_garbage(ix),
+            Err(_) => {
+                self.note_garbage(ix);
+                // One of so many that the relay gives to one request, all the same.
+                if let Some(wire) = asked_for(frame).and_then(WireId::parse)
+                    && let Some(running) = self.wires.get_mut(&(ix, wire))
+                {
+                    running.frames += 1;
+                }
+            }
         }
     }
 
@@ -402,4 +410,11 @@ impl Core {
             relay.conn.set_paused(true, &mut self.fx);
         }
     }
+}
+
+/// The subscription of an EVENT message that can't be read otherwise.
+fn asked_for(frame: &str) -> Option<&str> {
+    let verb = frame.trim_start().strip_prefix('[')?.trim_start().strip_prefix("\"EVENT\"")?;
+    let subscription = verb.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
+    subscription.split_once('"').map(|(name, _)| name)
 }

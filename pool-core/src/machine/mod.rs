@@ -307,7 +307,9 @@ impl Core {
         }
         // The end of time is never now: there is always a later instant to arm a timer for.
         let last = Instant::from_micros(u64::MAX - 1);
-        self.now = Now { mono: now.mono.max(self.now.mono).min(last), unix: now.unix };
+        let mono = now.mono.max(self.now.mono).min(last);
+        self.note_wall_clock(mono.saturating_since(self.now.mono), now.unix);
+        self.now = Now { mono, unix: now.unix };
         if let Some(before) = self.forget_before.take() {
             self.forget_publishes(before);
         }

@@ -1,5 +1,7 @@
 //! Pages: what relays owe, asked for below everything else that goes out.
 
+use core::ops::Bound;
+
 use crate::call::CallError;
 use crate::event::Gap;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
@@ -37,7 +39,7 @@ impl Core {
         }
     }
 
-    /// The next page that may be sent: so many at once, and under the same holds as a request.
+    /// The next page that may be sent: so many at once, in turn, and under the same holds as a request.
     pub(super) fn next_page(&self, ix: RelayIx) -> Option<SubId> {
         let relay = self.relays.get(&ix)?;
         let most = self.config.max_pages_at_once.max(1);
@@ -46,7 +48,9 @@ impl Core {
         if relay.paging.iter().filter(runs).count() >= most || self.is_page_held_for_size(ix, relay) {
             return None;
         }
-        relay.lanes.pages.iter().copied().find(|sub| !self.is_held_for_auth(relay, *sub))
+        let after = relay.last_page.map_or(Bound::Unbounded, Bound::Excluded);
+        let in_turn = relay.lanes.pages.range((after, Bound::Unbounded)).chain(&relay.lanes.pages);
+        in_turn.copied().find(|sub| !self.is_held_for_auth(relay, *sub))
     }
 
     /// Whether anything was sent.
@@ -62,6 +66,7 @@ impl Core {
         let frame = request(wire, &[filter]);
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.paging.insert(id);
+            relay.last_page = Some(id);
             relay.trial.asked(frame.len(), self.now.mono);
         }
         self.send_frame(ix, socket, frame);

@@ -51,6 +51,8 @@ pub(super) struct Relay {
     pub(super) needs: Needs,
     /// Those of them that are being sent a page.
     pub(super) paging: BTreeSet<SubId>,
+    /// Whose page was sent last: the next one is that of the subscription after it.
+    pub(super) last_page: Option<SubId>,
     /// The most stored events that it ever gave to one page: a page with fewer is whole.
     pub(super) largest_page: usize,
     /// Publishes that this relay has not settled.
@@ -110,6 +112,7 @@ impl Core {
             suspects: BTreeSet::new(),
             needs: Needs::default(),
             paging: BTreeSet::new(),
+            last_page: None,
             largest_page: 0,
             publishes: BTreeSet::new(),
             counters: RelayCounters::default(),

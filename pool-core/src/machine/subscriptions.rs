@@ -231,6 +231,9 @@ impl Core {
             }
             Ending::Closed(reason) => {
                 self.wires.remove(&(ix, wire));
+                if let Some(page) = sub.lose_page(ix) {
+                    self.close_wire(ix, page);
+                }
                 self.apply_refusal(id, ix, reason);
                 Next::Nothing
             }

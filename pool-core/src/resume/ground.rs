@@ -39,6 +39,15 @@ impl Ground {
         self.given_up.add_all(&left);
     }
 
+    /// Nothing is proven that is not in both.
+    pub(crate) fn open_with(&mut self, other: &Self) {
+        self.owed.add_all(&other.owed);
+        self.owed.add_all(&other.missed);
+        self.given_up.add_all(&other.given_up);
+        self.owed.ranges().iter().for_each(|range| self.given_up.subtract(*range));
+        self.floor = self.floor.min(other.floor);
+    }
+
     /// A request has ended.
     pub(super) fn remember_missed(&mut self) {
         let missed = core::mem::take(&mut self.missed);

@@ -101,6 +101,8 @@ pub(crate) struct Resume {
     /// Pages in a row that told nothing.
     failures: u32,
     catch_up: Option<CatchUp>,
+    /// It was live, and was not asked since for what it missed, which is not owed before that.
+    behind: bool,
     /// The oldest event of the leg's request, from which nothing follows.
     #[cfg(feature = "planted-bugs")]
     pub(crate) oldest: Option<Timestamp>,
@@ -116,6 +118,7 @@ impl Resume {
             events: 0,
             failures: 0,
             catch_up: None,
+            behind: false,
             #[cfg(feature = "planted-bugs")]
             oldest: None,
         }
@@ -126,12 +129,18 @@ impl Resume {
         let mut resume = Self::new(0);
         resume.grounds = grounds;
         resume.opened(Some(since));
+        resume.behind = false;
         resume
     }
 
     /// What stands now, per filter, for [`Resume::restore`]. What runs has proven nothing yet.
     pub(crate) fn grounds(&self) -> Vec<Ground> {
         self.grounds.iter().map(Ground::kept).collect()
+    }
+
+    /// Owes what is open in these, too.
+    pub(crate) fn owe_with(&mut self, others: &[Ground]) {
+        self.grounds.iter_mut().zip(others).for_each(|(ground, other)| ground.open_with(other));
     }
 
     /// Whether anything is to be asked for, or being asked for, in pages.
@@ -156,12 +165,14 @@ impl Resume {
     /// A gap was told that is to be closed when nothing is owed any more.
     pub(crate) fn opened(&mut self, since: Option<Timestamp>) {
         self.catch_up.get_or_insert(CatchUp { since, events: 0 });
+        self.behind = true;
     }
 
     /// The leg is asked for `sent`. `again`: it was before, and owes what these filters ask for.
     pub(crate) fn asked(&mut self, sent: &[Filter], again: Option<&[Filter]>) {
         self.lost();
         self.renew();
+        self.behind = false;
         #[cfg(feature = "planted-bugs")]
         {
             self.oldest = None;
@@ -442,7 +453,7 @@ impl Resume {
     }
 
     fn tell_caught_up(&mut self, step: &mut Step) {
-        if self.owes() || matches!(self.run, Run::Asked(_)) {
+        if self.owes() || self.behind || matches!(self.run, Run::Asked(_)) {
             return;
         }
         if let Some(CatchUp { since, events }) = self.catch_up.take() {

@@ -85,6 +85,7 @@ impl Subscription {
         let &Request { wire, sent, received, undecided, .. } = request;
         leg.alive_until = leg.alive_until.max(Some(sent));
         leg.refusals = 0;
+        leg.lately = ground.now.mono;
         leg.whole = false;
         leg.settled.get_or_insert(LegOutcome::Eose { complete: complete(eose.hints) });
         let answer = (eose.hints, eose.frames, received);
@@ -220,7 +221,7 @@ impl Subscription {
             if leg.resume.wake(now.mono) {
                 overdue.pages.push(relay);
             }
-            if ends && leg.gives_up_at(most).is_some_and(|at| at <= now.mono) {
+            if ends && leg.gives_up_at(most, config.max_refusals).is_some_and(|at| at <= now.mono) {
                 stuck.push(relay);
             }
         }
@@ -240,7 +241,7 @@ impl Subscription {
         let most = config.eose_deadline_max;
         let ends = self.mode == Mode::UntilEose;
         let overdue = |leg: &Leg| leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, most));
-        let gives_up = |leg: &Leg| leg.gives_up_at(most).filter(|_| ends);
+        let gives_up = |leg: &Leg| leg.gives_up_at(most, config.max_refusals).filter(|_| ends);
         let mumbled = |leg: &Leg| leg.mumbled.as_ref().map(Mumbled::due);
         let of = |leg: &Leg| {
             let page = leg.resume.deadline(self.patience, most);

@@ -1,7 +1,9 @@
 //! What authentication (NIP-42) means for a leg: refused for lack of it, it waits; once the relay knows us, it is asked
 //! again, and so is what the relay may have hidden.
 
-use nostr_proto::{Prefix, PublicKey, Reason};
+use alloc::vec::Vec;
+
+use nostr_proto::{Prefix, PublicKey, Reason, Timestamp};
 
 use crate::auth::{Epoch, could_match_private};
 use crate::config::Config;
@@ -9,10 +11,36 @@ use crate::effects::Effects;
 use crate::event::{LegOutcome, Why};
 use crate::ids::{RelayIx, WireId};
 use crate::planted::planted;
+use crate::resume::Ground;
 use crate::time::Now;
 
 use super::Subscription;
 use super::leg::{Leg, State};
+
+/// What a leg had when the relay last knew us by keys that it does not know us by now. What it shows a stranger says
+/// nothing of what it hides from one, so none of that is taken for proven until it knows us by them again.
+#[derive(Clone, Debug)]
+pub(crate) struct Better {
+    pub(super) keys: Vec<PublicKey>,
+    pub(super) alive_until: Timestamp,
+    pub(super) grounds: Vec<Ground>,
+}
+
+impl Leg {
+    /// It is about to be asked for what may be hidden, and the relay knows us by these keys.
+    fn note_hidden(&mut self, known_as: &[PublicKey]) {
+        let known = |key: &PublicKey| known_as.contains(key);
+        if let Some(better) = self.better.take_if(|better| better.keys.iter().all(known)) {
+            self.alive_until = self.alive_until.map(|at| at.min(better.alive_until));
+            self.resume.owe_with(&better.grounds);
+        }
+        if let Some(alive_until) =
+            self.alive_until.filter(|_| self.better.is_none() && !self.known_as.iter().all(known))
+        {
+            self.better = Some(Better { keys: self.known_as.clone(), alive_until, grounds: self.resume.grounds() });
+        }
+    }
+}
 
 impl Subscription {
     /// CLOSED took effect, and an authentication is under way: the leg waits for it, unless it was refused
@@ -39,12 +67,14 @@ impl Subscription {
     /// It is about to be asked, and the relay knows us as of `epoch`, by these keys. What it showed a stranger says nothing
     /// of what it has for one of them. `hides`: whatever is asked for.
     pub(crate) fn ask_under(&mut self, relay: RelayIx, epoch: Epoch, known_as: &[PublicKey], hides: bool) {
-        let (may_hide, filters) = (hides || could_match_private(&self.filters), self.filters.len());
+        let may_hide = hides || could_match_private(&self.filters);
         let waits = |leg: &&mut Leg| matches!(leg.state, State::Waiting(_)) && leg.lack.is_none();
         let Some(leg) = self.leg(relay).filter(waits) else { return };
         leg.under = epoch;
-        if core::mem::take(&mut leg.restored) && !same_keys(&leg.known_as, known_as) {
-            leg.start_over(filters);
+        // What an earlier subscription had says nothing of what there is for other keys; what it owed is owed all the same.
+        leg.whole |= core::mem::take(&mut leg.restored) && !same_keys(&leg.known_as, known_as);
+        if may_hide {
+            leg.note_hidden(known_as);
         }
         leg.whole |= may_hide && known_as.iter().any(|key| !leg.known_as.contains(key));
         leg.known_as = known_as.to_vec();

@@ -12,6 +12,7 @@ use crate::resume::seconds::Range;
 use crate::resume::{End, Resume};
 use crate::time::{Instant, Now};
 
+use super::known::Better;
 use super::notice::Mumbled;
 use super::overflow::Skipped;
 use super::oversize::Suspicion;
@@ -92,6 +93,8 @@ pub(crate) struct Leg {
     pub(crate) alive_until: Option<Timestamp>,
     /// When it last made progress; its EOSE deadline runs from here.
     pub(crate) progress: Instant,
+    /// When it was last live.
+    pub(crate) lately: Instant,
     /// Refusals since the last EOSE.
     pub(crate) refusals: u32,
     /// When a refused request may be repeated.
@@ -104,6 +107,8 @@ pub(crate) struct Leg {
     pub(crate) known_as: Vec<PublicKey>,
     /// The relay knows us better than when it was asked before: it is asked for everything, not for what was missed.
     pub(crate) whole: bool,
+    /// What it had when the relay knew us better than it does now.
+    pub(crate) better: Option<Better>,
     /// What the relay said when it refused for lack of authentication, as long as that is under way.
     pub(crate) lack: Option<Reason>,
     /// Events dropped because too many were unverified, not yet told.
@@ -148,12 +153,14 @@ impl Leg {
             events: 0,
             alive_until: None,
             progress: now,
+            lately: now,
             refusals: 0,
             retry_at: None,
             draining: None,
             under: Epoch::default(),
             known_as: Vec::new(),
             whole: false,
+            better: None,
             lack: None,
             flooded: 0,
             flood: None,
@@ -315,14 +322,15 @@ impl Leg {
         if self.is_undecided() { last } else { (self.progress.max(started) + patience).min(last) }
     }
 
-    /// When a leg that is to end gives up what it owes: nothing has come of it for so long, and it is not live. One that
-    /// never had a connection, and owes what an earlier subscription missed, is not waited for, as it is not where it owes
-    /// nothing.
-    pub(crate) fn gives_up_at(&self, most: Duration) -> Option<Instant> {
+    /// When a leg that is to end gives up what it owes: nothing has come of it for so long, and it is not live; or it has not
+    /// been live for `tries` times as long, whatever came. One that never had a connection, and owes what an earlier
+    /// subscription missed, is not waited for, as it is not where it owes nothing.
+    pub(crate) fn gives_up_at(&self, most: Duration, tries: u32) -> Option<Instant> {
         let waits = self.settled.is_some() && !self.is_live() && self.needs_connection();
         let unreached = self.settled == Some(LegOutcome::NotConnected) && self.state == State::Waiting(Why::Connection);
         let patience = if unreached { Duration::ZERO } else { most };
-        (waits && self.resume.owes()).then(|| self.progress + patience)
+        let last = self.lately + most.saturating_mul(tries);
+        (waits && self.resume.owes()).then(|| (self.progress + patience).min(last))
     }
 
     /// The connection is gone. `proven` is how long it was shown to be alive.
@@ -376,14 +384,26 @@ impl Leg {
         self.suspicion = Suspicion::None;
         self.owes_too_much = false;
         self.progress = now.mono;
+        self.lately = now.mono;
     }
 }
 
 impl Leg {
+    /// The wall clock was set back by so many seconds: what it said before was too late by as much, perhaps.
+    pub(crate) fn set_back(&mut self, seconds: u64) {
+        let running = if let State::Requested(request) = &mut self.state { Some(&mut request.sent) } else { None };
+        let before = self.draining.as_mut().map(|request| &mut request.sent);
+        let better = self.better.as_mut().map(|better| &mut better.alive_until);
+        for at in [running, before, better, self.alive_until.as_mut()].into_iter().flatten() {
+            *at = at.saturating_sub(seconds);
+        }
+    }
+
     /// Nothing is known to have been shown.
     pub(crate) fn start_over(&mut self, filters: usize) {
         self.alive_until = None;
         self.whole = false;
+        self.better = None;
         self.resume = Resume::new(filters);
         self.restored = false;
     }

@@ -1,17 +1,27 @@
 //! The subscription machine: what the application wants, and one leg per relay.
 //!
-//! A leg's life on one connection:
+//! A leg's life. Each cell is the next state; ● settles the leg for the aggregate EOSE, ▼ tells a gap that is open until it
+//! is caught up; – is nothing at all. A test reads this table and walks every cell.
 //!
-//! | state \ input | asked | EOSE¹ | CLOSED¹ | connection lost | new filters | timeout |
+//! | input \ state | `Waiting` | `Requested` | `Live` | `Closed` | `Closed`, final | `Done` |
 //! |---|---|---|---|---|---|---|
-//! | `Waiting` | `Requested` | – | – | `Waiting` | `Waiting` | settles |
-//! | `Requested` | – | `Live` (or `Done`)| `Waiting` or `Closed`² | `Waiting` | `Waiting` | settles |
-//! | `Live` | – | – | `Waiting` or `Closed`² | `Waiting`, gap | `Waiting` | – |
-//! | `Closed` | – | – | – | – ³ | `Waiting` | – |
-//! | `Done` | – | – | – | – | `Waiting` | – |
+//! | asked | `Requested` | – | – | – | – | – |
+//! | EOSE | – | `Live` ● | – | – | – | – |
+//! | EOSE, and it ends with that | – | `Done` ● | – | – | – | – |
+//! | the same, and it owes | – | `Live` ● | – | – | – | – |
+//! | CLOSED | – | `Waiting` | `Waiting` ▼ | – | – | – |
+//! | CLOSED, once too often | – | `Closed` ● | `Closed` | – | – | – |
+//! | CLOSED, for good | – | `Closed`, final ● | `Closed`, final | – | – | – |
+//! | connection lost | ● | `Waiting` ● | `Waiting` ▼ | – | – | – |
+//! | connection lost, another is on its way | – | `Waiting` | `Waiting` ▼ | – | – | – |
+//! | no connection for a while | ● | – | – | – | – | – |
+//! | connection there | – | – | – | `Waiting` | – | – |
+//! | new filters | – | `Waiting` | `Waiting` | `Waiting` | `Waiting` | `Waiting` |
+//! | time | ● | ● | – | – | – | – |
 //!
-//! ¹ They take effect when every event that came before them is decided, also if the connection is lost meanwhile.
-//! ² By the reason: see [`Subscription::refused`]. ³ `Waiting` on the next connection, unless the refusal was final.
+//! EOSE and CLOSED take effect when every event that came before them is decided, also if the connection is lost meanwhile.
+//! What a CLOSED means goes by its reason: see [`Subscription::refused`]; of those for lack of authentication, see
+//! [`known`].
 //!
 //! A NOTICE that names the request is its CLOSED; one that comes in place of any answer becomes that when the EOSE is
 //! overdue (see [`notice`]). A request whose answer has a message beyond the size limit is found, and ends `Closed` (see
@@ -41,6 +51,8 @@ pub(crate) mod request;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -175,14 +187,17 @@ impl Subscription {
         self.settle(fx);
     }
 
-    /// Takes a relay out. Returns its running requests, which are to be closed.
+    /// Takes a relay out. What it owes is told as a gap. Returns its running requests, which are to be closed.
     pub(crate) fn remove_leg(&mut self, relay: RelayIx, fx: &mut Effects) -> Vec<WireId> {
         self.tell_flooded(relay, fx);
+        let running = self.legs.get(&relay).map(|(_, leg)| leg.wires().collect()).unwrap_or_default();
+        self.give_up(relay, fx);
         if let Some((url, _)) = self.legs.get(&relay) {
             let item = Item::Leg { relay: url.clone(), state: LegState::Removed };
             self.tell(item, fx);
         }
-        self.legs.remove(&relay).into_iter().flat_map(|(_, leg)| leg.wires()).collect()
+        self.legs.remove(&relay);
+        running
     }
 
     /// Its relays are about to change: the aggregate EOSE is not told before [`Subscription::start`].

@@ -15,6 +15,7 @@ use crate::resume::{Context, End, Resume, Step};
 use crate::time::{Instant, Now};
 
 use super::checkpoint::RelayGround;
+use super::known::Better;
 use super::leg::{self, Leg, State};
 use super::{Next, Subscription};
 
@@ -51,7 +52,12 @@ impl Leg {
         let decided = matches!(self.state, State::Live { undecided: 0, .. }) && self.draining.is_none();
         let proven = proven.filter(|_| decided);
         let alive_until = self.alive_until?.max(proven.unwrap_or(Timestamp::new(0)));
-        Some(Snapshot { alive_until, known_as: self.known_as.clone(), grounds: self.resume.grounds() })
+        let mut grounds = self.resume.grounds();
+        let Some(Better { keys, alive_until: until, grounds: others }) = &self.better else {
+            return Some(Snapshot { alive_until, known_as: self.known_as.clone(), grounds });
+        };
+        grounds.iter_mut().zip(others).for_each(|(ground, other)| ground.open_with(other));
+        Some(Snapshot { alive_until: alive_until.min(*until), known_as: keys.clone(), grounds })
     }
 
     /// It goes on from there, if the relay knows us by the same keys.
@@ -168,6 +174,7 @@ impl Subscription {
         let (filters, ends) = (self.filters.clone(), self.mode == Mode::UntilEose);
         let leg = self.leg(relay)?;
         leg.progress = leg.progress.max(ground.now.mono);
+        leg.lately = leg.lately.max(ground.now.mono);
         let step = step(&mut leg.resume, &ground.context(&filters, ends));
         self.tell_step(relay, step, fx)
     }
@@ -183,7 +190,12 @@ impl Subscription {
 
     /// A leg that is not live has no page. Returns the one that is to be closed.
     pub(crate) fn drop_page(&mut self, relay: RelayIx) -> Option<WireId> {
-        let leg = self.leg(relay).filter(|leg| !leg.is_live())?;
+        if self.leg(relay)?.is_live() { None } else { self.lose_page(relay) }
+    }
+
+    /// The leg's request is over, and its page with it. Returns the one that is to be closed.
+    pub(crate) fn lose_page(&mut self, relay: RelayIx) -> Option<WireId> {
+        let leg = self.leg(relay)?;
         leg.resume.page().is_some().then(|| leg.resume.lost()).flatten()
     }
 

@@ -94,7 +94,7 @@ impl Subscription {
 
     /// Whether it has nothing more to do.
     pub(crate) fn is_complete(&self) -> bool {
-        self.mode == Mode::UntilEose && self.eose_told && !self.owes()
+        self.mode == Mode::UntilEose && self.all_in && self.eose_told && !self.owes()
     }
 
     /// The last words.

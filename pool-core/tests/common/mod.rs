@@ -120,6 +120,12 @@ impl Bench {
         self.subscribe(vec![Filter::new()], Target::All, Versions::Latest)
     }
 
+    /// Both clocks go on, and nothing else happens.
+    pub(crate) fn both(&mut self, seconds: u64) {
+        self.mono += seconds * 1_000_000;
+        self.unix += seconds;
+    }
+
     pub(crate) fn drain(&mut self) {
         loop {
             if let Some(command) = self.core.poll_command() {
