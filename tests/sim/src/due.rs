@@ -27,6 +27,8 @@ pub(super) struct Missing {
     taken: u64,
     live_since: Option<u64>,
     created_at: u64,
+    /// Whether the relay has no room for pages.
+    crowded: bool,
     /// What sort of subscription it is.
     of: String,
 }
@@ -48,10 +50,12 @@ impl Oracle {
         self.beyond_what_was_lost(id, self.missing_in(id, site, by, unix))
     }
 
-    /// As many as were told to be lost for want of room may lack, and no more.
+    /// As many as were told to be lost for want of room may lack, and no more; of relays without room for a page, as many as
+    /// were told to be skipped.
     fn beyond_what_was_lost(&self, id: SubId, missing: Vec<Missing>) -> Vec<Missing> {
         let lacks = missing.iter().map(|missing| missing.event).collect::<BTreeSet<_>>().len();
-        let may = self.sub(id).map_or(0, |sub| sub.may_lack());
+        let crowded = missing.iter().all(|missing| missing.crowded);
+        let may = self.sub(id).map_or(0, |sub| sub.may_lack(crowded));
         if u64::try_from(lacks).is_ok_and(|lacks| lacks <= may) { Vec::new() } else { missing }
     }
 
@@ -78,6 +82,7 @@ impl Oracle {
             taken: taken.at,
             created_at: taken.created_at(),
             live_since: sub.live_since.get(&site.url).copied(),
+            crowded,
             of: sub.sort(),
         };
         missing.map(tell).collect()

@@ -323,8 +323,10 @@ impl Sub {
     }
 
     /// How many events may be missing, whatever their dates: that many were told to be lost for want of room, or are going to be.
-    pub(super) fn may_lack(&self) -> u64 {
-        if self.skips { u64::MAX } else { self.lost }
+    /// `crowded`: so may what was skipped, for there is no room for the pages that make up for it.
+    pub(super) fn may_lack(&self, crowded: bool) -> u64 {
+        let skipped = if crowded { self.skipped } else { 0 };
+        if self.skips { u64::MAX } else { self.lost + skipped }
     }
 
     pub(super) fn number(&mut self, seq: u64) -> Result<(), &'static str> {

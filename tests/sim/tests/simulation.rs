@@ -199,6 +199,9 @@ fn a_full_queue_changes_nothing_for_others() {
         let (mut plan, steps) = sim::draw(seed);
         // No bound is on all of them together, no relay is crowded out.
         (plan.limits, plan.narrow) = (sim::Limits::default(), false);
+        // Whoever asked for less than there is gets what comes for others, too, such as what was skipped for them.
+        plan.caps = 0;
+        let all = |what: What| if matches!(what, What::Newest(_)) { What::Notes } else { what };
         let with = |slow: bool| {
             let mut n = 0;
             let step = |step: &Step| match step {
@@ -206,13 +209,14 @@ fn a_full_queue_changes_nothing_for_others() {
                     n += 1;
                     let reader = if slow && n % 2 == 1 { Reader::Slow(2) } else { Reader::Prompt };
                     Step::App(App::Subscribe {
-                        what: *what,
+                        what: all(*what),
                         target: *target,
                         reader,
                         reading: *reading,
                         patience: *patience,
                     })
                 }
+                Step::App(App::Update { sub, what }) => Step::App(App::Update { sub: *sub, what: all(*what) }),
                 // These hang on what was told and taken, which is not the same.
                 Step::App(App::Refill { .. } | App::Checkpoint { .. } | App::Acknowledge { .. }) => {
                     Step::Pass { micros: 1 }
