@@ -46,6 +46,12 @@ impl Answers {
         self.made.get(id).is_some_and(|made| made == text)
     }
 
+    /// Whether an author made what this claims to be.
+    pub(super) fn is_genuine(&self, event: &Value) -> bool {
+        let text = |field: &str| event[field].as_str().unwrap_or_default();
+        self.genuine.get(text("id")).is_some_and(|(sig, content)| sig == text("sig") && content == text("content"))
+    }
+
     /// The pool sends a frame.
     pub(super) fn sent(&mut self, socket: SocketId, relay: &RelayUrl, frame: &str, now: Instant) {
         let Ok(Value::Array(message)) = serde_json::from_str(frame) else { return };

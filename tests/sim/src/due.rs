@@ -61,8 +61,8 @@ impl Oracle {
 
     fn missing_in(&self, id: SubId, site: &Site, by: u64, unix: u64) -> Vec<Missing> {
         let Some(sub) = self.sub(id).filter(|sub| site.honest && sub.asks(&site.url)) else { return Vec::new() };
-        // A relay without room for a page beside its live requests never makes up for anything: what it owes lies in the gap
-        // that was told when its connection was lost, which stays open.
+        // A relay without room for a page beside its live requests never makes up for anything: what it took since lies in the
+        // gap that was told when its connection was lost, which stays open. Nobody else's open gap excuses anything.
         let crowded = self.is_full(site);
         let open = sub.gaps.get(&site.url).filter(|_| crowded);
         let held = site.accepted.held(&site.relay).filter(|(_, taken)| taken.at < by);
@@ -71,7 +71,8 @@ impl Oracle {
                 && !sub.before.contains(event)
                 && sub.wants(&taken.event)
                 && self.is_due(sub, site, taken, crowded)
-                && open.is_none_or(|since| taken.created_at() < *since)
+                && !(crowded && sub.is_refilling(&site.url, taken.created_at()))
+                && open.is_none_or(|since| taken.date < *since)
                 && !sub.is_told(&site.url, taken.created_at())
                 && !self.watch.dates.excuses(id, &taken.event, unix)
         });
@@ -116,8 +117,10 @@ impl Oracle {
     /// Whether a subscription was promised this event of this relay. `crowded`: it has no room for pages.
     fn is_due(&self, sub: &Sub, site: &Site, taken: &Taken, crowded: bool) -> bool {
         let live_since = sub.live_since.get(&site.url);
-        // The later the device thinks it is, the less far it looks back.
-        let ahead = self.ahead.saturating_sub(self.skew);
+        // The later the device thinks it is, the less far it looks back; once it is right for good, that is over but for what was
+        // written down before.
+        let right = taken.at >= self.right_since && !sub.resumed;
+        let ahead = if right { 0 } else { self.ahead.saturating_sub(self.skew) };
         let in_time = taken.created_at().saturating_add(self.late_window) >= taken.date.saturating_add(ahead);
         let limited = sub.wanted.iter().any(|filter| filter.get("limit").is_some());
         let gives_all = !site.capped && !limited;

@@ -215,6 +215,13 @@ impl World {
                 Some("EVENT") => {
                     let id = message[2]["id"].as_str().unwrap_or_default();
                     self.oracle.shares.heard(url, id);
+                    let name = message[1].as_str().unwrap_or_default();
+                    if (20_000..30_000).contains(&message[2]["kind"].as_u64().unwrap_or_default())
+                        && self.oracle.wire.is_running(socket, name)
+                        && self.oracle.is_open(socket)
+                    {
+                        self.oracle.fleeting(socket, name, &message[2], self.clock.now().unix.as_secs());
+                    }
                 }
                 Some("NOTICE") => self.oracle.watch.sources.notice(url, message[1].as_str().unwrap_or_default()),
                 Some("OK") => self.oracle.publishes.ok(url, &message),

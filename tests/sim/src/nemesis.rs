@@ -104,6 +104,7 @@ impl World {
         self.verifier = 5;
         self.signer = Signer::Signs;
         self.clock.set_wall_right();
+        self.oracle.wall_is_right(self.clock.micros());
         self.links.values_mut().for_each(|link| link.left = None);
         for relay in 0..self.sites.len() {
             self.sites[relay].up = true;

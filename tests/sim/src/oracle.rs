@@ -59,6 +59,8 @@ pub struct Oracle {
     /// By how much clocks may differ, and by how much the device's was ever ahead, in seconds.
     pub(super) skew: u64,
     pub(super) ahead: u64,
+    /// Since when it is right for good, in true microseconds.
+    pub(super) right_since: u64,
     /// Unix time at which the run began.
     pub(super) epoch: u64,
     /// True microseconds.
@@ -97,6 +99,7 @@ impl Oracle {
             late_window: config.late_window.as_secs(),
             skew: config.skew.as_secs(),
             ahead: 0,
+            right_since: u64::MAX,
             epoch: EPOCH,
             at: 0,
             sent: None,
@@ -322,6 +325,31 @@ impl Oracle {
     pub(super) fn wall_is_ahead(&mut self, seconds: i64) {
         self.watch.dates.stepped();
         self.ahead = self.ahead.max(u64::try_from(seconds).unwrap_or_default());
+    }
+
+    /// The wall clock is right, and stays so.
+    pub(super) fn wall_is_right(&mut self, micros: u64) {
+        self.right_since = micros;
+    }
+
+    /// An event that no relay keeps reaches the pool, for a request that runs.
+    pub(super) fn fleeting(&mut self, socket: SocketId, name: &str, event: &Value, unix: u64) {
+        let Some(id) = self.reqs.sub_of(socket, name).filter(|_| self.answers.is_genuine(event)) else { return };
+        if !self.watch.dates.excuses(id, event, unix)
+            && let Some(sub) = self.subs.get_mut(&id).filter(|sub| !sub.ended && sub.wants(event))
+            && let Some(event) = event["id"].as_str().and_then(|id| id.parse().ok())
+        {
+            sub.fleeting.insert(event);
+        }
+    }
+
+    /// Live subscriptions that lack more of what no relay keeps than they were told.
+    pub(super) fn lost_silently(&self) -> Vec<SubId> {
+        let lacks = |sub: &&Sub| sub.fleeting.iter().filter(|id| !sub.delivered.contains_key(id)).count() as u64;
+        let live = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended);
+        live.filter(|(_, sub)| lacks(sub) > sub.may_lack(false).saturating_add(sub.dropped))
+            .map(|(&id, _)| id)
+            .collect()
     }
 
     /// All queues together are beyond their bound: what comes is skipped, whosever queue has room.

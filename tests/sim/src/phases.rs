@@ -143,6 +143,11 @@ impl World {
         self.check(missing.is_empty(), &format!("what a relay holds is delivered; missing: {}", few(&missing)));
         let open = self.oracle.open_gaps(&connected);
         self.check(open.is_empty(), &format!("what a lost connection cost is made up for; left: {open:?}"));
+        let silent = self.oracle.lost_silently();
+        self.check(
+            silent.is_empty(),
+            &format!("what no relay keeps is delivered, or told to be lost; missing: {silent:?}"),
+        );
         self.delivered = self.oracle.deliveries(&connected);
         let unfinished = self.core.unfinished();
         self.check(unfinished.is_empty(), &format!("every publish is done; left: {unfinished:?}"));

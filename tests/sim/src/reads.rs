@@ -180,6 +180,7 @@ impl World {
         let Some(gap) = usize::from(gap).checked_rem(gaps.len()).map(|n| gaps[n].clone()) else { return };
         sub.told.retain(|told| *told != gap);
         sub.refilled = true;
+        sub.refilling.push(gap.clone());
         self.oracle.budgets.renewed(id, None);
         if self.try_call(Call::Refill { sub: id, gap: gap.clone() }).is_some() {
             self.totals.fault("gap to be filled");

@@ -105,6 +105,12 @@ impl Reqs {
         }
     }
 
+    /// Whose live request it is.
+    pub(super) fn sub_of(&self, socket: SocketId, name: &str) -> Option<SubId> {
+        let is_it = |(_, (of, own)): &(&(SubId, RelayUrl), &(SocketId, String))| *of == socket && own == name;
+        self.mains.iter().find(is_it).map(|((sub, _), _)| *sub)
+    }
+
     /// A ping goes out.
     pub(super) fn pinged(&mut self, socket: SocketId, relay: &RelayUrl, unix: u64) {
         self.pings.entry((socket, relay.clone())).or_default().push_back(unix);

@@ -29,6 +29,8 @@ pub(super) struct Sub {
     pub(super) told: Vec<Gap>,
     /// What was told was asked for once more.
     pub(super) refilled: bool,
+    /// Of that, what may never come from relays without room for pages.
+    pub(super) refilling: Vec<Gap>,
     pub(super) relays: Vec<RelayUrl>,
     /// Whether it asks every relay of the pool that is read from.
     pub(super) all: bool,
@@ -40,6 +42,10 @@ pub(super) struct Sub {
     /// How many events of these filters were told to be skipped for want of room, to be asked for again; and to be lost.
     skipped: u64,
     lost: u64,
+    /// How many events were told to be dropped for want of room for their checks.
+    pub(super) dropped: u64,
+    /// What came for it and no relay keeps.
+    pub(super) fleeting: BTreeSet<EventId>,
     /// Ground of which a relay's events were dropped for want of room, and are owed again.
     floods: Vec<Gap>,
     /// Relays that it lost because they were taken out, or are not read from.
@@ -78,6 +84,7 @@ impl Sub {
             live_since: BTreeMap::new(),
             told: Vec::new(),
             refilled: false,
+            refilling: Vec::new(),
             relays,
             all,
             live,
@@ -85,6 +92,8 @@ impl Sub {
             skips: false,
             skipped: 0,
             lost: 0,
+            dropped: 0,
+            fleeting: BTreeSet::new(),
             floods: Vec::new(),
             left: BTreeSet::new(),
             delivered: BTreeMap::new(),
@@ -231,6 +240,7 @@ impl Sub {
             times.remove(relay);
         }
         self.told.retain(|gap| gap.relay.as_ref() != Some(relay));
+        self.fleeting.clear();
     }
 
     /// Its filters are others from now on.
@@ -245,6 +255,8 @@ impl Sub {
         self.gaps.clear();
         self.told.clear();
         self.floods.clear();
+        self.refilling.clear();
+        self.fleeting.clear();
         (self.skipped, self.lost) = (0, 0);
         for times in [&mut self.first_asked, &mut self.asked_at, &mut self.live_since] {
             times.clear();
@@ -289,6 +301,8 @@ impl Sub {
             (GapCause::Disconnected, Some(relay)) => {
                 let since = gap.since.map_or(0, |since| since.as_secs());
                 self.gaps.insert(relay.clone(), since);
+                // What was being checked then lies in that gap, and is not asked for by those that can't be.
+                self.fleeting.retain(|event| self.delivered.contains_key(event));
             }
             (GapCause::CaughtUp { .. }, Some(relay)) => {
                 let more = self.excused || self.history || self.resumed || self.refilled || known;
@@ -303,7 +317,8 @@ impl Sub {
                 self.skipped += skipped;
                 self.lost += lost;
             }
-            (GapCause::Flooded { .. }, _) => {
+            (GapCause::Flooded { dropped }, _) => {
+                self.dropped += dropped;
                 self.excused = true;
                 self.floods.push(gap.clone());
             }
@@ -320,6 +335,11 @@ impl Sub {
     /// Whether a loss there was told: a gap names its ground.
     pub(super) fn is_told(&self, relay: &RelayUrl, created_at: u64) -> bool {
         self.told.iter().any(|gap| covers(gap, relay, created_at))
+    }
+
+    /// Whether it was told, and asked for again.
+    pub(super) fn is_refilling(&self, relay: &RelayUrl, created_at: u64) -> bool {
+        self.refilling.iter().any(|gap| covers(gap, relay, created_at))
     }
 
     /// How many events may be missing, whatever their dates: that many were told to be lost for want of room, or are going to be.

@@ -21,6 +21,9 @@ use super::step::{Burst, Note, Signer, Step};
 use super::totals::Totals;
 use super::{Outcome, Trace};
 
+/// What relays pass on and do not keep.
+const EPHEMERAL: Kind = Kind::new(20_001);
+
 /// How many seconds late an event of a burst may be.
 const LATE: u64 = 905;
 
@@ -193,6 +196,9 @@ impl World {
             template = template.tag(["expiration", &expires.to_string()]);
             self.totals.fault("event that expires");
         }
+        if self.rng.one_in(10) {
+            template.kind = EPHEMERAL;
+        }
         let event = template.unsigned(keys.public_key()).sign(&keys, [0; 32]);
         self.oracle.answers.made(&event);
         event
@@ -206,6 +212,9 @@ impl World {
             let mut template = self.template();
             if burst.alike {
                 (template.kind, template.tags) = (Kind::TEXT_NOTE, Vec::new());
+            }
+            if n % 8 == 5 {
+                template.kind = EPHEMERAL;
             }
             let earlier = if burst.over == 0 { 0 } else { n % (u64::from(burst.over) + 1) };
             let date = now.saturating_add_signed(-i64::from(burst.ago)).saturating_sub(earlier);
