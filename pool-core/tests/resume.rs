@@ -4,6 +4,8 @@
 
 mod common;
 
+use core::time::Duration;
+
 use common::*;
 use nostr_pool_core::*;
 use nostr_proto::{ClientMessage, Event, EventTemplate, Filter, Kind};
@@ -453,6 +455,47 @@ fn a_wall_clock_that_steps_loses_nothing() {
         s.serve();
         assert!(s.has_all(), "and back by {step}");
     }
+}
+
+/// The connection is lost while the clock is right again, and for longer than clocks differ.
+#[test]
+fn a_wall_clock_that_was_ahead_for_a_while_loses_nothing() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.b.unix += 50_000;
+    s.offline(1);
+    s.serve();
+    s.b.pass(40);
+    s.b.unix -= 50_000;
+    s.b.pass(20);
+    let reason = CloseReason::Error("gone".into());
+    s.b.core.handle_input(Input::Closed { socket: s.socket(), reason }, s.b.now());
+    s.b.drain();
+    s.store = many(100, 60);
+    s.offline(3_000);
+    s.serve();
+    assert!(s.has_all());
+}
+
+/// Whoever wants to be told early what is there has no less of it later.
+#[test]
+fn a_page_is_waited_for_however_little_patience_there_is_for_the_first_answer() {
+    let request =
+        Subscribe { filters: vec![notes()], eose_deadline: Some(Duration::from_secs(1)), ..Subscribe::default() };
+    let mut s = Stage::with(request, Vec::new(), Config::default());
+    s.serve();
+    s.store = many(1, 60);
+    s.offline(100);
+    while !s.is_caught_up() {
+        let asked = s.take();
+        assert!(!asked.is_empty(), "it goes on");
+        for request in &asked {
+            s.b.pass(3);
+            s.answer(request);
+        }
+    }
+    assert!(s.has_all());
+    assert!(s.asked.len() < 10, "{} requests", s.asked.len());
 }
 
 #[test]

@@ -255,6 +255,8 @@ impl Core {
         }
         let trial = core::mem::take(&mut relay.trial);
         self.timers.set(TimerKey::Trial(ix), None);
+        // A wall clock that was ahead and has been set right since must not hide what is missed from now on.
+        let proven = proven.map(|at| at.min(self.now.unix));
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
@@ -262,6 +264,9 @@ impl Core {
             let Some(s) = self.subs.get_mut(&sub) else { continue };
             for wire in s.leg(ix).into_iter().flat_map(|leg| leg.wires()) {
                 self.wires.remove(&(ix, wire));
+            }
+            if let Some(leg) = s.leg(ix) {
+                leg.alive_until = leg.alive_until.map(|at| at.min(self.now.unix));
             }
             s.disconnected(ix, proven, promising, &mut self.fx);
             self.sync_sub(sub);

@@ -1,6 +1,7 @@
 //! What relays answer to a leg's request, and what silence means.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use nostr_proto::{EoseHints, Filter, Reason, Timestamp};
 
@@ -202,6 +203,7 @@ impl Subscription {
         let ends_late = planted!(self, TimedOutLegEnded);
         let mut overdue = Overdue::default();
         let (mut late, mut stuck) = (Vec::new(), Vec::new());
+        let page_patience = self.page_patience(config);
         for (&relay, (_, leg)) in &mut self.legs {
             if leg.retry_at.is_some_and(|at| at <= now.mono) {
                 leg.retry_at = None;
@@ -216,7 +218,7 @@ impl Subscription {
                     leg.state = State::Done;
                 }
             }
-            if let Some((wire, runs)) = leg.resume.late(patience, most, now.mono) {
+            if let Some((wire, runs)) = leg.resume.late(page_patience, most, now.mono) {
                 late.push((relay, wire));
                 overdue.close.extend(runs.then_some((relay, wire)));
             }
@@ -238,15 +240,25 @@ impl Subscription {
         overdue
     }
 
+    /// How long a page is waited for. Whoever wants an aggregate EOSE soon waits no less for what is made up for later: a relay
+    /// that is always slower than that would never have caught up. A fetch ends by then.
+    fn page_patience(&self, config: &Config) -> Duration {
+        match self.mode {
+            Mode::Live => self.patience.max(config.eose_deadline),
+            Mode::UntilEose => self.patience,
+        }
+    }
+
     /// When [`Subscription::timeout`] wants to be called. Only moves later as events come.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let most = config.eose_deadline_max;
         let ends = self.mode == Mode::UntilEose && self.eose_told;
         let overdue = |leg: &Leg| leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, most));
         let gives_up = |leg: &Leg| leg.gives_up_at(most, config.max_refusals).filter(|_| ends);
+        let page_patience = self.page_patience(config);
         let mumbled = |leg: &Leg| leg.mumbled.as_ref().map(Mumbled::due);
         let of = |leg: &Leg| {
-            let page = leg.resume.deadline(self.patience, most);
+            let page = leg.resume.deadline(page_patience, most);
             [overdue(leg), leg.retry_at, page, gives_up(leg), mumbled(leg)]
         };
         self.legs.values().flat_map(|(_, leg)| of(leg)).flatten().min()

@@ -29,6 +29,11 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    /// What was made, and nothing of who asked for it.
+    pub(super) fn without_requests(self) -> Self {
+        Self { known: BTreeMap::new(), ..self }
+    }
+
     /// An author made this event.
     pub(super) fn made(&mut self, event: &Event) {
         let made = (event.signature().to_string(), event.content().to_owned());
@@ -74,23 +79,23 @@ impl Answers {
     }
 
     /// Whether some request for these filters, made since then, was answered to its EOSE, and all that came before that
-    /// and was asked for is among what was delivered.
+    /// and was asked for is among what was delivered, but for so many at most.
     pub(super) fn is_delivered<T>(
         &self,
         relay: &RelayUrl,
         wanted: &[Value],
         since: Instant,
         delivered: &BTreeMap<EventId, T>,
-        excused: impl Fn(&Value) -> bool,
+        (excused, most): (impl Fn(&Value) -> bool, u64),
     ) -> bool {
         let same =
             |a: &Answer| a.filters.len() == wanted.len() && a.filters.iter().zip(wanted).all(|(a, b)| is_like(a, b));
         let asked = |a: &&Answer| a.eose && a.relay == *relay && a.asked >= since && same(a);
         let whole = |a: &Answer| {
-            let lost = |(id, event): (&EventId, &Value)| {
+            let lost = |&(id, event): &(&EventId, &Value)| {
                 !excused(event) && wanted.iter().any(|f| matches(f, event)) && !delivered.contains_key(id)
             };
-            !a.events.iter().any(lost)
+            a.events.iter().filter(lost).count() as u64 <= most
         };
         self.known.values().filter(asked).any(whole)
     }

@@ -9,6 +9,9 @@ use super::world::World;
 /// News that get in beyond the bound of a queue, so that events do not crowd them out.
 const HEADROOM: usize = 256;
 
+/// More bytes than any event that an author of this world made takes in a queue.
+const LONGEST: usize = 8_000;
+
 /// An item that waits to be taken.
 #[derive(Clone, Copy, Debug)]
 struct One {
@@ -60,6 +63,10 @@ impl Untaken {
         (count, bytes)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Bytes of everything that waits.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
@@ -76,6 +83,17 @@ impl World {
             && (untaken.events < 2 || untaken.event_bytes <= config.queue_bytes)
             && untaken.waiting.len() - untaken.always <= room + HEADROOM;
         self.check(fits, &format!("a queue keeps to its bounds: {} events, room for {room}", untaken.events));
+    }
+
+    /// A queue that can't be sure to have room for one more may skip what comes.
+    pub(super) fn note_full(&mut self, sub: SubId) {
+        let Some((untaken, &room)) = self.untaken.get(&sub).zip(self.slow.get(&sub)) else { return };
+        let config = self.core.config();
+        let full = untaken.waiting.len() >= room.min(config.queue_items)
+            || untaken.bytes + LONGEST > config.queue_bytes.max(LONGEST);
+        if let Some(sub) = self.oracle.sub_mut(sub).filter(|_| full) {
+            sub.skips = true;
+        }
     }
 
     /// Looks at everything that can be seen from outside.

@@ -182,11 +182,15 @@ impl World {
         if matches!(item, Item::End(_)) {
             self.untaken.remove(&sub);
         }
+        let most = self.core.config().max_queued_bytes;
+        let bytes = |world: &Self| world.untaken.values().map(Untaken::bytes).sum::<usize>();
+        let is_event = matches!(item, Item::Event(_) | Item::Pending(_));
+        self.check(!is_event || bytes(self) <= most, "no event is added to queues that hold more than they may");
         self.untaken.entry(sub).or_default().add(item);
-        let untaken: usize = self.untaken.values().map(Untaken::bytes).sum();
-        if untaken > self.core.config().max_queued_bytes {
+        if bytes(self) > most {
             self.oracle.is_crowded();
         }
+        self.note_full(sub);
         self.progress.entry(sub).or_default().shown(item);
         self.check_queue(sub);
         if !self.faulty || !self.slow.contains_key(&sub) {
@@ -210,6 +214,13 @@ impl World {
         for sub in self.slow.keys().copied().collect::<Vec<_>>() {
             self.take_some(sub, items);
             self.settle();
+        }
+        // What was skipped, if anything was, is told by now where there is room again.
+        let roomy = self.untaken.values().map(Untaken::bytes).sum::<usize>() <= self.core.config().max_queued_bytes;
+        for sub in self.oracle.open_subscriptions() {
+            if roomy && self.untaken.get(&sub).is_none_or(Untaken::is_empty) {
+                self.oracle.has_room(sub);
+            }
         }
     }
 }

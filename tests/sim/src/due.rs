@@ -1,7 +1,9 @@
 //! What has to arrive: what relays took that may be relied on, and still have, and what a subscription was promised of it.
 //! Nothing excuses a loss but a gap that names its ground: the relay, and the dates.
 
-use nostr_pool_core::{Gap, SubId};
+use std::collections::BTreeSet;
+
+use nostr_pool_core::SubId;
 use nostr_proto::{EventId, RelayUrl};
 
 use super::accepted::Taken;
@@ -25,6 +27,8 @@ pub(super) struct Missing {
     taken: u64,
     live_since: Option<u64>,
     created_at: u64,
+    /// Whether the relay has no room for pages.
+    crowded: bool,
     /// What sort of subscription it is.
     of: String,
 }
@@ -33,21 +37,42 @@ impl Oracle {
     /// What is due at these relays, and was neither delivered nor told to be missing.
     pub(super) fn missing(&self, sites: &[&Site], unix: u64) -> Vec<Missing> {
         let live: Vec<SubId> = self.live_subscriptions();
-        let of =
-            |id: &SubId| sites.iter().flat_map(|site| self.missing_of(*id, site, u64::MAX, unix)).collect::<Vec<_>>();
+        let of = |id: &SubId| {
+            let missing: Vec<Missing> =
+                sites.iter().flat_map(|site| self.missing_in(*id, site, u64::MAX, unix)).collect();
+            self.beyond_what_was_lost(*id, missing)
+        };
         live.iter().flat_map(of).collect()
     }
 
     /// The same, of one subscription and what one relay had taken by then.
     pub(super) fn missing_of(&self, id: SubId, site: &Site, by: u64, unix: u64) -> Vec<Missing> {
+        self.beyond_what_was_lost(id, self.missing_in(id, site, by, unix))
+    }
+
+    /// As many as were told to be lost for want of room may lack, and no more; of relays without room for a page, as many as
+    /// were told to be skipped.
+    fn beyond_what_was_lost(&self, id: SubId, missing: Vec<Missing>) -> Vec<Missing> {
+        let lacks = missing.iter().map(|missing| missing.event).collect::<BTreeSet<_>>().len();
+        let crowded = missing.iter().all(|missing| missing.crowded);
+        let may = self.sub(id).map_or(0, |sub| sub.may_lack(crowded));
+        if u64::try_from(lacks).is_ok_and(|lacks| lacks <= may) { Vec::new() } else { missing }
+    }
+
+    fn missing_in(&self, id: SubId, site: &Site, by: u64, unix: u64) -> Vec<Missing> {
         let Some(sub) = self.sub(id).filter(|sub| site.honest && sub.asks(&site.url)) else { return Vec::new() };
+        // A relay without room for a page beside its live requests never makes up for anything: what it owes lies in the gap
+        // that was told when its connection was lost, which stays open.
+        let crowded = self.is_full(site);
+        let open = sub.gaps.get(&site.url).filter(|_| crowded);
         let held = site.accepted.held(&site.relay).filter(|(_, taken)| taken.at < by);
         let missing = held.filter(|(event, taken)| {
             !sub.delivered.contains_key(event)
                 && !sub.before.contains(event)
                 && sub.wants(&taken.event)
-                && self.is_due(sub, site, taken)
-                && !is_told(sub, &site.url, taken.created_at())
+                && self.is_due(sub, site, taken, crowded)
+                && open.is_none_or(|since| taken.created_at() < *since)
+                && !sub.is_told(&site.url, taken.created_at())
                 && !self.watch.dates.excuses(id, &taken.event, unix)
         });
         let tell = |(event, taken): (&EventId, &Taken)| Missing {
@@ -57,6 +82,7 @@ impl Oracle {
             taken: taken.at,
             created_at: taken.created_at(),
             live_since: sub.live_since.get(&site.url).copied(),
+            crowded,
             of: sub.sort(),
         };
         missing.map(tell).collect()
@@ -67,15 +93,28 @@ impl Oracle {
         let of = |id: SubId| {
             let sub = self.sub(id);
             let open = sites.iter().filter(move |site| {
-                sub.is_some_and(|sub| site.honest && site.prompt && sub.asks(&site.url) && sub.gaps.contains(&site.url))
+                sub.is_some_and(|sub| {
+                    site.honest
+                        && !site.misleads
+                        && !self.is_full(site)
+                        && sub.asks(&site.url)
+                        && sub.gaps.contains_key(&site.url)
+                })
             });
             open.map(move |site| (id, site.url.clone())).collect::<Vec<_>>()
         };
         self.live_subscriptions().into_iter().flat_map(of).collect()
     }
 
-    /// Whether a subscription was promised this event of this relay.
-    fn is_due(&self, sub: &Sub, site: &Site, taken: &Taken) -> bool {
+    /// Whether a relay's live requests are as many as it takes.
+    fn is_full(&self, site: &Site) -> bool {
+        let live = self.live_subscriptions();
+        let legs = live.iter().filter(|id| self.sub(**id).is_some_and(|sub| sub.asks(&site.url))).count();
+        site.most_requests.is_some_and(|most| legs >= most)
+    }
+
+    /// Whether a subscription was promised this event of this relay. `crowded`: it has no room for pages.
+    fn is_due(&self, sub: &Sub, site: &Site, taken: &Taken, crowded: bool) -> bool {
         let live_since = sub.live_since.get(&site.url);
         // The later the device thinks it is, the less far it looks back.
         let ahead = self.ahead.saturating_sub(self.skew);
@@ -90,8 +129,7 @@ impl Oracle {
             let asked_again = gives_all || live_since.is_some_and(|at| *at < healed);
             return late || asked_again && (taken.at >= healed && in_time || taken.created_at() >= again);
         }
-        // One that takes too few requests at once may have no room for pages, ever.
-        if sub.history && site.prompt {
+        if sub.history && !crowded {
             return live_since.is_some() && (in_time || live_since.is_some_and(|at| taken.at < *at));
         }
         if live_since.is_some_and(|since| *since <= taken.at) && in_time {
@@ -101,14 +139,4 @@ impl Oracle {
         let first_asked = sub.first_asked.get(&site.url).copied().unwrap_or(u64::MAX);
         gives_all && (taken.at < first_asked || in_time)
     }
-}
-
-/// Whether a loss there was told.
-fn is_told(sub: &Sub, relay: &RelayUrl, created_at: u64) -> bool {
-    let covers = |gap: &Gap| {
-        gap.relay.as_ref().is_none_or(|of| of == relay)
-            && gap.since.is_none_or(|since| since.as_secs() <= created_at)
-            && gap.until.is_none_or(|until| created_at <= until.as_secs())
-    };
-    sub.gaps.contains(relay) || sub.told.iter().any(covers)
 }

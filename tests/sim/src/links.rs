@@ -161,6 +161,7 @@ impl World {
             Held::Text(text) => self.hear(socket, &text),
             Held::Pong => {
                 self.oracle.reqs.ponged(socket);
+                self.oracle.pings.heard(socket);
                 self.input(Input::Pong { socket });
             }
         }
@@ -198,12 +199,18 @@ impl World {
     /// A frame reaches the pool.
     pub(super) fn hear(&mut self, socket: SocketId, text: &str) {
         self.note_heard(socket, text);
+        self.oracle.pings.heard(socket);
         if let Some(link) = self.links.get(&socket)
             && let Ok(message) = serde_json::from_str::<Value>(text)
         {
             let url = &self.sites[link.relay].url;
             self.oracle.answers.heard(socket, &message);
             self.oracle.reqs.heard(socket, &message);
+            if message[0] == "EOSE" {
+                let name = message[1].as_str().unwrap_or_default();
+                let within = self.oracle.budgets.answered(socket, name);
+                self.check(within.is_ok(), within.err().unwrap_or_default());
+            }
             match message[0].as_str() {
                 Some("EVENT") => {
                     let id = message[2]["id"].as_str().unwrap_or_default();
@@ -250,7 +257,7 @@ impl World {
     }
 
     /// A relay that puts something off is woken for it.
-    fn wake_later(&mut self, relay: usize) {
+    pub(super) fn wake_later(&mut self, relay: usize) {
         if let Some(at) = self.sites[relay].relay.next_wake() {
             self.net.depart(self.clock.when_dated(at), Arrival::RelayWakes { relay });
         }

@@ -124,6 +124,9 @@ impl World {
             }
             _ => {}
         }
+        if !matches!(said, Said::Opened | Said::OpenFailed | Said::Sent) {
+            self.oracle.pings.heard(socket);
+        }
         let input = match said {
             Said::Opened => Input::Opened { socket },
             Said::OpenFailed => Input::OpenFailed { socket, error: "no route".into() },

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Command, Config, ConnectionState, Gap, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate, SocketId, SubId,
+    Command, Config, ConnectionState, Gap, GapCause, Instant, Item, Now, PoolEvent, PublishUpdate, RelayUpdate,
+    SocketId, SubId,
 };
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
 use serde_json::Value;
 
 use super::answers::Answers;
 use super::auth::Auths;
+use super::budget::Budgets;
 use super::clock::EPOCH;
 use super::dials::Dials;
+use super::pings::Pings;
 use super::quorum::Publishes;
 use super::reqs::Reqs;
 use super::sending::Sending;
@@ -60,12 +63,12 @@ pub struct Oracle {
     pub(super) epoch: u64,
     /// True microseconds.
     at: u64,
-    /// All queues together were beyond their bound: what came then was skipped, whosever queue had room.
-    crowded: bool,
     /// What is being sent to other relays.
     pub(super) sent: Option<Sent>,
     pub(super) reqs: Reqs,
     pub(super) unread: Unread,
+    pub(super) pings: Pings,
+    pub(super) budgets: Budgets,
     eose_deadline_max: Duration,
     delivered: u64,
     /// Aggregate EOSEs that every relay had sent its own for.
@@ -96,10 +99,11 @@ impl Oracle {
             ahead: 0,
             epoch: EPOCH,
             at: 0,
-            crowded: false,
             sent: None,
             reqs: Reqs::new(config),
             unread: Unread::new(config),
+            pings: Pings::default(),
+            budgets: Budgets::new(config),
             eose_deadline_max: config.eose_deadline_max,
             delivered: 0,
             complete: 0,
@@ -121,6 +125,7 @@ impl Oracle {
         let Some(socket) = gone else { return false };
         self.publishes.ended(&socket.url, id, socket.closing.is_some());
         self.reqs.gone(id);
+        self.pings.heard(id);
         self.unread.gone(id, now);
         if socket.closing.is_none() {
             self.dials.ended(&socket.url, now);
@@ -184,6 +189,7 @@ impl Oracle {
                     }
                     _ => {
                         self.wire.pinged(*socket);
+                        self.pings.pinged(*socket, self.unread.is_unread(*socket))?;
                         if let Some(known) = self.sockets.get(socket) {
                             self.reqs.pinged(*socket, &known.url, unix);
                         }
@@ -224,7 +230,7 @@ impl Oracle {
                 if let Item::Eose(coverage) = item {
                     self.complete += u64::from(coverage.is_complete());
                     let dates = &self.watch.dates;
-                    let excused = |event: &Value| self.crowded || dates.excuses(*id, event, now.unix.as_secs());
+                    let excused = |event: &Value| dates.excuses(*id, event, now.unix.as_secs());
                     sub.covered(coverage, &self.answers, excused)?;
                 }
                 self.watch.dates.pending(item, now.unix.as_secs())?;
@@ -232,10 +238,14 @@ impl Oracle {
                 self.sent.as_ref().map_or(Ok(()), |sent| sent.told(*id, item))?;
                 if let Item::Leg { relay, state } = item {
                     self.reqs.leg(*id, sub, relay, state)?;
+                    self.budgets.renewed(*id, Some(relay));
+                }
+                if let Item::Gap(Gap { cause: GapCause::QueueFull { .. }, .. }) = item {
+                    self.budgets.renewed(*id, None);
                 }
                 // Who is known better may be shown more.
                 let known = matches!(item, Item::Gap(Gap { relay: Some(relay), .. }) if self.reqs.knows_us(relay));
-                sub.item(item, &self.shares, self.at, known || self.crowded)
+                sub.item(item, &self.shares, self.at, known)
             }
             PoolEvent::Publish { publish, update: PublishUpdate::Verdict(verdict) } => {
                 self.publishes.verdict(*publish, verdict, now.mono)
@@ -263,6 +273,25 @@ impl Oracle {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Everything was told that is to be told of what was done.
+    pub(super) fn settled(&mut self, unix: u64) -> Result<(), &'static str> {
+        for (page, asks, relay) in self.reqs.settled(unix)? {
+            let mut asking = self.subs.iter().filter(|(_, sub)| !sub.ended && sub.relays.contains(&relay));
+            // Whose it is can only be told where there is no other: the parts of a dense second are like no filter.
+            if let (Some((&sub, _)), None) = (asking.next(), asking.next()) {
+                self.budgets.begins(page, asks, (sub, relay));
+            }
+        }
+        Ok(())
+    }
+
+    /// The process died, and another pool takes the place of the one that this watched.
+    pub(super) fn goes_on(&mut self, before: Self) {
+        self.answers = before.answers.without_requests();
+        self.reqs.goes_on(before.reqs);
+        (self.ahead, self.at) = (before.ahead, before.at);
     }
 
     /// A frame reaches the pool.
@@ -295,9 +324,9 @@ impl Oracle {
         self.ahead = self.ahead.max(u64::try_from(seconds).unwrap_or_default());
     }
 
-    /// All queues together are beyond their bound.
+    /// All queues together are beyond their bound: what comes is skipped, whosever queue has room.
     pub(super) fn is_crowded(&mut self) {
-        self.crowded = true;
+        self.subs.values_mut().filter(|sub| !sub.ended).for_each(|sub| sub.skips = true);
     }
 
     /// The true time.
@@ -372,10 +401,10 @@ impl Oracle {
         whole.map(|(&id, sub)| (id, got(sub))).collect()
     }
 
-    /// The application of this subscription is slow.
-    pub(super) fn is_slow(&mut self, sub: SubId) {
+    /// Its application took all, and nothing that was skipped is left to be told.
+    pub(super) fn has_room(&mut self, sub: SubId) {
         if let Some(sub) = self.subs.get_mut(&sub) {
-            sub.slow = true;
+            sub.skips = false;
         }
     }
 

@@ -24,10 +24,12 @@ pub(super) struct Asked {
 /// A checkpoint, and what the application knew when it wrote it down.
 #[derive(Clone, Debug)]
 pub(super) struct Saved {
-    checkpoint: Checkpoint,
-    asked: Asked,
+    pub(super) checkpoint: Checkpoint,
+    /// The same, as it is written down.
+    pub(super) text: String,
+    pub(super) asked: Asked,
     /// Its filters: what is meant by a time is meant as of then.
-    filters: Vec<Filter>,
+    pub(super) filters: Vec<Filter>,
     acknowledged: BTreeSet<EventId>,
     told: Vec<Gap>,
     first_asked: BTreeMap<RelayUrl, u64>,
@@ -58,7 +60,7 @@ impl World {
         }
     }
 
-    fn start(&mut self, asked: Asked, filters: Vec<Filter>, saved: Option<Saved>) -> Option<SubId> {
+    pub(super) fn start(&mut self, asked: Asked, filters: Vec<Filter>, saved: Option<Saved>) -> Option<SubId> {
         let Asked { target, reading, room, patience, mode, .. } = asked;
         let (all, (target, urls)) = (target == Where::All, self.target(target, |options| options.read));
         let now = self.now().mono;
@@ -66,7 +68,6 @@ impl World {
         let id = self.oracle.expect_subscription(filters.clone(), urls, mode == Mode::Live, all, now);
         if let Some(room) = room {
             self.slow.insert(id, room);
-            self.oracle.is_slow(id);
         }
         let other = if id.as_u64() % 5 == 4 { Versions::All } else { Versions::Latest };
         let versions = asked.versions.unwrap_or(other);
@@ -179,6 +180,7 @@ impl World {
         let Some(gap) = usize::from(gap).checked_rem(gaps.len()).map(|n| gaps[n].clone()) else { return };
         sub.told.retain(|told| *told != gap);
         sub.refilled = true;
+        self.oracle.budgets.renewed(id, None);
         if self.try_call(Call::Refill { sub: id, gap: gap.clone() }).is_some() {
             self.totals.fault("gap to be filled");
         } else if let Some(sub) = self.oracle.sub_mut(id) {
@@ -214,6 +216,7 @@ impl World {
             // What it had before, it has still.
             acknowledged: acknowledged.union(&sub.before).copied().collect(),
             told: sub.told.clone(),
+            text: text.clone(),
             first_asked: covered(&sub.first_asked),
             live_since: covered(&sub.live_since),
         };
@@ -232,24 +235,6 @@ impl World {
         self.start(saved.asked, saved.filters.clone(), Some(saved));
         if sub.as_u64() % 2 == 1 {
             self.try_call(Call::Unsubscribe { sub });
-        }
-    }
-
-    /// Nothing is left but what was written down.
-    pub(super) fn crash(&mut self) {
-        if self.shut {
-            return;
-        }
-        self.totals.fault("crash");
-        let live = self.oracle.live_subscriptions();
-        let saved: Vec<Saved> = live.iter().filter_map(|sub| self.saved.remove(sub)).collect();
-        self.start_clean();
-        self.saved.clear();
-        if saved.is_empty() {
-            self.subscribe(What::All, Where::All, Reader::Prompt, Reading::default(), 0);
-        }
-        for saved in saved {
-            self.start(saved.asked, saved.filters.clone(), Some(saved));
         }
     }
 }

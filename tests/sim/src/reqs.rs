@@ -22,6 +22,9 @@ struct Request {
     main: bool,
 }
 
+/// A page that was asked for: its request, the filter in it, and the relay.
+type Page = ((SocketId, String), String, RelayUrl);
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Reqs {
@@ -56,6 +59,11 @@ impl Reqs {
             told: BTreeSet::new(),
             reach: config.late_window.as_secs() + config.skew.as_secs(),
         }
+    }
+
+    /// Another pool takes the place of the one that died: what was proven to that one is, if it was written down.
+    pub(super) fn goes_on(&mut self, before: Self) {
+        (self.proven, self.told) = (before.proven, before.told);
     }
 
     /// The pool sends a frame.
@@ -188,7 +196,9 @@ impl Reqs {
     }
 
     /// Everything was told that is to be told: what no subscription lives on is a page, or fetches by id.
-    pub(super) fn settled(&mut self, unix: u64) -> Result<(), &'static str> {
+    /// Returns the pages, what they ask for, and whom.
+    pub(super) fn settled(&mut self, unix: u64) -> Result<Vec<Page>, &'static str> {
+        let mut pages = Vec::new();
         while let Some(key) = self.fresh.pop_front() {
             let Some(request) = self.known.get(&key) else { continue };
             if request.filters.iter().any(|filter| filter.get("ids").is_some()) {
@@ -202,12 +212,13 @@ impl Reqs {
                 return Err("a page ends in the past, or not at all");
             }
             let running = self.pages.entry(key.0).or_default();
-            running.insert(key.1);
+            running.insert(key.1.clone());
+            pages.push((key.clone(), filter.to_string(), request.relay.clone()));
             if running.len() > self.max_pages_at_once {
                 return Err("no more pages run at a relay than may");
             }
         }
-        Ok(())
+        Ok(pages)
     }
 }
 

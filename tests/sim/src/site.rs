@@ -30,8 +30,8 @@ pub(super) struct Site {
     pub(super) healed: Option<u64>,
     /// Whether it may return less to a request than it has.
     pub(super) capped: bool,
-    /// Whether it answers in time, and takes as many requests as come: nothing stays owed by it.
-    pub(super) prompt: bool,
+    /// How many requests it takes at once.
+    pub(super) most_requests: Option<usize>,
     /// Whether it says of an answer what is not so.
     pub(super) misleads: bool,
     /// What it took, and when.
@@ -69,7 +69,6 @@ impl Site {
             character.faults = Fault::EoseLate { secs: rng.between(1, 3) as u64 }.into();
         }
         let misleads = character.faults.faults().iter().any(misleads);
-        let tries = character.faults.faults().iter().any(tries_patience);
         // One that says what is not so of what it has may be relied on as long as there is nothing that it keeps back.
         if caps > 0 && !rng.one_in(5) && (!misleads || rng.one_in(3)) {
             config.max_limit = rng.between(MIN_PAGE.into(), 40);
@@ -79,6 +78,7 @@ impl Site {
         if persona == Persona::Crowded {
             config.max_subscriptions_per_connection = rng.between(2, 4);
         }
+        let most_requests = (persona == Persona::Crowded).then_some(config.max_subscriptions_per_connection);
         let capped = config.max_limit < AMPLE;
         let mut relay = Relay::new(config);
         relay.set_faults(character.faults.clone());
@@ -91,7 +91,6 @@ impl Site {
             relay,
             persona,
             forges: character.forges,
-            prompt: (character.complete && !misleads && !tries || character.heals) && persona != Persona::Crowded,
             faults: character.faults,
             up: true,
             honest: relied_on || character.heals,
@@ -99,6 +98,7 @@ impl Site {
             restarts: character.restarts,
             healed: None,
             capped,
+            most_requests,
             misleads,
             accepted: Accepted::default(),
             floods: false,

@@ -34,8 +34,14 @@ pub(super) struct Sub {
     pub(super) all: bool,
     pub(super) live: bool,
     pub(super) ended: bool,
-    /// Whether its application is slow.
-    pub(super) slow: bool,
+    /// Whether what comes for it may be skipped, or was, which is told when there is room again: its queue was full, or all
+    /// of them together were.
+    pub(super) skips: bool,
+    /// How many events of these filters were told to be skipped for want of room, to be asked for again; and to be lost.
+    skipped: u64,
+    lost: u64,
+    /// Ground of which a relay's events were dropped for want of room, and are owed again.
+    floods: Vec<Gap>,
     /// Relays that it lost because they were taken out, or are not read from.
     pub(super) left: BTreeSet<RelayUrl>,
     /// What it got, and whose share of the pool's memory that counts against: the relay's that brought it first.
@@ -53,8 +59,8 @@ pub(super) struct Sub {
     pub(super) generation: u32,
     pub(super) started: Instant,
     pub(super) eose_told: bool,
-    /// Relays from which something is missing, as was told.
-    pub(super) gaps: BTreeSet<RelayUrl>,
+    /// Relays to which the connection was lost, as was told, and since when something may be missing.
+    pub(super) gaps: BTreeMap<RelayUrl, u64>,
     /// Pending events whose fate is not told, and how often each was shown.
     pending: BTreeMap<EventId, u32>,
 }
@@ -76,7 +82,10 @@ impl Sub {
             all,
             live,
             ended: false,
-            slow: false,
+            skips: false,
+            skipped: 0,
+            lost: 0,
+            floods: Vec::new(),
             left: BTreeSet::new(),
             delivered: BTreeMap::new(),
             next_seq: 0,
@@ -88,7 +97,7 @@ impl Sub {
             generation: 0,
             started: now,
             eose_told: false,
-            gaps: BTreeSet::new(),
+            gaps: BTreeMap::new(),
             pending: BTreeMap::new(),
         }
     }
@@ -102,7 +111,7 @@ impl Sub {
         let is = [
             (self.history, "all history"),
             (self.resumed, "resumed"),
-            (self.slow, "slow"),
+            (self.skips, "full"),
             (self.excused, "gaps"),
             (self.refilled, "refilled"),
             (self.updated, "updated"),
@@ -235,13 +244,15 @@ impl Sub {
         self.eose_told = false;
         self.gaps.clear();
         self.told.clear();
+        self.floods.clear();
+        (self.skipped, self.lost) = (0, 0);
         for times in [&mut self.first_asked, &mut self.asked_at, &mut self.live_since] {
             times.clear();
         }
     }
 
-    /// What a relay sent before its EOSE is delivered before the EOSE counts; unless it is excused, a loss is told, or is to be told when
-    /// a slow application takes on.
+    /// What a relay sent before its EOSE is delivered before the EOSE counts; unless it is excused, lies in a gap that was told of
+    /// this relay, or was skipped by a full queue: so many were told, or are going to be when there is room.
     pub(super) fn covered(
         &self,
         coverage: &Coverage,
@@ -249,8 +260,12 @@ impl Sub {
         excused: impl Fn(&Value) -> bool,
     ) -> Result<(), &'static str> {
         let said = |leg: &&LegReport| matches!(leg.outcome, LegOutcome::Eose { .. });
-        for leg in coverage.legs.iter().filter(said).filter(|_| !self.excused && !self.slow) {
-            if !answers.is_delivered(&leg.relay, &self.wanted, self.started, &self.delivered, &excused) {
+        for leg in coverage.legs.iter().filter(said).filter(|_| !self.skips) {
+            let date = |event: &Value| event["created_at"].as_u64().unwrap_or_default();
+            let dropped = |event: &Value| self.floods.iter().any(|gap| covers(gap, &leg.relay, date(event)));
+            let excused = |event: &Value| excused(event) || dropped(event) || self.is_told(&leg.relay, date(event));
+            if !answers.is_delivered(&leg.relay, &self.wanted, self.started, &self.delivered, (&excused, self.skipped))
+            {
                 return Err("what a relay sent before its EOSE is delivered before it counts");
             }
         }
@@ -271,16 +286,27 @@ impl Sub {
     /// A gap is opened before it is closed. `known`: the relay was told who is asking.
     pub(super) fn gap(&mut self, gap: &Gap, known: bool) -> Result<(), &'static str> {
         match (&gap.cause, &gap.relay) {
-            (GapCause::Disconnected, Some(relay)) => drop(self.gaps.insert(relay.clone())),
+            (GapCause::Disconnected, Some(relay)) => {
+                let since = gap.since.map_or(0, |since| since.as_secs());
+                self.gaps.insert(relay.clone(), since);
+            }
             (GapCause::CaughtUp { .. }, Some(relay)) => {
                 let more = self.excused || self.history || self.resumed || self.refilled || known;
-                if !self.gaps.remove(relay) && !more {
+                if self.gaps.remove(relay).is_none() && !more {
                     return Err("a gap is told before it is closed");
                 }
             }
             (GapCause::Disconnected | GapCause::CaughtUp { .. }, None) => return Err("a connection is a relay's"),
-            // What was skipped or dropped is asked for again, but for what no relay keeps.
-            (GapCause::QueueFull { lost: 0, .. } | GapCause::Flooded { .. }, _) => self.excused = true,
+            // What was skipped or dropped is asked for again, but for so many that no relay can be asked for.
+            (GapCause::QueueFull { skipped, lost }, _) => {
+                (self.excused, self.skips) = (true, false);
+                self.skipped += skipped;
+                self.lost += lost;
+            }
+            (GapCause::Flooded { .. }, _) => {
+                self.excused = true;
+                self.floods.push(gap.clone());
+            }
             _ => {
                 self.excused = true;
                 if !self.told.contains(gap) {
@@ -291,11 +317,30 @@ impl Sub {
         Ok(())
     }
 
+    /// Whether a loss there was told: a gap names its ground.
+    pub(super) fn is_told(&self, relay: &RelayUrl, created_at: u64) -> bool {
+        self.told.iter().any(|gap| covers(gap, relay, created_at))
+    }
+
+    /// How many events may be missing, whatever their dates: that many were told to be lost for want of room, or are going to be.
+    /// `crowded`: so may what was skipped, for there is no room for the pages that make up for it.
+    pub(super) fn may_lack(&self, crowded: bool) -> u64 {
+        let skipped = if crowded { self.skipped } else { 0 };
+        if self.skips { u64::MAX } else { self.lost + skipped }
+    }
+
     pub(super) fn number(&mut self, seq: u64) -> Result<(), &'static str> {
         let right = seq == self.next_seq;
         self.next_seq += 1;
         if right { Ok(()) } else { Err("events are numbered without holes") }
     }
+}
+
+/// Whether a gap names this relay, if any, and this date.
+fn covers(gap: &Gap, relay: &RelayUrl, created_at: u64) -> bool {
+    gap.relay.as_ref().is_none_or(|of| of == relay)
+        && gap.since.is_none_or(|since| since.as_secs() <= created_at)
+        && gap.until.is_none_or(|until| created_at <= until.as_secs())
 }
 
 pub(super) fn json(text: &str) -> Value {

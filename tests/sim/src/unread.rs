@@ -58,6 +58,11 @@ impl Unread {
         Ok(())
     }
 
+    /// Whether a socket is not read from.
+    pub(super) fn is_unread(&self, socket: SocketId) -> bool {
+        self.paused.contains_key(&socket)
+    }
+
     pub(super) fn verified(&mut self, now: Instant) {
         self.note(now);
         self.verifying = self.verifying.saturating_sub(1);

@@ -70,7 +70,7 @@ pub struct World {
     trace: Trace,
     notes: u64,
     /// When the core last handled what was due.
-    timed: Option<Instant>,
+    pub(super) timed: Option<Instant>,
 }
 
 impl World {
@@ -338,28 +338,33 @@ impl World {
             }
         }
         let unix = self.now().unix.as_secs();
-        if let Err(rule) = self.oracle.reqs.settled(unix) {
+        if let Err(rule) = self.oracle.settled(unix) {
             self.check(false, rule);
         }
     }
 
     /// Ends the run.
     pub fn finish(mut self) -> Outcome {
-        let stats = self.core.stats();
         self.totals.virtual_micros = self.clock.micros();
-        self.totals.delivered = self.oracle.delivered();
+        self.harvest();
+        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.delivered }
+    }
+
+    /// Adds up what this pool did.
+    pub(super) fn harvest(&mut self) {
+        let stats = self.core.stats();
+        self.totals.delivered += self.oracle.delivered();
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
-        self.totals.verdicts = self.oracle.publishes.verdicts();
+        self.totals.verdicts += self.oracle.publishes.verdicts();
         for _ in 0..self.oracle.auths.answers() {
             self.totals.fault("relay that wants to know who asks");
         }
-        self.totals.reached = self.oracle.publishes.reached();
-        self.totals.complete = self.oracle.complete();
+        self.totals.reached += self.oracle.publishes.reached();
+        self.totals.complete += self.oracle.complete();
         for _ in 0..self.oracle.watch.quarantines.begun() {
             self.totals.fault("relay quarantined");
         }
-        Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.delivered }
     }
 
     pub(super) fn check(&self, holds: bool, rule: &str) {

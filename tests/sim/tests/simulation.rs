@@ -191,3 +191,54 @@ fn forged_events_do_not_change_what_honest_relays_deliver() {
     }
     assert!(compared > 1_000 || number("SIM_SEED").is_some(), "only {compared} deliveries were compared");
 }
+
+/// Some applications take nothing for long, in the one run; in the other, everything at once. What the other subscriptions of
+/// either have in the end is compared, and what these have of which nothing was said to be skipped.
+#[test]
+fn a_full_queue_changes_nothing_for_others() {
+    let (mut compared, mut full) = (0, 0);
+    for seed in number("SIM_SEED").map_or(3_000_000..3_000_040, |seed| seed..seed + 1) {
+        let (mut plan, steps) = sim::draw(seed);
+        // No bound is on all of them together, no relay is crowded out.
+        (plan.limits, plan.narrow) = (sim::Limits::default(), false);
+        // Whoever asked for less than there is gets what comes for others, too, such as what was skipped for them.
+        plan.caps = 0;
+        let all = |what: What| if matches!(what, What::Newest(_)) { What::Notes } else { what };
+        let with = |slow: bool| {
+            let mut n = 0;
+            let step = |step: &Step| match step {
+                Step::App(App::Subscribe { what, target, reading, patience, .. }) => {
+                    n += 1;
+                    let reader = if slow && n % 2 == 1 { Reader::Slow(2) } else { Reader::Prompt };
+                    Step::App(App::Subscribe {
+                        what: all(*what),
+                        target: *target,
+                        reader,
+                        reading: *reading,
+                        patience: *patience,
+                    })
+                }
+                Step::App(App::Update { sub, what }) => Step::App(App::Update { sub: *sub, what: all(*what) }),
+                // These hang on what was told and taken, which is not the same.
+                Step::App(App::Refill { .. } | App::Checkpoint { .. } | App::Acknowledge { .. }) => {
+                    Step::Pass { micros: 1 }
+                }
+                step => step.clone(),
+            };
+            let steps: Vec<Step> = steps.iter().map(step).collect();
+            sim::replay(&plan, &steps).delivered
+        };
+        let (prompt, slow) = (with(false), with(true));
+        full += prompt.keys().filter(|sub| !slow.contains_key(sub)).count();
+        for (sub, events) in &prompt {
+            let Some(others) = slow.get(sub) else { continue };
+            compared += events.len();
+            let differ: Vec<_> = events.symmetric_difference(others).collect();
+            assert!(differ.is_empty(), "seed {seed}, subscription {sub}: only in one of the runs: {differ:?}");
+        }
+    }
+    assert!(
+        (compared > 1_000 && full > 10) || number("SIM_SEED").is_some(),
+        "{compared} deliveries, {full} full queues"
+    );
+}

@@ -8,7 +8,8 @@ use nostr_proto::{Event, EventId, RelayUrl};
 use serde_json::Value;
 
 use super::reader::{Habit, Seen};
-use super::sites::Sites;
+use super::sites::{Site, Sites};
+use super::want::Want;
 
 /// An event of this round, read apart from the code under test.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ struct Written {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     written: Vec<Written>,
+    /// Those of the round before: what is due of them has been reckoned up.
+    before: Vec<Written>,
     /// Which version of each address relays prefer: the newest, of the same second that with the lowest id.
     newest: BTreeMap<String, (u64, Reverse<String>)>,
     pub(super) events: u64,
@@ -43,13 +46,13 @@ impl Ledger {
         self.events += 1;
     }
 
-    /// What is due to a subscription, was not delivered, and lies in no gap that it was told.
+    /// What is due to a subscription and was not delivered.
     ///
     /// Due is what a correct relay of it holds and it wants, but for versions that newer ones replaced somewhere: the
     /// pool may know those.
-    pub(super) fn lost(&self, sites: &Sites, habit: Habit, seen: &Seen) -> Vec<String> {
+    pub(super) fn reckon(&self, sites: &Sites, habit: Habit, seen: &Seen) -> Missing {
         let (relays, wants) = (habit.relays(), habit.wants());
-        let mut lost = Vec::new();
+        let mut missing = Missing::default();
         for event in self.written.iter().filter(|event| !seen.delivered.contains_key(&event.id)) {
             let current = event.address.as_ref().is_none_or(|address| {
                 self.newest.get(address).is_some_and(|(_, Reverse(id))| *id == event.id.to_string())
@@ -57,37 +60,53 @@ impl Ledger {
             if !current || !wants.iter().any(|want| want.is_met_by(&event.value)) {
                 continue;
             }
-            let holders: Vec<&RelayUrl> = relays
+            let holders: Vec<&Site> = relays
                 .iter()
                 .map(|n| &sites.all()[*n])
                 .filter(|site| site.correct && site.server.with(|relay| relay.contains(&event.id)))
-                .map(|site| &site.url)
                 .collect();
-            let told = |relay: &&RelayUrl| seen.gaps.iter().any(|gap| covers(gap, relay, event.created_at));
-            if !holders.is_empty() && !holders.iter().all(told) {
-                let ports: Vec<_> = holders.iter().map(|url| url.to_string()).collect();
-                lost.push(format!("{} of {} at {}", event.id, event.created_at, ports.join(", ")));
+            let told = |site: &&Site| {
+                seen.gaps.iter().any(|gap| covers(gap, &site.url, event.created_at))
+                    && self.of_second(event.created_at, &wants) >= site.cap
+            };
+            if holders.is_empty() {
+                continue;
+            }
+            if holders.iter().all(told) {
+                missing.excused += 1;
+            } else {
+                let ports: Vec<_> = holders.iter().map(|site| site.url.to_string()).collect();
+                missing.lost.push(format!("{} of {} at {}", event.id, event.created_at, ports.join(", ")));
             }
         }
-        lost
+        missing
+    }
+
+    /// How many that one of these wants were written with this date, to whichever relay.
+    fn of_second(&self, created_at: u64, wants: &[Want]) -> usize {
+        let events = self.before.iter().chain(&self.written).filter(|event| event.created_at == created_at);
+        events.filter(|event| wants.iter().any(|want| want.is_met_by(&event.value))).count()
     }
 
     /// The next round reckons with what is written in it.
     pub(super) fn close(&mut self) {
-        self.written.clear();
+        self.before = std::mem::take(&mut self.written);
     }
 }
 
-/// Whether a gap says of this relay and this second that something may be missing for good.
+/// What a subscription lacks.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    /// Without an excuse.
+    pub(super) lost: Vec<String>,
+    /// Of a second that has more events than the relays give, and the subscription was told so.
+    pub(super) excused: u64,
+}
+
+/// Whether a gap says of this relay and this second that it has more events than can be had. No other cause is an excuse
+/// here: what the others tell is made up for, refilled when asked, or has no reason to come up.
 fn covers(gap: &Gap, relay: &RelayUrl, created_at: u64) -> bool {
-    let final_cause = match gap.cause {
-        // These are made up for; what a full queue lost for good, no relay holds.
-        GapCause::Disconnected | GapCause::CaughtUp { .. } | GapCause::Flooded { .. } | GapCause::QueueFull { .. } => {
-            false
-        }
-        _ => true,
-    };
-    final_cause
+    gap.cause == GapCause::DenseSecond
         && gap.relay.as_ref().is_none_or(|of| of == relay)
         && gap.since.is_none_or(|since| since.as_secs() <= created_at)
         && gap.until.is_none_or(|until| created_at <= until.as_secs())

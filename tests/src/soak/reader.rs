@@ -51,6 +51,11 @@ impl Habit {
         }
     }
 
+    /// Whether a second with more events than a relay gives can be had in parts, by kind.
+    pub(super) fn can_be_split(self) -> bool {
+        matches!(self, Self::Slow | Self::Named)
+    }
+
     /// The numbers of its relays.
     pub(super) fn relays(self) -> Vec<usize> {
         match self {
@@ -74,6 +79,8 @@ pub(super) struct Seen {
     /// How many of each sort were told before.
     pub(super) told: BTreeMap<&'static str, u64>,
     pub(super) refills: u64,
+    /// What never came and was told to be of a second with too many events.
+    pub(super) excused: u64,
     next_seq: u64,
 }
 
@@ -114,7 +121,8 @@ impl Seen {
     }
 
     /// The next round has gaps of its own.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, excused: u64) {
+        self.excused += excused;
         for gap in self.gaps.drain(..) {
             *self.told.entry(name(&gap.cause)).or_default() += 1;
         }

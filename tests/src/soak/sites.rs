@@ -17,6 +17,8 @@ pub(super) struct Site {
     pub(super) url: RelayUrl,
     /// Whether it can be relied on: it answers newest first up to its cap, and pushes what is new.
     pub(super) correct: bool,
+    /// The most events that it gives in answer to a filter.
+    pub(super) cap: usize,
     /// Its habits when nothing else is the matter with it.
     habits: FaultPlan,
 }
@@ -38,7 +40,7 @@ impl Sites {
         let capped = |max_limit: usize| Config { max_limit, ..Config::default() };
         let sites = [
             (capped(500), FaultPlan::new()),
-            (capped(60), FaultPlan::new().with(Fault::AnswerClose).with(Fault::SkipOk { every: 7 })),
+            (capped(120), FaultPlan::new().with(Fault::AnswerClose).with(Fault::SkipOk { every: 7 })),
             (
                 capped(150),
                 FaultPlan::new()
@@ -47,7 +49,7 @@ impl Sites {
                     .with(Fault::Unsolicited { what: Unsolicited::Eose, per_message: 1 }),
             ),
             (
-                Config { eose_hints: true, ..capped(100) },
+                Config { eose_hints: true, ..capped(200) },
                 FaultPlan::new().with(Fault::NoEoseForLimitZero).with(Fault::DuplicateOk),
             ),
             (
@@ -63,10 +65,11 @@ impl Sites {
             .into_iter()
             .enumerate()
             .map(|(n, (config, habits))| {
+                let cap = config.max_limit;
                 let server = Server::start(config).expect("a loopback port is free");
                 server.set_faults(habits.clone());
                 let url = RelayUrl::parse(&server.url()).expect("the server's URL is one");
-                Site { server, url, correct: n != Self::LIAR, habits }
+                Site { server, url, correct: n != Self::LIAR, cap, habits }
             })
             .collect();
         Self { all, kills: Cell::new(0), hang_ups: Cell::new(0) }

@@ -14,6 +14,7 @@ use super::writer::{Verdicts, Writer};
 /// What happened in a soak. Nothing was lost, nothing came twice, and every publish had one verdict, or there is none.
 #[derive(Debug)]
 pub struct Summary {
+    rounds: u64,
     events: u64,
     verdicts: Verdicts,
     kills: u64,
@@ -25,6 +26,8 @@ pub struct Summary {
     lives: u64,
     /// Events that came again after a crash.
     again: u64,
+    /// Deliveries that never came, in seconds that were told to have too many events.
+    excused: u64,
     stats: Stats,
     memory: Option<u64>,
 }
@@ -37,20 +40,23 @@ impl Summary {
         writer: &Writer,
         readers: &[Reader],
         resumer: &Resumer,
+        rounds: u64,
     ) -> Self {
         let mut gaps = BTreeMap::new();
-        let (mut refills, mut delivered) = (0, 0);
+        let (mut refills, mut delivered, mut excused) = (0, 0, 0);
         for seen in readers.iter().map(|reader| &reader.seen).chain([&resumer.seen]) {
             let seen = seen.borrow();
             for (name, told) in &seen.told {
                 *gaps.entry(*name).or_default() += told;
             }
             refills += seen.refills;
+            excused += seen.excused;
             delivered += seen.delivered.len();
         }
         Self {
+            rounds,
             events: ledger.events,
-            verdicts: writer.verdicts,
+            verdicts: writer.verdicts.clone(),
             kills: sites.kills(),
             hang_ups: sites.hang_ups(),
             reconnects: pool.relays().iter().map(|relay| relay.opened.saturating_sub(1)).sum(),
@@ -59,6 +65,7 @@ impl Summary {
             delivered,
             lives: resumer.lives.get(),
             again: resumer.seen.borrow().again,
+            excused,
             stats: pool.stats(),
             memory: high_water_mark(),
         }
@@ -67,10 +74,12 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdicts { reached, failed, indeterminate } = self.verdicts;
+        let Verdicts { reached, failed, indeterminate, why_failed, why_indeterminate } = &self.verdicts;
         let published = reached + failed + indeterminate;
-        writeln!(f, "{} events written, {published} of them published by the pool", self.events)?;
+        let rounds = self.rounds;
+        writeln!(f, "{} events written in {rounds} rounds, {published} of them published by the pool", self.events)?;
         writeln!(f, "verdicts: {reached} reached, {failed} failed, {indeterminate} indeterminate")?;
+        writeln!(f, "relays of the failed: {why_failed:?}; of the indeterminate: {why_indeterminate:?}")?;
         writeln!(f, "{} kills, {} hang-ups, {} reconnects", self.kills, self.hang_ups, self.reconnects)?;
         writeln!(f, "{} lives of the reader that crashes; {} events came again to it", self.lives, self.again)?;
         writeln!(f, "gaps told: {:?}, {} asked to refill", self.gaps, self.refills)?;
@@ -84,7 +93,7 @@ impl fmt::Display for Summary {
             Some(kib) => write!(f, "memory of the whole process, relays included: {} MiB at most", kib / 1_024),
             None => f.write_str("memory: not told by this system"),
         }?;
-        f.write_str("; lost 0, doubled 0")
+        write!(f, "; lost 0, doubled 0, missing in dense seconds {}", self.excused)
     }
 }
 

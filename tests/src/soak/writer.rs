@@ -1,12 +1,14 @@
 //! What is written: a seeded corpus, dated now, past the pool and through it.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::{FutureExt, StreamExt};
 use nostr_pool_corpus::{Mix, Rng, authors as corpus_authors, generated_with};
 use nostr_pool_driver::{
-    CallError, Pool, Progress, PublishOptions, PublishUpdate, Publishing, Quorum, Runtime, Verdict,
+    CallError, Pool, Progress, PublishOptions, PublishReport, PublishStatus, PublishUpdate, Publishing, Quorum,
+    Rejection, Runtime, Verdict,
 };
 use nostr_proto::{Event, EventTemplate, Keys, Timestamp};
 
@@ -38,11 +40,51 @@ pub(super) struct Writer {
 }
 
 /// Publishes by their verdicts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Verdicts {
     pub(super) reached: u64,
     pub(super) failed: u64,
     pub(super) indeterminate: u64,
+    /// How the relays of the failed ones stood.
+    pub(super) why_failed: BTreeMap<String, u64>,
+    /// The same of the indeterminate ones.
+    pub(super) why_indeterminate: BTreeMap<String, u64>,
+}
+
+impl Verdicts {
+    /// Counts one, and holds it against what the relays said.
+    fn count(&mut self, report: &PublishReport) {
+        let total = report.relays.len();
+        let rejected = report.relays.iter().filter(|(_, s)| matches!(s, PublishStatus::Rejected(_))).count();
+        let tally = match report.verdict.as_ref().expect("it is the verdict's report") {
+            Verdict::Reached => {
+                assert!(report.accepted() >= report.needed, "{report:?}");
+                self.reached += 1;
+                return;
+            }
+            Verdict::Failed => {
+                assert!(rejected + report.needed > total, "{report:?}");
+                self.failed += 1;
+                &mut self.why_failed
+            }
+            Verdict::Indeterminate => {
+                assert!(report.accepted() < report.needed && rejected + report.needed <= total, "{report:?}");
+                self.indeterminate += 1;
+                &mut self.why_indeterminate
+            }
+        };
+        for (_, status) in &report.relays {
+            *tally.entry(in_short(status)).or_default() += 1;
+        }
+    }
+}
+
+fn in_short(status: &PublishStatus) -> String {
+    match status {
+        PublishStatus::Accepted { .. } => "accepted".into(),
+        PublishStatus::Rejected(Rejection::Refused(reason)) => format!("refused, {reason}"),
+        other => format!("{other:?}"),
+    }
 }
 
 impl Writer {
@@ -134,11 +176,7 @@ impl Writer {
                 }
             };
             assert_eq!(Some(&told), report.verdict.as_ref(), "{event}");
-            match told {
-                Verdict::Reached => self.verdicts.reached += 1,
-                Verdict::Failed => self.verdicts.failed += 1,
-                Verdict::Indeterminate => self.verdicts.indeterminate += 1,
-            }
+            self.verdicts.count(&report);
             self.settled.push(progress);
         }
         // Delivery goes on after the verdict; another verdict does not come.
