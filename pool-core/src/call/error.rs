@@ -64,7 +64,7 @@ pub enum CallError {
     /// There is no key to authenticate with: name one.
     NoIdentity,
     /// The relay has seen another key on this connection: reconnect first, or allow it to link the two
-    /// ([`RelayOptions::link_identities`]).
+    /// ([`RelayOptions::link_identities`](crate::RelayOptions::link_identities)).
     LinkedIdentities {
         /// Which relay.
         relay: RelayUrl,

@@ -44,9 +44,8 @@ impl Core {
 
     /// An EVENT message whose id is known without parsing it.
     fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
-        let Some(request) = self.request(ix, subscription) else { return };
+        let Some(request) = self.request(ix, subscription, &id) else { return };
         let (wire, sub) = (request.wire, request.sub);
-        self.note_event(ix, &id);
         match self.dedup.look_up(&id, ix, sub) {
             Known::Delivered => {
                 self.note_received(ix, request, id, None);
@@ -129,8 +128,7 @@ impl Core {
     fn on_message(&mut self, ix: RelayIx, frame: &str) {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { subscription, event }) => {
-                if let Some(request) = self.request(ix, &subscription) {
-                    self.note_event(ix, &event.id());
+                if let Some(request) = self.request(ix, &subscription, &event.id()) {
                     self.on_event(ix, request, event);
                 }
             }
@@ -289,16 +287,25 @@ impl Core {
         self.sync_sub(id);
     }
 
-    /// The running request of this name. An event for one that is over is counted, and CLOSE said once more.
-    fn request(&mut self, ix: RelayIx, subscription: &str) -> Option<Request> {
+    /// The running request of this name, which an event came for, a copy of a known one perhaps. An event for one that is
+    /// over is counted, and CLOSE said once more.
+    fn request(&mut self, ix: RelayIx, subscription: &str, id: &EventId) -> Option<Request> {
         let wire = WireId::parse(subscription);
         if let Some(wire) = wire
             && let Some(running) = self.wires.get_mut(&(ix, wire))
+            && let Some(relay) = self.relays.get_mut(&ix)
         {
             running.frames += 1;
+            relay.counters.events += 1;
+            if relay.options.quarantine {
+                relay.conn.quarantine.event(id, &self.config, self.now.mono);
+            }
             let request = Request { wire, sub: running.sub, page: running.page, frames: running.frames };
-            self.count(ix, |c| &mut c.events);
-            self.note_answered(ix, request.wire, request.sub);
+            if relay.vitals.heard(wire)
+                && let Some(sub) = self.subs.get_mut(&request.sub)
+            {
+                sub.answered(ix, wire);
+            }
             return Some(request);
         }
         self.count(ix, |c| &mut c.unsolicited);
@@ -383,15 +390,6 @@ impl Core {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&n.to_le_bytes());
             self.on_forgery(ix, &EventId::from_bytes(id));
-        }
-    }
-
-    /// An event came for a running request, a copy of a known one perhaps.
-    fn note_event(&mut self, ix: RelayIx, id: &EventId) {
-        if let Some(relay) = self.relays.get_mut(&ix)
-            && relay.options.quarantine
-        {
-            relay.conn.quarantine.event(id, &self.config, self.now.mono);
         }
     }
 

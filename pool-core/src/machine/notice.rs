@@ -53,12 +53,4 @@ impl Core {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());
         words.filter_map(WireId::parse).find_map(|wire| Some((wire, self.wires.get(&(ix, wire))?.sub)))
     }
-
-    /// A frame answers this request.
-    pub(super) fn note_answered(&mut self, ix: RelayIx, wire: WireId, sub: SubId) {
-        let first = self.relays.get_mut(&ix).is_some_and(|relay| relay.vitals.heard(wire));
-        if first && let Some(s) = self.subs.get_mut(&sub) {
-            s.answered(ix, wire);
-        }
-    }
 }

@@ -160,6 +160,7 @@ impl Subscription {
                     leg.resume.want_all(&self.filters);
                 }
                 if self.mode == Mode::UntilEose && !leg.resume.owes() {
+                    leg.state = State::Done;
                     self.settle(fx);
                     return;
                 }
@@ -197,7 +198,8 @@ impl Subscription {
     /// Settles the legs whose EOSE is overdue, and gives up pages that are.
     pub(crate) fn timeout(&mut self, config: &Config, now: Now, fx: &mut Effects) -> Overdue {
         let (started, patience, most) = (self.started, self.patience, config.eose_deadline_max);
-        let ends = self.mode == Mode::UntilEose;
+        // Until the aggregate EOSE, it is not held up by what is owed.
+        let ends = self.mode == Mode::UntilEose && self.eose_told;
         let ends_late = planted!(self, TimedOutLegEnded);
         let mut overdue = Overdue::default();
         let (mut late, mut stuck) = (Vec::new(), Vec::new());
@@ -250,7 +252,7 @@ impl Subscription {
     /// When [`Subscription::timeout`] wants to be called. Only moves later as events come.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let most = config.eose_deadline_max;
-        let ends = self.mode == Mode::UntilEose;
+        let ends = self.mode == Mode::UntilEose && self.eose_told;
         let overdue = |leg: &Leg| leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, most));
         let gives_up = |leg: &Leg| leg.gives_up_at(most, config.max_refusals).filter(|_| ends);
         let page_patience = self.page_patience(config);

@@ -210,6 +210,40 @@ fn five_refusals_without_an_eose_between_close_the_leg_until_the_next_connection
     assert!(sub.ask(RelayIx(0), WireId(9), &config, at(now), &mut fx).is_some());
 }
 
+#[test]
+fn a_fetch_whose_eose_came_before_its_connection_went_is_not_made_again() {
+    let (config, mut fx) = (Config::default(), Effects::default());
+    let mut sub = subscription(2, Mode::UntilEose, &config, &mut fx);
+    let wire = WireId(0);
+    assert!(sub.ask(RelayIx(0), wire, &config, at(0), &mut fx).is_some());
+    sub.leg(RelayIx(0)).unwrap().hold(wire);
+    assert_eq!(eose(&mut sub, 0, &mut fx), None);
+    sub.disconnected(RelayIx(0), None, false, &mut fx);
+    assert!(matches!(sub.leg(RelayIx(0)).unwrap().release(wire, at(1).mono)[..], [Ending::Lost]));
+    sub.drained(RelayIx(0), &mut fx);
+    assert!(!sub.leg(RelayIx(0)).unwrap().needs_connection());
+    assert_eq!(sub.ask(RelayIx(0), WireId(1), &config, at(1), &mut fx), None);
+}
+
+#[test]
+fn what_is_owed_is_not_given_up_before_the_others_are_through() {
+    let (config, mut fx) = (Config::default(), Effects::default());
+    let mut sub = subscription(2, Mode::UntilEose, &config, &mut fx);
+    let second = crate::resume::seconds::Range::second(Timestamp::new(5));
+    sub.leg(RelayIx(0)).unwrap().resume.owe([0].into_iter(), second);
+    let _ = sub.ask(RelayIx(1), WireId(0), &config, at(0), &mut fx);
+    sub.disconnected(RelayIx(0), None, false, &mut fx);
+    let _ = sub.timeout(&config, at(3_000), &mut fx);
+    assert_eq!(sub.deadline(&config), Some(at(10_000).mono), "nothing is due before");
+    assert!(sub.owes());
+    let _ = eose(&mut sub, 1, &mut fx);
+    assert_eq!(sub.deadline(&config), Some(at(0).mono));
+    let _ = sub.timeout(&config, at(3_000), &mut fx);
+    assert!(!sub.owes() && sub.is_complete());
+    let gap = |item: &Item| matches!(item, Item::Gap(gap) if gap.cause == GapCause::NotAnswered);
+    assert_eq!(items(&mut fx).iter().filter(|item| gap(item)).count(), 1);
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Ask(u32),

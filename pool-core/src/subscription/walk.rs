@@ -43,8 +43,7 @@ impl Stage {
         match state {
             "`Waiting`" | "`Requested`" => {}
             "`Live`" if mode == Mode::UntilEose => stage.apply("the same, and it owes"),
-            "`Live`" => stage.apply("EOSE"),
-            "`Done`" => stage.apply("EOSE"),
+            "`Live`" | "`Done`" => stage.apply("EOSE"),
             "`Closed`" => stage.apply("CLOSED, once too often"),
             "`Closed`, final" => stage.apply("CLOSED, for good"),
             other => panic!("the table names a state that nobody can build: {other}"),
