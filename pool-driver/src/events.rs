@@ -1,5 +1,6 @@
 //! A subscription's events and nothing else.
 
+use std::mem::discriminant;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,7 +9,7 @@ use nostr_pool_core::{Coverage, EventItem, Gap, GapCause, Item};
 
 use crate::subscription::Subscription;
 
-/// Gaps that are remembered; more than any sane number of relays leaves open.
+/// Gaps that are remembered one by one; more than any sane number of relays leaves open.
 const MAX_GAPS: usize = 1_024;
 
 /// The events of a [`Subscription`], for a timeline that shows what comes: [`Subscription::events`].
@@ -54,11 +55,17 @@ impl Events {
         self.coverage.as_ref()
     }
 
-    /// What may be missing, as far as it was told by now and has not been made up for: at most 1,024 of them, the
-    /// earliest. All that was skipped because it was not taken in time is one [`GapCause::QueueFull`], which stays: that
-    /// it came again later is not told.
+    /// What may be missing, as far as it was told by now and has not been made up for. No gap is left out: beyond 1,024,
+    /// those of one relay and one cause are one with a range around them all. All that was skipped because it was not
+    /// taken in time is one [`GapCause::QueueFull`], which stays: that it came again later is not told.
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps.0
+    }
+
+    /// The same, handed over: from here on they are the caller's, who may show them, or have them asked for again by
+    /// [`Subscription::refill`]. What stays missing even so is told again.
+    pub fn take_gaps(&mut self) -> Vec<Gap> {
+        std::mem::take(&mut self.gaps.0)
     }
 
     /// The subscription itself: for its checkpoint, other filters, other relays.
@@ -102,25 +109,35 @@ impl Gaps {
                 let again = |cause: &GapCause| matches!(cause, GapCause::Disconnected | GapCause::Flooded { .. });
                 self.0.retain(|open| open.relay != gap.relay || !again(&open.cause));
             }
-            GapCause::QueueFull { skipped, lost } => self.note_skipped(gap, skipped, lost),
+            // A slow reader is told so again and again: one gap holds it all.
+            GapCause::QueueFull { .. } => self.join(gap),
             _ if self.0.len() < MAX_GAPS => self.0.push(gap),
-            _ => {}
+            _ => self.join(gap),
         }
     }
 
-    /// A slow reader is told so again and again: one gap holds it all.
-    fn note_skipped(&mut self, gap: Gap, skipped: u64, lost: u64) {
-        for open in &mut self.0 {
-            if let GapCause::QueueFull { skipped: all_skipped, lost: all_lost } = &mut open.cause {
-                (*all_skipped, *all_lost) = (all_skipped.saturating_add(skipped), all_lost.saturating_add(lost));
-                open.since = open.since.zip(gap.since).map(|(a, b)| a.min(b));
-                open.until = open.until.zip(gap.until).map(|(a, b)| a.max(b));
-                return;
-            }
+    /// Makes it one with an earlier one of its sort. The first of a sort is always taken in: relays and causes are few.
+    fn join(&mut self, gap: Gap) {
+        let sort = |gap: &Gap| (gap.relay.clone(), discriminant(&gap.cause));
+        let Some(open) = self.0.iter_mut().find(|open| sort(open) == sort(&gap)) else { return self.0.push(gap) };
+        open.since = open.since.zip(gap.since).map(|(a, b)| a.min(b));
+        open.until = open.until.zip(gap.until).map(|(a, b)| a.max(b));
+        add(&mut open.cause, &gap.cause);
+    }
+}
+
+/// Adds the numbers of a cause to those of another one of its sort.
+fn add(all: &mut GapCause, more: &GapCause) {
+    match (all, more) {
+        (GapCause::QueueFull { skipped, lost }, GapCause::QueueFull { skipped: more_skipped, lost: more_lost }) => {
+            *skipped = skipped.saturating_add(*more_skipped);
+            *lost = lost.saturating_add(*more_lost);
         }
-        if self.0.len() < MAX_GAPS {
-            self.0.push(gap);
+        (GapCause::Flooded { dropped }, GapCause::Flooded { dropped: more })
+        | (GapCause::OverDelivered { dropped }, GapCause::OverDelivered { dropped: more }) => {
+            *dropped = dropped.saturating_add(*more);
         }
+        _ => {}
     }
 }
 
@@ -167,9 +184,28 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_are_remembered() {
+    fn beyond_the_bound_gaps_become_wider_and_none_is_left_out() {
         let mut gaps = Gaps::default();
-        (0..2_000).for_each(|n| gaps.note(gap(None, n, GapCause::Unprovable)));
-        assert_eq!(gaps.0.len(), MAX_GAPS);
+        let told: Vec<Gap> = (0..3_000)
+            .map(|n| {
+                let cause = if n % 2 == 0 { GapCause::DenseSecond } else { GapCause::Flooded { dropped: 1 } };
+                gap(Some(if n % 3 == 0 { "wss://a.example" } else { "wss://b.example" }), 10 * n, cause)
+            })
+            .collect();
+        told.iter().for_each(|gap| gaps.note(gap.clone()));
+        let late = gap(Some("wss://c.example"), 7, GapCause::Budget);
+        gaps.note(late.clone());
+        assert_eq!(gaps.0.len(), MAX_GAPS + 1);
+        assert_eq!(gaps.0.last(), Some(&late), "the first of its sort");
+        for gap in &told {
+            assert!(gaps.0.iter().any(|open| {
+                open.relay == gap.relay
+                    && discriminant(&open.cause) == discriminant(&gap.cause)
+                    && open.since <= gap.since
+                    && gap.until <= open.until
+            }));
+        }
+        let dropped = |open: &Gap| if let GapCause::Flooded { dropped } = open.cause { dropped } else { 0 };
+        assert_eq!(gaps.0.iter().map(dropped).sum::<u64>(), 1_500);
     }
 }

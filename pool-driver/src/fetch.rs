@@ -37,7 +37,8 @@ pub struct FetchOptions {
     /// [`Config::max_page_events`](crate::Config::max_page_events); what is left is in [`Fetched::gaps`]. Its timeout
     /// is for each page.
     pub history: History,
-    /// What an earlier subscription to the same filters had: only what is missing there is asked for.
+    /// What an earlier subscription to the same filters had, or an earlier fetch: only what is missing there is asked
+    /// for. See [`Fetched::checkpoint`].
     pub resume: Option<Checkpoint>,
 }
 
@@ -126,6 +127,10 @@ pub struct Fetched {
     /// Events that were dropped because there were more than
     /// [`max_events`](FetchOptions::max_events) or [`max_bytes`](FetchOptions::max_bytes).
     pub dropped: u64,
+    /// What the relays have proved to have told, for [`FetchOptions::resume`] or [`SubscribeOptions::resume`]: whoever
+    /// keeps the events can go on from here. A relay that did not answer has no part in it and is asked for everything
+    /// again. `None` if events were dropped: they would not come again.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// A fetch under way; see [`Pool::fetch`](crate::Pool::fetch). Dropping it ends it.
@@ -192,6 +197,11 @@ impl Fetch {
     fn finish(&mut self, reason: EndReason) -> Result<Fetched, FetchError> {
         let coverage = self.coverage.take().ok_or(FetchError::Ended(reason))?;
         let found = std::mem::take(&mut self.found);
+        let checkpoint = match &mut self.started {
+            // The only error is that it was ended from outside.
+            Ok(subscription) if found.dropped == 0 => subscription.checkpoint().ok(),
+            _ => None,
+        };
         Ok(Fetched {
             events: found.events.into_values().collect(),
             coverage,
@@ -199,6 +209,7 @@ impl Fetch {
             rejected: std::mem::take(&mut self.rejected),
             notices: std::mem::take(&mut self.notices),
             dropped: found.dropped,
+            checkpoint,
         })
     }
 }

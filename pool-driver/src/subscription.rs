@@ -218,6 +218,35 @@ impl Subscription {
     /// checkpoint brings them again. Needed with [`Acknowledge::ByHand`] only; else it changes nothing, for taking the
     /// next item does it.
     ///
+    /// It counts for all events before it, too. Who works on several at once acknowledges the latest of which all earlier
+    /// ones are done with. An event that is never acknowledged holds the checkpoint where it was, and nothing else: the
+    /// items go on coming.
+    ///
+    /// ```no_run
+    /// # use nostr_pool_driver::*;
+    /// # async fn work(event: &Event) -> Result<(), Box<dyn std::error::Error>> { Ok(()) }
+    /// # fn write_down(checkpoint: &str) {}
+    /// # async fn example(pool: Pool, filter: Filter, saved: Option<String>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut options = SubscribeOptions::default().with_acknowledge(Acknowledge::ByHand);
+    /// if let Some(text) = saved {
+    ///     options = options.with_resume(Checkpoint::from_json(&text)?);
+    /// }
+    /// let mut inbox = pool.subscribe([filter], options)?;
+    /// while let Some(item) = inbox.next().await {
+    ///     match item {
+    ///         Item::Event(found) => {
+    ///             work(&found.event).await?;
+    ///             inbox.acknowledge(found.seq)?;
+    ///         }
+    ///         Item::Eose(_) => {}
+    ///         _ => continue,
+    ///     }
+    ///     write_down(&inbox.checkpoint()?.to_json());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`CallError::NotDelivered`] if no event had that number yet, [`CallError::UnknownSubscription`] as for a
     /// [`checkpoint`](Self::checkpoint).
@@ -233,6 +262,11 @@ impl Subscription {
     /// once [`Item::End`] is taken, its checkpoint has all that it proved, or, by hand, all if all is acknowledged.
     ///
     /// Write it down only after the work on the acknowledged events is safe: then a crash at any moment loses none.
+    ///
+    /// One is worth taking once the first [`Item::Eose`] is done with, for before that nothing is proven; then every few
+    /// seconds while events come, after a [`CaughtUp`](crate::GapCause::CaughtUp), and before the program ends. It holds
+    /// what was proven at a moment whose events are all done with, so it may lag behind the last of them: what comes again
+    /// after a crash is to be expected, and known by its id. Of a relay that never answered it says nothing.
     ///
     /// # Errors
     /// [`CallError::UnknownSubscription`] if it was ended from outside, or more than 256 others have come to their end

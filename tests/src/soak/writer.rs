@@ -10,7 +10,7 @@ use nostr_pool_driver::{
     CallError, Pool, Progress, PublishOptions, PublishReport, PublishStatus, PublishUpdate, Publishing, Quorum,
     Rejection, Runtime, Verdict,
 };
-use nostr_proto::{Event, EventTemplate, Keys, Timestamp};
+use nostr_proto::{Event, EventTemplate, Keys, RelayUrl, Timestamp};
 
 use super::Phase;
 use super::sites::Sites;
@@ -53,7 +53,7 @@ pub(super) struct Verdicts {
 
 impl Verdicts {
     /// Counts one, and holds it against what the relays said.
-    fn count(&mut self, report: &PublishReport) {
+    fn count(&mut self, report: &PublishReport, liar: &RelayUrl) {
         let total = report.relays.len();
         let rejected = report.relays.iter().filter(|(_, s)| matches!(s, PublishStatus::Rejected(_))).count();
         let tally = match report.verdict.as_ref().expect("it is the verdict's report") {
@@ -73,8 +73,9 @@ impl Verdicts {
                 &mut self.why_indeterminate
             }
         };
-        for (_, status) in &report.relays {
-            *tally.entry(in_short(status)).or_default() += 1;
+        for (relay, status) in &report.relays {
+            let whose = if relay == liar { "liar" } else { "correct" };
+            *tally.entry(format!("{whose}: {}", in_short(status))).or_default() += 1;
         }
     }
 }
@@ -163,7 +164,8 @@ impl Writer {
     }
 
     /// Waits for the verdict of every publish, and counts them.
-    pub(super) async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self, sites: &Sites) {
+        let liar = &sites.all()[Sites::LIAR].url;
         for publishing in std::mem::take(&mut self.publishing) {
             let event = publishing.event_id();
             let (verdict, mut progress) = publishing.split();
@@ -176,7 +178,7 @@ impl Writer {
                 }
             };
             assert_eq!(Some(&told), report.verdict.as_ref(), "{event}");
-            self.verdicts.count(&report);
+            self.verdicts.count(&report, liar);
             self.settled.push(progress);
         }
         // Delivery goes on after the verdict; another verdict does not come.

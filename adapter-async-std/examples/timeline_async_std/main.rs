@@ -1,6 +1,6 @@
 //! A timeline on async-std: the same reader as on tokio.
 //!
-//! `cargo run -p nostr-pool-async-std --example timeline` needs no network; with `-- wss://relay.example.com …` it reads
+//! `cargo run -p nostr-pool-async-std --example timeline_async_std` needs no network; with `-- wss://relay.example.com …` it reads
 //! from those relays until it is stopped.
 
 use nostr_pool_async_std as nostr_pool;
