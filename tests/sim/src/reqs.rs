@@ -25,12 +25,76 @@ struct Request {
 /// A page that was asked for: its request, the filter in it, and the relay.
 type Page = ((SocketId, String), String, RelayUrl);
 
+/// A leg that was said to be asked.
+#[derive(Debug)]
+struct Asked {
+    sub: SubId,
+    relay: RelayUrl,
+    wanted: Vec<Value>,
+    /// It never came to an EOSE.
+    first_load: bool,
+    /// The relay was told who is asking: it may have to be asked for everything once more.
+    known: bool,
+}
+
+impl Asked {
+    /// Whether this may be its request: a filter for each of its own, about the same.
+    fn is_like(&self, request: &Request) -> bool {
+        request.relay == self.relay
+            && request.filters.len() == self.wanted.len()
+            && request.filters.iter().zip(&self.wanted).all(|(f, wanted)| is_like(f, wanted))
+    }
+
+    /// Whether it well is: a first load asks for what is wanted to the letter, and only a page ends where the filter does not.
+    fn is_closest(&self, request: &Request) -> bool {
+        let same = |(f, wanted): (&Value, &Value)| {
+            if self.first_load { f == wanted } else { f["until"] == wanted["until"] && f.get("limit").is_none() }
+        };
+        self.is_like(request) && request.filters.iter().zip(&self.wanted).all(same)
+    }
+}
+
+/// Who is given what, each once.
+#[derive(Debug, Default)]
+struct Pairs {
+    to: BTreeMap<usize, usize>,
+    from: BTreeMap<usize, usize>,
+}
+
+impl Pairs {
+    /// Gives something to as many as can be, of what each may have.
+    fn pair(&mut self, edges: &[Vec<usize>]) {
+        for n in 0..edges.len() {
+            if !self.to.contains_key(&n) {
+                self.find(n, edges, &mut BTreeSet::new());
+            }
+        }
+    }
+
+    fn find(&mut self, n: usize, edges: &[Vec<usize>], tried: &mut BTreeSet<usize>) -> bool {
+        // In order, as long as that will do: of those that look alike, the first was asked first.
+        let (free, taken): (Vec<usize>, Vec<usize>) = edges[n].iter().partition(|at| !self.from.contains_key(at));
+        for at in free.into_iter().chain(taken) {
+            let gets =
+                tried.insert(at) && self.from.get(&at).copied().is_none_or(|other| self.find(other, edges, tried));
+            if gets {
+                self.to.insert(n, at);
+                self.from.insert(at, n);
+                return true;
+            }
+        }
+        false
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Reqs {
     known: BTreeMap<(SocketId, String), Request>,
     /// Those that were sent and not looked at, in order.
     fresh: VecDeque<(SocketId, String)>,
+    /// Legs that were said to be asked, of which it is not known by which request.
+    asked: Vec<Asked>,
     /// Pages that run.
     pages: BTreeMap<SocketId, BTreeSet<String>>,
     max_pages_at_once: usize,
@@ -51,6 +115,7 @@ impl Reqs {
         Self {
             known: BTreeMap::new(),
             fresh: VecDeque::new(),
+            asked: Vec::new(),
             pages: BTreeMap::new(),
             max_pages_at_once: config.max_pages_at_once,
             proven: BTreeMap::new(),
@@ -149,7 +214,12 @@ impl Reqs {
     /// A relay's part in a subscription changed: what was just sent to it is its request.
     pub(super) fn leg(&mut self, id: SubId, sub: &Sub, relay: &RelayUrl, state: &LegState) -> Result<(), &'static str> {
         match state {
-            LegState::Requested => self.requested(id, sub, relay),
+            LegState::Requested => {
+                let (wanted, relay) = (sub.wanted.clone(), relay.clone());
+                let (first_load, known) = (!sub.live_since.contains_key(&relay), self.told.contains(&relay));
+                self.asked.push(Asked { sub: id, relay, wanted, first_load, known });
+                Ok(())
+            }
             LegState::Live => {
                 let main = self.mains.get(&(id, relay.clone())).and_then(|name| self.known.get(name));
                 let nothing_stored = sub.wanted.iter().all(|filter| filter["limit"] == 0);
@@ -162,37 +232,39 @@ impl Reqs {
         }
     }
 
-    fn requested(&mut self, id: SubId, sub: &Sub, relay: &RelayUrl) -> Result<(), &'static str> {
-        let is_its = |key: &(SocketId, String)| {
-            self.known.get(key).is_some_and(|request| {
-                request.relay == *relay
-                    && request.filters.iter().all(|f| sub.wanted.iter().any(|wanted| is_like(f, wanted)))
-            })
+    /// The requests of the legs that were said to be asked: what one subscription is sent may look like what another is.
+    fn give_requests(&mut self) -> Result<(), &'static str> {
+        let asked = std::mem::take(&mut self.asked);
+        let edges = |rule: fn(&Asked, &Request) -> bool| -> Vec<Vec<usize>> {
+            let fits = |one: &Asked, at: usize| self.known.get(&self.fresh[at]).is_some_and(|known| rule(one, known));
+            let of = |one| (0..self.fresh.len()).filter(|&at| fits(one, at)).collect();
+            asked.iter().map(of).collect()
         };
-        // What another subscription was sent may look like it. A first load asks for what is wanted to the letter; only a
-        // page ends where the filter does not.
-        let first_load = !sub.live_since.contains_key(relay);
-        let same = |f: &Value, wanted: &Value| if first_load { f == wanted } else { f["until"] == wanted["until"] };
-        let is_closest = |key: &(SocketId, String)| {
-            let is_same = |f: &Value| sub.wanted.iter().any(|wanted| is_like(f, wanted) && same(f, wanted));
-            is_its(key) && self.known.get(key).is_some_and(|request| request.filters.iter().all(is_same))
-        };
-        let found = self.fresh.iter().position(is_closest).or_else(|| self.fresh.iter().position(is_its));
-        let Some(at) = found else { return Err("a leg is asked by a request") };
-        let Some(key) = self.fresh.remove(at) else { return Ok(()) };
-        self.mains.insert((id, relay.clone()), key.clone());
-        let Some(request) = self.known.get_mut(&key) else { return Ok(()) };
+        let mut given = Pairs::default();
+        given.pair(&edges(Asked::is_closest));
+        given.pair(&edges(Asked::is_like));
+        for (n, one) in asked.iter().enumerate() {
+            let Some(&at) = given.to.get(&n) else { return Err("a leg is asked by a request") };
+            self.check(one, &self.fresh[at].clone())?;
+        }
+        let left = std::mem::take(&mut self.fresh).into_iter().enumerate();
+        self.fresh = left.filter(|(at, _)| !given.from.contains_key(at)).map(|(_, key)| key).collect();
+        Ok(())
+    }
+
+    fn check(&mut self, asked: &Asked, key: &(SocketId, String)) -> Result<(), &'static str> {
+        self.mains.insert((asked.sub, asked.relay.clone()), key.clone());
+        let Some(request) = self.known.get_mut(key) else { return Ok(()) };
         request.main = true;
-        if !sub.live_since.contains_key(relay) || self.told.contains(relay) {
+        if asked.first_load || asked.known {
             return Ok(());
         }
-        let proven = self.proven.get(relay).copied().unwrap_or_default();
-        for filter in &request.filters {
-            let wanted = sub.wanted.iter().find(|wanted| is_like(filter, wanted));
+        let proven = self.proven.get(&asked.relay).copied().unwrap_or_default();
+        for (filter, wanted) in request.filters.iter().zip(&asked.wanted) {
             if filter.get("limit").is_some() {
                 return Err("a limit is for the first load alone");
             }
-            let own = wanted.and_then(|wanted| wanted["since"].as_u64()).unwrap_or_default();
+            let own = wanted["since"].as_u64().unwrap_or_default();
             let since = filter["since"].as_u64().unwrap_or_default();
             if since > own.max(proven.saturating_sub(self.reach)) {
                 return Err("a catch-up looks back from what was proven");
@@ -204,6 +276,7 @@ impl Reqs {
     /// Everything was told that is to be told: what no subscription lives on is a page, or fetches by id.
     /// Returns the pages, what they ask for, and whom.
     pub(super) fn settled(&mut self, unix: u64) -> Result<Vec<Page>, &'static str> {
+        self.give_requests()?;
         let mut pages = Vec::new();
         while let Some(key) = self.fresh.pop_front() {
             let Some(request) = self.known.get(&key) else { continue };
