@@ -47,43 +47,11 @@ impl Asked {
 
     /// Whether it well is: a first load asks for what is wanted to the letter, and only a page ends where the filter does not.
     fn is_closest(&self, request: &Request) -> bool {
-        let same = |(f, wanted): (&Value, &Value)| {
-            if self.first_load { f == wanted } else { f["until"] == wanted["until"] && f.get("limit").is_none() }
+        let same = |(f, wanted): (&Value, &Value)| match (self.first_load, self.known) {
+            (true, _) => f == wanted,
+            (false, known) => f["until"] == wanted["until"] && (known || f.get("limit").is_none()),
         };
         self.is_like(request) && request.filters.iter().zip(&self.wanted).all(same)
-    }
-}
-
-/// Who is given what, each once.
-#[derive(Debug, Default)]
-struct Pairs {
-    to: BTreeMap<usize, usize>,
-    from: BTreeMap<usize, usize>,
-}
-
-impl Pairs {
-    /// Gives something to as many as can be, of what each may have.
-    fn pair(&mut self, edges: &[Vec<usize>]) {
-        for n in 0..edges.len() {
-            if !self.to.contains_key(&n) {
-                self.find(n, edges, &mut BTreeSet::new());
-            }
-        }
-    }
-
-    fn find(&mut self, n: usize, edges: &[Vec<usize>], tried: &mut BTreeSet<usize>) -> bool {
-        // In order, as long as that will do: of those that look alike, the first was asked first.
-        let (free, taken): (Vec<usize>, Vec<usize>) = edges[n].iter().partition(|at| !self.from.contains_key(at));
-        for at in free.into_iter().chain(taken) {
-            let gets =
-                tried.insert(at) && self.from.get(&at).copied().is_none_or(|other| self.find(other, edges, tried));
-            if gets {
-                self.to.insert(n, at);
-                self.from.insert(at, n);
-                return true;
-            }
-        }
-        false
     }
 }
 
@@ -232,23 +200,34 @@ impl Reqs {
         }
     }
 
-    /// The requests of the legs that were said to be asked: what one subscription is sent may look like what another is.
+    /// The requests of the legs that were said to be asked, in the order in which that was said: pages lie between them, and
+    /// what one subscription is sent may look like what another is.
     fn give_requests(&mut self) -> Result<(), &'static str> {
         let asked = std::mem::take(&mut self.asked);
-        let edges = |rule: fn(&Asked, &Request) -> bool| -> Vec<Vec<usize>> {
-            let fits = |one: &Asked, at: usize| self.known.get(&self.fresh[at]).is_some_and(|known| rule(one, known));
-            let of = |one| (0..self.fresh.len()).filter(|&at| fits(one, at)).collect();
-            asked.iter().map(of).collect()
+        let score = |one: &Asked, key: &(SocketId, String)| {
+            let request = self.known.get(key).filter(|request| one.is_like(request))?;
+            Some(1 + usize::from(one.is_closest(request)))
         };
-        let mut given = Pairs::default();
-        given.pair(&edges(Asked::is_closest));
-        given.pair(&edges(Asked::is_like));
-        for (n, one) in asked.iter().enumerate() {
-            let Some(&at) = given.to.get(&n) else { return Err("a leg is asked by a request") };
-            self.check(one, &self.fresh[at].clone())?;
+        // best[n][at]: how well those from the nth on can be found from that place on.
+        let mut best = vec![vec![None; self.fresh.len() + 1]; asked.len()];
+        best.push(vec![Some(0); self.fresh.len() + 1]);
+        for n in (0..asked.len()).rev() {
+            for at in (0..self.fresh.len()).rev() {
+                let here = score(&asked[n], &self.fresh[at]).zip(best[n + 1][at + 1]).map(|(one, rest)| one + rest);
+                best[n][at] = here.max(best[n][at + 1]);
+            }
         }
-        let left = std::mem::take(&mut self.fresh).into_iter().enumerate();
-        self.fresh = left.filter(|(at, _)| !given.from.contains_key(at)).map(|(_, key)| key).collect();
+        let mut at = 0;
+        for (n, one) in asked.iter().enumerate() {
+            let Some(whole) = best[n][at] else { return Err("a leg is asked by a request") };
+            while best[n][at + 1] == Some(whole) {
+                at += 1;
+            }
+            let Some(key) = self.fresh.get(at).cloned() else { return Err("a leg is asked by a request") };
+            self.check(one, &key)?;
+            at += 1;
+        }
+        self.fresh.retain(|key| self.known.get(key).is_none_or(|request| !request.main));
         Ok(())
     }
 
