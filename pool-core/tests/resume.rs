@@ -773,6 +773,30 @@ fn a_wall_clock_that_was_ahead_and_is_set_right_loses_nothing() {
     }
 }
 
+/// What is pushed is what the request asks for: one that began at a date ahead would miss what comes from now on.
+#[test]
+fn a_request_that_begins_too_late_is_made_again_when_the_clock_is_set_right() {
+    let (mut s, ahead) = (Stage::new(vec![notes()], Config::default()), 50_000);
+    s.serve();
+    s.b.unix += ahead;
+    s.offline(1);
+    s.serve();
+    s.b.pass(40);
+    s.b.core.handle_input(Input::Pong { socket: s.socket() }, s.b.now());
+    s.offline(1);
+    s.serve();
+    let late = s.asked.last().and_then(|(_, filters)| filters[0].since).unwrap();
+    assert!(late.as_secs() > s.b.unix - ahead, "a test of nothing");
+    s.b.unix -= ahead;
+    s.b.pass(1);
+    let again = s.take();
+    let since = again.first().and_then(|(_, filters)| filters[0].since).expect("it is asked again");
+    assert!(since.as_secs() < s.b.unix - 900, "{since:?}");
+    again.iter().for_each(|request| s.answer(request));
+    s.serve();
+    assert!(s.is_caught_up());
+}
+
 #[test]
 fn the_pages_of_subscriptions_take_turns() {
     let config = Config { max_pages_at_once: 1, ..Config::default() };

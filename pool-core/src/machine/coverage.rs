@@ -1,9 +1,5 @@
 //! What the application is done with, and what it wants again.
 
-use core::time::Duration;
-
-use nostr_proto::Timestamp;
-
 use crate::call::CallError;
 use crate::ids::{RelayIx, SubId};
 use crate::subscription::Checkpoint;
@@ -22,22 +18,6 @@ impl Core {
         match self.subs.get_mut(&id).filter(|sub| !sub.id.is_hidden()) {
             Some(sub) => Ok(sub.checkpoint(proven)),
             None => self.finished.checkpoint(id).ok_or(CallError::UnknownSubscription(id)),
-        }
-    }
-
-    /// The wall clock shows `unix`, when so much time has passed. If it was set back, it may have been ahead until now, and
-    /// what it said of when relays were alive is too late by as much.
-    pub(super) fn note_wall_clock(&mut self, passed: Duration, unix: Timestamp) {
-        // Both clocks are read one after the other, and the wall clock in whole seconds.
-        const TOLERANCE: u64 = 2;
-        let expected = self.now.unix.saturating_add(passed.as_secs());
-        let back = expected.as_secs().saturating_sub(unix.as_secs());
-        if back <= TOLERANCE {
-            return;
-        }
-        self.relays.values_mut().for_each(|relay| relay.conn.set_back(back));
-        for sub in self.subs.values_mut() {
-            sub.legs.values_mut().for_each(|(_, leg)| leg.set_back(back));
         }
     }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod backlog;
 mod calls;
+mod clock;
 mod coverage;
 mod decisions;
 mod echoes;
@@ -308,8 +309,8 @@ impl Core {
         // The end of time is never now: there is always a later instant to arm a timer for.
         let last = Instant::from_micros(u64::MAX - 1);
         let mono = now.mono.max(self.now.mono).min(last);
-        self.note_wall_clock(mono.saturating_since(self.now.mono), now.unix);
-        self.now = Now { mono, unix: now.unix };
+        let before = core::mem::replace(&mut self.now, Now { mono, unix: now.unix });
+        self.note_wall_clock(before.mono, before.unix);
         if let Some(before) = self.forget_before.take() {
             self.forget_publishes(before);
         }

@@ -42,6 +42,7 @@ impl Subscription {
         }
         leg.progress = leg.progress.max(now.mono);
         let first_load = alive_until.is_none() || whole;
+        leg.dated = !first_load;
         leg.mumbled = None;
         leg.state = State::Requested(Request {
             wire,
@@ -145,6 +146,21 @@ impl Subscription {
             self.tell_lost(relay, since, fx);
         }
         self.settle(fx);
+    }
+
+    /// Its request begins too late: it is to be asked again, as after a lost connection. Tells what runs, which is to be
+    /// closed.
+    pub(crate) fn ask_anew(&mut self, relay: RelayIx, proven: Option<Timestamp>, fx: &mut Effects) -> Vec<WireId> {
+        let Some(leg) = self.leg(relay).filter(|leg| leg.is_dated()) else { return Vec::new() };
+        let running = leg.wires().collect();
+        let lost = leg.lose(proven);
+        leg.state = State::Waiting(Why::Credit);
+        let since = leg.alive_until;
+        self.tell_leg(relay, fx);
+        if lost == Lost::Live {
+            self.tell_lost(relay, since, fx);
+        }
+        running
     }
 
     /// The events of a request whose connection was lost are decided. If its EOSE had come, it counts.

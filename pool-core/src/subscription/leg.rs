@@ -107,6 +107,8 @@ pub(crate) struct Leg {
     pub(crate) known_as: Vec<PublicKey>,
     /// The relay knows us better than when it was asked before: it is asked for everything, not for what was missed.
     pub(crate) whole: bool,
+    /// Its request begins at a date that the wall clock gave.
+    pub(crate) dated: bool,
     /// What it had when the relay knew us better than it does now.
     pub(crate) better: Option<Better>,
     /// What the relay said when it refused for lack of authentication, as long as that is under way.
@@ -160,6 +162,7 @@ impl Leg {
             under: Epoch::default(),
             known_as: Vec::new(),
             whole: false,
+            dated: false,
             better: None,
             lack: None,
             flooded: 0,
@@ -397,6 +400,11 @@ impl Leg {
         for at in [running, before, better, self.alive_until.as_mut()].into_iter().flatten() {
             *at = at.saturating_sub(seconds);
         }
+    }
+
+    /// Whether a request runs that may begin too late, if the wall clock was ahead.
+    pub(crate) fn is_dated(&self) -> bool {
+        self.dated && self.wire().is_some()
     }
 
     /// Nothing is known to have been shown.

@@ -76,6 +76,11 @@ impl Clock {
         }
     }
 
+    /// Another process reads it: what stood for the one before need not stand for that.
+    pub(super) fn begin_anew(&mut self) {
+        self.stand = None;
+    }
+
     /// The true time at which the device's clock reads `at`, now at the soonest.
     pub(super) fn when(&self, at: Instant) -> u64 {
         let at = at.as_micros();

@@ -49,6 +49,7 @@ impl World {
         let oracle = Oracle::new(&config, &self.sites);
         let before = std::mem::replace(&mut self.oracle, oracle);
         self.oracle.goes_on(before);
+        self.clock.begin_anew();
         self.core = Core::new(config, self.rng.bytes32(), self.clock.read());
         self.timed = None;
         self.slow.clear();
