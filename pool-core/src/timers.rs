@@ -14,6 +14,8 @@ pub(crate) enum TimerKey {
     /// A connection has had its turn, and others wait for its slot.
     Slots,
     Trial(RelayIx),
+    /// The wall clock was set back.
+    Clock,
     Subscription(SubId),
     Publish(PublishId),
     /// Relays are not read from, or were not until just now, because of what the applications have not taken.
@@ -29,7 +31,7 @@ pub enum DeadlineKind {
     Auth,
     /// A relay's pause is over, or the next message is due at its pace.
     Pause,
-    /// A relay's EOSE is due.
+    /// A relay's EOSE is due, or requests are to be made again because the wall clock was set back.
     Subscription,
     /// An OK, another try, the turn of an EVENT or a verdict is due.
     Publish,
@@ -96,7 +98,7 @@ impl Timers {
             TimerKey::Auth(_) => DeadlineKind::Auth,
             TimerKey::Connection(_) | TimerKey::Slots => DeadlineKind::Connection,
             TimerKey::Lanes(_) => DeadlineKind::Pause,
-            TimerKey::Subscription(_) => DeadlineKind::Subscription,
+            TimerKey::Subscription(_) | TimerKey::Clock => DeadlineKind::Subscription,
             TimerKey::Publish(_) | TimerKey::Trial(_) => DeadlineKind::Publish,
             TimerKey::Backlog => DeadlineKind::Backlog,
         };

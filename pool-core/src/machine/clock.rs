@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use nostr_proto::Timestamp;
 
 use crate::ids::{RelayIx, SubId};
+use crate::subscription::Subscription;
 use crate::time::Instant;
+use crate::timers::TimerKey;
 
 use super::Core;
 
@@ -25,10 +27,15 @@ impl Core {
         for sub in self.subs.values_mut() {
             sub.legs.values_mut().for_each(|(_, leg)| leg.set_back(back));
         }
-        let dated = |(_, leg): &(_, crate::subscription::leg::Leg)| leg.is_dated();
-        let of = |(&id, sub): (&SubId, &crate::subscription::Subscription)| {
-            let legs = sub.legs.iter().filter(|(_, leg)| dated(leg));
-            legs.map(|(&ix, _)| (id, ix)).collect::<Vec<(SubId, RelayIx)>>()
+        // Not in the middle of something else.
+        self.arm(TimerKey::Clock, Some(self.now.mono));
+    }
+
+    /// Requests that begin too late are made again.
+    pub(super) fn on_clock_set_back(&mut self) {
+        let of = |(&id, sub): (&SubId, &Subscription)| {
+            let legs = sub.legs.iter().filter(|(_, (_, leg))| leg.is_dated());
+            legs.map(|(&ix, _)| (id, ix)).collect::<Vec<_>>()
         };
         let again: Vec<(SubId, RelayIx)> = self.subs.iter().flat_map(of).collect();
         for (id, ix) in again {

@@ -231,6 +231,7 @@ impl Core {
                 TimerKey::Lanes(ix) => self.on_pause_over(ix),
                 TimerKey::Slots => self.fill_slots(),
                 TimerKey::Trial(ix) => self.pump(ix),
+                TimerKey::Clock => self.on_clock_set_back(),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
                 TimerKey::Backlog => self.review_backlog(),
