@@ -28,6 +28,11 @@ impl World {
             let relays = self.rng.next_u64().to_le_bytes()[0];
             self.note_elsewhere(relays);
         }
+        // What is skipped for want of room is looked at where there is nothing so old.
+        let roomy = self.plan.limits.queue_bytes == 0 && self.plan.limits.queued_bytes == 0;
+        if roomy && self.plan.caps > 0 && self.rng.one_in(2) {
+            self.fill_archives();
+        }
         if self.plan.sparse {
             for _ in 0..THOUSANDS {
                 let event = self.note();

@@ -202,6 +202,11 @@ impl Sub {
                 *self.asked.entry(relay.clone()).or_default() += 1;
                 self.asked_at.insert(relay.clone(), at);
                 self.first_asked.entry(relay.clone()).or_insert(at);
+                // What came for the request before it, after that was given up, lies in the gap that was told.
+                if self.gaps.contains_key(relay) {
+                    let delivered = &self.delivered;
+                    self.fleeting.retain(|event| delivered.contains_key(event));
+                }
             }
             LegState::Live => {
                 self.past_eose.insert(relay.clone());

@@ -204,6 +204,22 @@ impl World {
         event
     }
 
+    /// Relays hold what is older than any catch-up looks back.
+    pub(super) fn fill_archives(&mut self) {
+        for _ in 0..self.rng.between(4, 16) {
+            let keys = self.rng.pick(&self.keys).clone();
+            let (ago, relays) = (self.rng.between(3_600, 500_000) as u64, self.rng.next_u64());
+            let mut template = self.template();
+            (template.kind, template.tags) = (Kind::TEXT_NOTE, Vec::new());
+            template.created_at = template.created_at.saturating_sub(ago);
+            let event = template.unsigned(keys.public_key()).sign(&keys, [0; 32]);
+            self.oracle.answers.made(&event);
+            for relay in (0..self.sites.len()).filter(|n| relays >> n & 1 == 1) {
+                self.store(relay, &event);
+            }
+        }
+    }
+
     /// Other clients publish a lot at once.
     pub(super) fn burst(&mut self, burst: Burst) {
         self.totals.fault("burst of events");
