@@ -101,7 +101,7 @@ pub(crate) fn gap(gap: &Gap) -> String {
             format!("{} dropped: it sent far more than was asked for", events(*dropped))
         }
         GapCause::TooLarge => "its answer had a message beyond the size limit, twice; not asked again".to_owned(),
-        GapCause::NotAnswered => format!("it did not answer when asked for what is missing{}", stretch(gap)),
+        GapCause::NotAnswered => format!("what is missing{} can't be had: it does not answer, refused, or is gone", stretch(gap)),
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(told(None, Some(9), GapCause::Budget), "it has more until 9 than is asked for without --all");
         assert_eq!(
             told(Some(5), None, GapCause::NotAnswered),
-            "it did not answer when asked for what is missing since 5"
+            "what is missing since 5 can't be had: it does not answer, refused, or is gone"
         );
         assert_eq!(told(None, None, GapCause::CaughtUp { events: 1 }), "caught up with (1 event)");
     }
