@@ -101,7 +101,9 @@ pub(crate) fn gap(gap: &Gap) -> String {
             format!("{} dropped: it sent far more than was asked for", events(*dropped))
         }
         GapCause::TooLarge => "its answer had a message beyond the size limit, twice; not asked again".to_owned(),
-        GapCause::NotAnswered => format!("what is missing{} can't be had: it does not answer, refused, or is gone", stretch(gap)),
+        GapCause::NotAnswered => {
+            format!("what is missing{} can't be had: it does not answer, refused, or is gone", stretch(gap))
+        }
     }
 }
 
