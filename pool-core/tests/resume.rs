@@ -42,6 +42,15 @@ impl Stage {
         Self { b, sub, store, cap: 20, hints: false, asked: Vec::new() }
     }
 
+    /// One that was live, was away for so many seconds and missed so many notes, and is asking again.
+    fn behind(missed: i64, seconds: u64, config: Config) -> Self {
+        let mut s = Self::new(vec![notes()], config);
+        s.serve();
+        s.store = many(1, missed);
+        s.offline(seconds);
+        s
+    }
+
     /// The requests that came in since, in order.
     fn take(&mut self) -> Vec<(String, Vec<Filter>)> {
         let mut new = Vec::new();
@@ -233,10 +242,7 @@ fn a_dense_second_is_split_and_told_if_that_does_not_help() {
 
 #[test]
 fn beyond_the_budget_the_rest_is_a_gap_that_can_be_refilled() {
-    let mut s = Stage::new(vec![notes()], Config { max_pages: 3, ..Config::default() });
-    s.serve();
-    s.store = many(1, 200);
-    s.offline(300);
+    let mut s = Stage::behind(200, 300, Config { max_pages: 3, ..Config::default() });
     s.serve();
     assert!(!s.has_all());
     let gap = s.gaps().into_iter().find(|gap| gap.cause == GapCause::Budget).unwrap();
@@ -275,10 +281,7 @@ fn a_page_with_too_many_events_is_cut() {
 #[test]
 fn what_is_lost_in_the_middle_of_a_page_is_asked_for_again() {
     for how in ["disconnect", "timeout", "error: busy", "rate-limited: slow", "auth-required: who?"] {
-        let mut s = Stage::new(vec![notes()], Config::default());
-        s.serve();
-        s.store = many(1, 50);
-        s.offline(100);
+        let mut s = Stage::behind(50, 100, Config::default());
         let main = s.take();
         s.answer(&main[0]);
         let page = s.take();
@@ -305,10 +308,7 @@ fn what_is_lost_in_the_middle_of_a_page_is_asked_for_again() {
 
 #[test]
 fn a_page_that_is_refused_for_good_is_a_gap() {
-    let mut s = Stage::new(vec![notes()], Config::default());
-    s.serve();
-    s.store = many(1, 50);
-    s.offline(100);
+    let mut s = Stage::behind(50, 100, Config::default());
     let main = s.take();
     s.answer(&main[0]);
     let page = s.take();
@@ -325,10 +325,7 @@ fn a_page_that_is_refused_for_good_is_a_gap() {
 
 #[test]
 fn what_is_pushed_while_a_page_runs_moves_nothing() {
-    let mut s = Stage::new(vec![notes()], Config::default());
-    s.serve();
-    s.store = many(1, 60);
-    s.offline(100);
+    let mut s = Stage::behind(60, 100, Config::default());
     let main = s.take();
     s.answer(&main[0]);
     let page = s.take().remove(0);
@@ -523,10 +520,7 @@ fn only_so_many_pages_run_at_once_and_others_come_first() {
 #[test]
 fn new_filters_and_an_end_close_the_page() {
     for ends in [false, true] {
-        let mut s = Stage::new(vec![notes()], Config::default());
-        s.serve();
-        s.store = many(1, 60);
-        s.offline(100);
+        let mut s = Stage::behind(60, 100, Config::default());
         let main = s.take();
         s.answer(&main[0]);
         let page = s.take().remove(0);
@@ -567,10 +561,7 @@ fn one_relay_owes_nothing_for_another() {
 
 #[test]
 fn a_checkpoint_brings_what_was_not_proven_and_no_more() {
-    let mut s = Stage::new(vec![notes()], Config { max_pages: 1, ..Config::default() });
-    s.serve();
-    s.store = many(1, 60);
-    s.offline(100);
+    let mut s = Stage::behind(60, 100, Config { max_pages: 1, ..Config::default() });
     s.serve();
     assert!(!s.has_all());
     s.b.call(Call::Taken { sub: s.sub, items: 0, bytes: 0 });
@@ -626,10 +617,7 @@ mod planted {
         let missed: Vec<Event> = (1..6).map(other).chain(many(1, 60)).collect();
         shows(PlantedBug::MultiFilterOldest, |config| misses(both.clone(), None, missed.clone(), 100, config));
         shows(PlantedBug::CoverageOnTimeout, |config| {
-            let mut s = Stage::new(vec![notes()], config);
-            s.serve();
-            s.store = many(1, 50);
-            s.offline(100);
+            let mut s = Stage::behind(50, 100, config);
             let main = s.take();
             s.answer(&main[0]);
             drop(s.take());
@@ -638,10 +626,7 @@ mod planted {
             s.has_all()
         });
         shows(PlantedBug::LargestPageLive, |config| {
-            let mut s = Stage::new(vec![notes()], config);
-            s.serve();
-            s.store = many(1, 80);
-            s.offline(100);
+            let mut s = Stage::behind(80, 100, config);
             let main = s.take();
             s.answer(&main[0]);
             let page = s.take().remove(0);
@@ -675,10 +660,7 @@ mod planted {
 #[test]
 fn a_page_goes_with_the_request_that_it_belongs_to() {
     for reason in ["blocked: no more", "error: busy"] {
-        let mut s = Stage::new(vec![notes()], Config::default());
-        s.serve();
-        s.store = many(1, 50);
-        s.offline(100);
+        let mut s = Stage::behind(50, 100, Config::default());
         let main = s.take();
         s.answer(&main[0]);
         let page = s.take().remove(0);
@@ -692,10 +674,7 @@ fn a_page_goes_with_the_request_that_it_belongs_to() {
 #[test]
 fn what_a_relay_owes_that_is_taken_out_is_a_gap() {
     for removed in [true, false] {
-        let mut s = Stage::new(vec![notes()], Config::default());
-        s.serve();
-        s.store = many(1, 50);
-        s.offline(100);
+        let mut s = Stage::behind(50, 100, Config::default());
         let main = s.take();
         s.answer(&main[0]);
         assert_eq!(s.take().len(), 1, "a page runs");
@@ -722,10 +701,7 @@ fn a_relay_that_owes_nothing_is_taken_out_without_a_gap() {
 
 #[test]
 fn what_can_not_be_read_is_one_of_so_many_all_the_same() {
-    let mut s = Stage::new(vec![notes()], Config::default());
-    s.serve();
-    s.store = many(1, 60);
-    s.offline(100);
+    let mut s = Stage::behind(60, 100, Config::default());
     s.cap = 12;
     let main = s.take().remove(0);
     // The newest two are no events as we know them.
@@ -820,10 +796,7 @@ fn the_pages_of_subscriptions_take_turns() {
 
 #[test]
 fn a_clean_start_forgets_how_much_the_relay_gives() {
-    let mut s = Stage::new(vec![notes()], Config::default());
-    s.serve();
-    s.store = many(1, 80);
-    s.offline(200);
+    let mut s = Stage::behind(80, 200, Config::default());
     s.serve();
     s.b.call(Call::StartClean);
     s.b.requests.clear();

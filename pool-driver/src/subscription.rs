@@ -195,7 +195,7 @@ impl Subscription {
     }
 
     /// Sends it to other relays from now on: those that it had and keeps notice nothing, new ones are asked as at the
-    /// start, and CLOSE goes to those that it leaves. What a relay that leaves still owed is owed no more.
+    /// start, and CLOSE goes to those that it leaves. What a relay still owed that it leaves is told as a gap.
     ///
     /// # Errors
     /// [`CallError::NoRelays`] and [`CallError::TooManyRelays`], which leave it as it was;

@@ -71,7 +71,7 @@ impl PublishStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// It said so, with a reason that another try would not change: every prefix but `duplicate`, `rate-limited`, `error`
-    /// and `closed`. `auth-required` is among them for now.
+    /// and `closed`; `auth-required` only where nobody authenticates, or after that.
     Refused(Reason),
     /// The EVENT message is longer than the relay takes. It is not sent, if that was known before.
     TooLarge {
