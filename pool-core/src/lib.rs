@@ -36,6 +36,8 @@ mod subscription;
 mod text;
 mod time;
 mod timers;
+#[cfg(test)]
+mod walked;
 
 pub use auth::{AuthFailure, AuthPolicy, AuthState};
 pub use call::{

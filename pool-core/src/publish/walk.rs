@@ -1,13 +1,14 @@
 //! Walks every pair of the module's transition table: the table is read out of the module's own documentation.
 
 use std::format;
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
 use nostr_proto::{EventTemplate, Keys, Timestamp};
 
 use super::*;
 use crate::event::{PublishStatus, Rejection};
+use crate::walked::table;
 
 const A: RelayIx = RelayIx(0);
 const EXPIRES: u64 = 5_000_000;
@@ -131,23 +132,10 @@ fn name(p: &Publication) -> &'static str {
     }
 }
 
-/// The cells of a row, without footnote marks.
-fn cells(line: &str) -> Vec<String> {
-    let line = line.trim_start_matches("//!").trim().trim_matches('|');
-    line.split('|').map(|cell| cell.trim().trim_end_matches(['¹', '²', '³', '⁴', '⁵']).to_string()).collect()
-}
-
-fn table() -> (Vec<String>, Vec<Vec<String>>) {
-    let lines = include_str!("mod.rs").lines().skip_while(|line| !line.starts_with("//! | input \\ state |"));
-    let mut rows = lines.take_while(|line| line.starts_with("//! |")).map(cells);
-    let states = rows.next().unwrap()[1..].to_vec();
-    (states, rows.skip(1).collect())
-}
-
 #[test]
 fn every_input_in_every_state_does_what_the_documentation_says() {
     let config = Config::default();
-    let (states, rows) = table();
+    let (states, rows) = table(include_str!("mod.rs"));
     assert_eq!((states.len(), rows.len()), (11, 20), "the whole table is read");
     let once = |names: Vec<&String>| names.iter().all(|name| names.iter().filter(|other| other == &name).count() == 1);
     assert!(once(states.iter().collect()) && once(rows.iter().map(|row| &row[0]).collect()), "each once");
@@ -172,7 +160,7 @@ fn every_input_in_every_state_does_what_the_documentation_says() {
 /// A state or an input that is added to the machine is added here, and so to the table.
 #[test]
 fn no_state_and_no_input_is_left_out() {
-    let (states, _) = table();
+    let (states, _) = table(include_str!("mod.rs"));
     let variants = include_str!("part.rs").split("enum State {").nth(1).unwrap().split("\n}").next().unwrap();
     let variants: Vec<&str> =
         variants.lines().filter_map(|line| line.trim().split(|c: char| !c.is_alphanumeric()).next()).collect();

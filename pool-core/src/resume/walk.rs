@@ -1,7 +1,6 @@
 //! Walks every pair of the module's transition table: the table is read out of the module's own documentation.
 
 use std::format;
-use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
@@ -10,6 +9,7 @@ use nostr_proto::{EoseHints, EventId, Filter, Timestamp};
 use super::*;
 use crate::config::Config;
 use crate::time::Now;
+use crate::walked::table;
 
 const W: WireId = WireId(7);
 
@@ -142,22 +142,10 @@ fn name(resume: &Resume) -> &'static str {
     }
 }
 
-fn cells(line: &str) -> Vec<String> {
-    let line = line.trim_start_matches("//!").trim().trim_matches('|');
-    line.split('|').map(|cell| cell.trim().to_string()).collect()
-}
-
-fn table() -> (Vec<String>, Vec<Vec<String>>) {
-    let lines = include_str!("mod.rs").lines().skip_while(|line| !line.starts_with("//! | input \\ state |"));
-    let mut rows = lines.take_while(|line| line.starts_with("//! |")).map(cells);
-    let states = rows.next().unwrap()[1..].to_vec();
-    (states, rows.skip(1).collect())
-}
-
 #[test]
 fn every_input_in_every_state_does_what_the_documentation_says() {
     let config = Config::default();
-    let (states, rows) = table();
+    let (states, rows) = table(include_str!("mod.rs"));
     assert_eq!((states.len(), rows.len()), (6, 19), "the whole table is read");
     for row in &rows {
         assert_eq!(row.len(), states.len() + 1, "{row:?}");

@@ -1,8 +1,6 @@
 //! Walks every cell of the module's table, which is read out of the module's own documentation.
 
-use std::string::{String, ToString};
 use std::vec;
-use std::vec::Vec;
 
 use nostr_proto::{Reason, Timestamp};
 
@@ -11,6 +9,7 @@ use super::paging::Ground;
 use super::*;
 use crate::event::{GapCause, PoolEvent};
 use crate::resume::seconds::Range;
+use crate::walked::table;
 
 const IX: RelayIx = RelayIx(0);
 
@@ -103,17 +102,9 @@ impl Stage {
     }
 }
 
-fn cells(line: &str) -> Vec<String> {
-    let line = line.trim_start_matches("//!").trim().trim_matches('|');
-    line.split('|').map(|cell| cell.trim().to_string()).collect()
-}
-
 #[test]
 fn every_input_in_every_state_does_what_the_documentation_says() {
-    let lines = include_str!("mod.rs").lines().skip_while(|line| !line.starts_with("//! | input \\ state |"));
-    let mut rows = lines.take_while(|line| line.starts_with("//! |")).map(cells);
-    let states = rows.next().unwrap()[1..].to_vec();
-    let rows: Vec<Vec<String>> = rows.skip(1).collect();
+    let (states, rows) = table(include_str!("mod.rs"));
     assert_eq!((states.len(), rows.len()), (6, 13), "the whole table is read");
     for row in &rows {
         let input = row[0].as_str();
