@@ -794,6 +794,32 @@ fn the_pages_of_subscriptions_take_turns() {
     assert_eq!((last[2].is_some(), last[3].is_some()), (true, true));
 }
 
+/// What nobody signed says nothing of how many stored events the relay gives at once.
+#[test]
+fn forged_events_do_not_make_an_answer_look_short() {
+    let mut s = Stage::new(vec![notes()], Config { quarantine_min_forged: 1_000, ..Config::default() });
+    s.serve();
+    s.store = many(1, 60);
+    s.offline(100);
+    let main = s.take().remove(0);
+    s.answer(&main);
+    // The second page ends in the past.
+    let first = s.take().remove(0);
+    s.answer(&first);
+    let second = s.take().remove(0);
+    for event in many(1, 30) {
+        s.b.text(0, &format!("[\"EVENT\",\"{}\",{}]", second.0, forged(&event, 1)));
+    }
+    s.b.decide_all();
+    s.answer(&second);
+    s.serve();
+    assert!(s.has_all(), "{}", s.got());
+    s.store.extend(many(2_000, 60));
+    s.offline(2_100);
+    s.serve();
+    assert!(s.has_all(), "{}", s.got());
+}
+
 #[test]
 fn a_clean_start_forgets_how_much_the_relay_gives() {
     let mut s = Stage::behind(80, 200, Config::default());

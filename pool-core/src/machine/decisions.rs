@@ -53,6 +53,11 @@ impl Core {
             Decision::Bad { culprit, answerable, waiters, crowded_out } => {
                 self.note_forged(culprit);
                 forgers = answerable;
+                for waiter in &waiters {
+                    if let Some(leg) = self.subs.get_mut(&waiter.sub).and_then(|s| s.leg(waiter.relay)) {
+                        leg.resume.forged(waiter.wire, &id);
+                    }
+                }
                 if crowded_out.is_empty() {
                     self.release(waiters);
                 } else {

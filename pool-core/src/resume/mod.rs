@@ -331,6 +331,13 @@ impl Resume {
         self.page_mut(wire).is_some_and(|page| page.seen(id, created_at, now) > left)
     }
 
+    /// An event of the page was forged.
+    pub(crate) fn forged(&mut self, wire: WireId, id: &EventId) {
+        if let Some(page) = self.page_mut(wire) {
+            page.forged(id);
+        }
+    }
+
     /// An event came by the leg's live request.
     pub(crate) fn pushed(&mut self, id: &EventId, most: usize) {
         if let Run::Page(page) = &mut self.run {

@@ -84,6 +84,11 @@ impl Page {
         self.ids.len()
     }
 
+    /// An event of it was forged: it says nothing of how many the relay has, or gives.
+    pub(super) fn forged(&mut self, id: &EventId) {
+        self.ids.remove(id);
+    }
+
     /// An event came by the leg's live request.
     pub(super) fn pushed(&mut self, id: EventId, most: usize) {
         if self.pushed.len() < most {

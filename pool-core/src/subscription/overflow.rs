@@ -43,7 +43,13 @@ impl Subscription {
         let provable = |filter: &Filter| filter.search.is_none() && filter.matches(event);
         let matching: Vec<usize> = filters.filter(|(_, filter)| provable(filter)).map(|(at, _)| at).collect();
         let takes = |relay: &&RelayIx| self.legs.get(relay).is_some_and(|(_, leg)| leg.needs_connection());
-        let owing = has.iter().find(takes).filter(|_| !event.kind().is_ephemeral() && !matching.is_empty());
+        // One that is live can be asked at once; one that never ends its answers may never be.
+        let live = |relay: &&RelayIx| self.legs.get(relay).is_some_and(|(_, leg)| leg.is_live());
+        let owing = has
+            .iter()
+            .find(live)
+            .or_else(|| has.iter().find(takes))
+            .filter(|_| !event.kind().is_ephemeral() && !matching.is_empty());
         let Some(leg) = owing.copied().and_then(|relay| self.leg(relay)) else {
             self.queue.lose();
             return;
