@@ -21,6 +21,8 @@ use crate::time::{Instant, Now};
 pub(crate) struct Untaken {
     bytes: usize,
     max: usize,
+    /// It was more than may be, since that was last asked: some may have been held up.
+    was_beyond: bool,
 }
 
 impl Default for Untaken {
@@ -31,11 +33,12 @@ impl Default for Untaken {
 
 impl Untaken {
     pub(crate) const fn new(max: usize) -> Self {
-        Self { bytes: 0, max }
+        Self { bytes: 0, max, was_beyond: false }
     }
 
     pub(crate) fn add(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
+        self.was_beyond |= self.is_beyond();
     }
 
     pub(crate) fn remove(&mut self, bytes: usize) {
@@ -45,6 +48,11 @@ impl Untaken {
     /// Whether it is more than may be: the last item that was let in exceeded the bound.
     pub(crate) fn is_beyond(&self) -> bool {
         self.bytes > self.max
+    }
+
+    /// Whether it was, and is no longer: whoever was held up by the others may go on.
+    pub(crate) fn has_room_again(&mut self) -> bool {
+        !self.is_beyond() && core::mem::take(&mut self.was_beyond)
     }
 
     fn is_half_free(&self) -> bool {

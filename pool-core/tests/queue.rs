@@ -259,6 +259,24 @@ impl World {
         items
     }
 
+    /// The application takes everything, and what it is told of that, before anything else happens.
+    fn take_at_once(&mut self, sub: SubId) {
+        loop {
+            while let Some(event) = self.core.poll_event() {
+                if let PoolEvent::Item { sub, item } = event {
+                    self.queues.entry(sub).or_default().push_back(item);
+                }
+            }
+            let queue = core::mem::take(self.queues.entry(sub).or_default());
+            let (items, bytes) = (queue.len(), queue.iter().map(Item::bytes).sum());
+            self.taken.entry(sub).or_default().extend(queue);
+            if items == 0 {
+                return;
+            }
+            self.core.handle_call(Call::Taken { sub, items, bytes }, self.now()).unwrap();
+        }
+    }
+
     /// The application takes everything, until no more comes within a while.
     fn drain(&mut self, sub: SubId) {
         for _ in 0..300 {
@@ -628,6 +646,27 @@ fn the_bound_on_all_queues_skips_and_makes_up_for_it_too() {
 }
 
 /// The seconds that a checkpoint has of a relay's first filter.
+/// To tell one that there is room again may take that room.
+#[test]
+fn whoever_was_held_up_by_the_others_goes_on_in_the_end() {
+    let mut w = World::new(1, Config { max_queued_bytes: 100, ..Config::default() });
+    let subs: Vec<SubId> = (0..5).map(|_| w.reader(Filter::new().kind(Kind::new(1)), 100)).collect();
+    for &sub in subs.iter().chain(&subs) {
+        w.take(sub, 100);
+        w.pass(1_000 * MS);
+    }
+    w.push(0, &note("1234", 1));
+    assert_eq!(subs.iter().map(|&sub| w.untaken_events(sub)).collect::<Vec<_>>(), [1, 0, 0, 0, 0]);
+    w.relays[0].silent = true;
+    // They take what they are told at once, before anything else happens; those that are told nothing take nothing.
+    for &sub in &subs {
+        w.take_at_once(sub);
+    }
+    for &sub in &subs[1..] {
+        assert_eq!(w.overflow(sub), [(1, 0)], "{sub}");
+    }
+}
+
 fn proven(checkpoint: &Checkpoint) -> usize {
     checkpoint.to_json().matches("\"proven\":[[[").count()
 }

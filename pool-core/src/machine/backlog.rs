@@ -13,8 +13,8 @@ use super::Core;
 impl Core {
     /// To be called after every step: what is untaken may be too much, or no longer.
     pub(super) fn review_backlog(&mut self) {
-        if core::mem::replace(&mut self.was_beyond, self.fx.untaken.is_beyond()) && !self.was_beyond {
-            // There is room for whoever was held up by the others.
+        if self.fx.untaken.has_room_again() {
+            // What these are told may be too much once more: then the rest are still held up.
             for id in self.subs.keys().copied().collect::<Vec<SubId>>() {
                 self.relieve_sub(id);
             }

@@ -102,8 +102,8 @@ impl Core {
         }
         let standing = self.standing(event);
         for (sub, mark) in takers {
-            let by = waiters.iter().find(|w| w.sub == sub).map(|w| w.relay);
-            self.deliver_one(sub, by, mark, event, standing);
+            let by: Vec<RelayIx> = waiters.iter().filter(|w| w.sub == sub).map(|w| w.relay).collect();
+            self.deliver_one(sub, &by, mark, event, standing);
         }
     }
 
@@ -115,13 +115,13 @@ impl Core {
             self.review_repair(&event.id());
         } else {
             let (mark, standing) = (self.mark(id, ix, wire), self.standing(event));
-            self.deliver_one(id, Some(ix), mark, event, standing);
+            self.deliver_one(id, &[ix], mark, event, standing);
         }
     }
 
     /// Hands a verified event to one subscription, unless it has it, or it is not for it as it stands. `by`: who brought it
     /// for that one.
-    fn deliver_one(&mut self, id: SubId, by: Option<RelayIx>, mark: Mark, event: &VerifiedEvent, standing: Standing) {
+    fn deliver_one(&mut self, id: SubId, by: &[RelayIx], mark: Mark, event: &VerifiedEvent, standing: Standing) {
         let event_id = event.id();
         if standing.expired || self.dedup.was_delivered(&event_id, id) {
             return;
@@ -141,8 +141,7 @@ impl Core {
             self.stats.delivered += 1;
         } else {
             self.stats.skipped += 1;
-            let has: Vec<RelayIx> = by.into_iter().chain(has.iter().copied()).collect();
-            sub.skip(event, mark, &has, self.now.unix, &self.config);
+            sub.skip(event, mark, (by, has), self.now.unix, &self.config);
         }
     }
 

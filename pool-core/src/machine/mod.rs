@@ -95,8 +95,6 @@ pub struct Core {
     subs: BTreeMap<SubId, Subscription>,
     finished: Finished,
     backlog: Backlog,
-    /// Whether more was untaken than may be when the last step was over.
-    was_beyond: bool,
     /// The running requests.
     wires: Map<(RelayIx, WireId), Wire>,
     dedup: Dedup,
@@ -168,7 +166,6 @@ impl Core {
             subs: BTreeMap::new(),
             finished: Finished::default(),
             backlog: Backlog::default(),
-            was_beyond: false,
             repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! What a full queue means: events are skipped, owed by a relay that has them, and asked for when there is room again.
+//! What a full queue means: events are skipped, owed by the relays that brought them, and asked for when there is room again.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -34,33 +34,40 @@ impl Subscription {
         true
     }
 
-    /// There was no room for an event that these relays have, the first of which brought it: one of them owes it. `now`: by
-    /// the wall clock.
-    pub(crate) fn skip(&mut self, event: &VerifiedEvent, mark: Mark, has: &[RelayIx], now: Timestamp, config: &Config) {
+    /// There was no room for an event that relays brought for this: each of them owes it, for none answers for another. If
+    /// none did, one of those that have it. `now`: by the wall clock.
+    pub(crate) fn skip(
+        &mut self,
+        event: &VerifiedEvent,
+        mark: Mark,
+        (brought, has): (&[RelayIx], &[RelayIx]),
+        now: Timestamp,
+        config: &Config,
+    ) {
         let live_from = request::live_from(&self.filters, now, config);
         let at = event.created_at();
         let filters = self.filters.iter().enumerate();
         let provable = |filter: &Filter| filter.search.is_none() && filter.matches(event);
         let matching: Vec<usize> = filters.filter(|(_, filter)| provable(filter)).map(|(at, _)| at).collect();
-        let takes = |relay: &&RelayIx| self.legs.get(relay).is_some_and(|(_, leg)| leg.needs_connection());
-        // One that is live can be asked at once; one that never ends its answers may never be.
-        let live = |relay: &&RelayIx| self.legs.get(relay).is_some_and(|(_, leg)| leg.is_live());
-        let owing = has
-            .iter()
-            .find(live)
-            .or_else(|| has.iter().find(takes))
-            .filter(|_| !event.kind().is_ephemeral() && !matching.is_empty());
-        let Some(leg) = owing.copied().and_then(|relay| self.leg(relay)) else {
+        let takes = |relay: &RelayIx| self.legs.get(relay).is_some_and(|(_, leg)| leg.needs_connection());
+        let mut owing: Vec<RelayIx> = brought.iter().copied().filter(takes).collect();
+        if owing.is_empty() {
+            owing.extend(has.iter().copied().find(takes));
+        }
+        if event.kind().is_ephemeral() || matching.is_empty() || owing.is_empty() {
             self.queue.lose();
             return;
-        };
-        for filter in matching {
-            let range = match mark {
-                Mark::Stored => leg.skipped.stored(filter, at),
-                Mark::Live if at >= live_from => leg.skipped.live(filter, at),
-                Mark::Live => Range::second(at),
-            };
-            leg.resume.owe(core::iter::once(filter), range);
+        }
+        for relay in owing {
+            let Some(leg) = self.leg(relay) else { continue };
+            for &filter in &matching {
+                let range = match mark {
+                    Mark::Stored => leg.skipped.stored(filter, at),
+                    Mark::Live if at >= live_from => leg.skipped.live(filter, at),
+                    Mark::Live => Range::second(at),
+                };
+                leg.resume.owe(core::iter::once(filter), range);
+            }
         }
     }
 }

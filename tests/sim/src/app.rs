@@ -253,7 +253,7 @@ impl World {
         let url = self.url(relay);
         self.members.insert(relay, options);
         self.oracle.reads(&url, options.read);
-        self.oracle.watch.added(&url, options);
+        self.oracle.watch.added(&url, options, self.now().mono);
         self.call(Call::AddRelay { url, options }).expect("there is room");
     }
 

@@ -182,19 +182,27 @@ impl World {
         if matches!(item, Item::End(_)) {
             self.untaken.remove(&sub);
         }
-        let most = self.core.config().max_queued_bytes;
-        let bytes = |world: &Self| world.untaken.values().map(Untaken::bytes).sum::<usize>();
         let is_event = matches!(item, Item::Event(_) | Item::Pending(_));
-        self.check(!is_event || bytes(self) <= most, "no event is added to queues that hold more than they may");
+        self.check(!is_event || !self.is_beyond(), "no event is added to queues that hold more than they may");
         self.untaken.entry(sub).or_default().add(item);
-        if bytes(self) > most {
-            self.oracle.is_crowded();
-        }
+        self.note_crowd();
         self.note_full(sub);
         self.progress.entry(sub).or_default().shown(item);
         self.check_queue(sub);
         if !self.faulty || !self.slow.contains_key(&sub) {
             self.take_some(sub, usize::MAX);
+        }
+    }
+
+    /// Whether the queues together hold more than they may.
+    fn is_beyond(&self) -> bool {
+        self.untaken.values().map(Untaken::bytes).sum::<usize>() > self.core.config().max_queued_bytes
+    }
+
+    /// While they do, what comes is skipped, also for who has only just subscribed.
+    pub(super) fn note_crowd(&mut self) {
+        if self.is_beyond() {
+            self.oracle.is_crowded();
         }
     }
 
@@ -216,7 +224,7 @@ impl World {
             self.settle();
         }
         // What was skipped, if anything was, is told by now where there is room again.
-        let roomy = self.untaken.values().map(Untaken::bytes).sum::<usize>() <= self.core.config().max_queued_bytes;
+        let roomy = !self.is_beyond();
         for sub in self.oracle.open_subscriptions() {
             if roomy && self.untaken.get(&sub).is_none_or(Untaken::is_empty) {
                 self.oracle.has_room(sub);

@@ -27,8 +27,8 @@ pub(super) struct Missing {
     taken: u64,
     live_since: Option<u64>,
     created_at: u64,
-    /// Whether the relay has no room for pages.
-    crowded: bool,
+    /// Whether no page can be asked for: the relay has no room for any, or never ends one.
+    unpaged: bool,
     /// What sort of subscription it is.
     of: String,
 }
@@ -50,12 +50,12 @@ impl Oracle {
         self.beyond_what_was_lost(id, self.missing_in(id, site, by, unix))
     }
 
-    /// As many as were told to be lost for want of room may lack, and no more; of relays without room for a page, as many as
+    /// As many as were told to be lost for want of room may lack, and no more; of relays that no page can be asked of, as many as
     /// were told to be skipped.
     fn beyond_what_was_lost(&self, id: SubId, missing: Vec<Missing>) -> Vec<Missing> {
         let lacks = missing.iter().map(|missing| missing.event).collect::<BTreeSet<_>>().len();
-        let crowded = missing.iter().all(|missing| missing.crowded);
-        let may = self.sub(id).map_or(0, |sub| sub.may_lack(crowded));
+        let unpaged = missing.iter().all(|missing| missing.unpaged);
+        let may = self.sub(id).map_or(0, |sub| sub.may_lack(unpaged));
         if u64::try_from(lacks).is_ok_and(|lacks| lacks <= may) { Vec::new() } else { missing }
     }
 
@@ -64,6 +64,9 @@ impl Oracle {
         // A relay without room for a page beside its live requests never makes up for anything: what it took since lies in the
         // gap that was told when its connection was lost, which stays open. Nobody else's open gap excuses anything.
         let crowded = self.is_full(site);
+        if site.is_hasty && sub.asked.get(&site.url) != Some(&1) {
+            return Vec::new();
+        }
         let open = sub.gaps.get(&site.url).filter(|_| crowded);
         let held = site.accepted.held(&site.relay).filter(|(_, taken)| taken.at < by);
         let missing = held.filter(|(event, taken)| {
@@ -83,7 +86,7 @@ impl Oracle {
             taken: taken.at,
             created_at: taken.created_at(),
             live_since: sub.live_since.get(&site.url).copied(),
-            crowded,
+            unpaged: crowded || site.misleads && !site.heals,
             of: sub.sort(),
         };
         missing.map(tell).collect()

@@ -72,9 +72,13 @@ impl Quarantines {
         self.line(relay).honest = true;
     }
 
-    /// The application vouches for a relay, or no longer.
-    pub(super) fn vouched(&mut self, relay: &RelayUrl, vouched: bool) {
-        self.line(relay).vouched = vouched;
+    /// The application vouches for a relay, or no longer. What came while it did does not count.
+    pub(super) fn vouched(&mut self, relay: &RelayUrl, vouched: bool, now: Instant) {
+        let line = self.line(relay);
+        if line.vouched && !vouched {
+            line.since = now;
+        }
+        line.vouched = vouched;
     }
 
     /// An event for a running request that asks for it reaches the pool, or did not ask: `matches`.

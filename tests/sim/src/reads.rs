@@ -66,6 +66,7 @@ impl World {
         let now = self.now().mono;
         // What is told during the call itself has to find the oracle informed.
         let id = self.oracle.expect_subscription(filters.clone(), urls, mode == Mode::Live, all, now);
+        self.note_crowd();
         if let Some(room) = room {
             self.slow.insert(id, room);
         }

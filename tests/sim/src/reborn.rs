@@ -22,7 +22,7 @@ impl World {
         for (relay, options) in self.members.clone() {
             let url = self.url(relay);
             self.oracle.reads(&url, options.read);
-            self.oracle.watch.added(&url, options);
+            self.oracle.watch.added(&url, options, self.now().mono);
             self.call(Call::AddRelay { url, options }).expect("there is room");
         }
         if saved.is_empty() {

@@ -34,6 +34,8 @@ pub(super) struct Site {
     pub(super) most_requests: Option<usize>,
     /// Whether it says of an answer what is not so.
     pub(super) misleads: bool,
+    /// Whether it says that an answer is whole before it is: what comes after that is lost with the connection.
+    pub(super) is_hasty: bool,
     /// What it took, and when.
     pub(super) accepted: Accepted,
     /// Whether anything that it sends is forged. If not, it is never quarantined.
@@ -85,6 +87,7 @@ impl Site {
         let adds = character.faults.faults().iter().any(|f| tries_patience(f) && !matches!(f, Fault::EoseLate { .. }));
         // What it makes up for each answer is in no order.
         let misleads = misleads || adds;
+        let is_hasty = character.faults.faults().iter().any(|fault| matches!(fault, Fault::EoseEarly { .. }));
         let relied_on = character.complete && !(capped && misleads);
         Self {
             url,
@@ -100,6 +103,7 @@ impl Site {
             capped,
             most_requests,
             misleads,
+            is_hasty: is_hasty && !character.heals,
             accepted: Accepted::default(),
             floods: false,
         }

@@ -348,9 +348,9 @@ impl Sub {
     }
 
     /// How many events may be missing, whatever their dates: that many were told to be lost for want of room, or are going to be.
-    /// `crowded`: so may what was skipped, for there is no room for the pages that make up for it.
-    pub(super) fn may_lack(&self, crowded: bool) -> u64 {
-        let skipped = if crowded { self.skipped } else { 0 };
+    /// `unpaged`: so may what was skipped, for no page can make up for it.
+    pub(super) fn may_lack(&self, unpaged: bool) -> u64 {
+        let skipped = if unpaged { self.skipped } else { 0 };
         if self.skips { u64::MAX } else { self.lost + skipped }
     }
 

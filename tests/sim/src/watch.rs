@@ -108,8 +108,8 @@ impl Watch {
     }
 
     /// The application adds a relay or changes its options.
-    pub(super) fn added(&mut self, relay: &RelayUrl, options: RelayOptions) {
-        self.quarantines.vouched(relay, !options.quarantine);
+    pub(super) fn added(&mut self, relay: &RelayUrl, options: RelayOptions, now: Instant) {
+        self.quarantines.vouched(relay, !options.quarantine, now);
     }
 
     /// The application takes a relay out of the pool, or it was out at last.
