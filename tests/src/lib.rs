@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
+pub mod conformance;
 pub mod scenarios;
 pub mod soak;
 

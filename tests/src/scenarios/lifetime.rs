@@ -17,18 +17,20 @@ use nostr_proto::{PublicKey, UnsignedEvent};
 use super::*;
 
 /// A runtime that knows how many of the pool's tasks are alive. It is also what a third adapter looks like.
-#[derive(Clone)]
-struct Counting<R> {
+#[derive(Clone, Debug)]
+pub struct Counting<R> {
     inner: R,
     tasks: Arc<AtomicUsize>,
 }
 
 impl<R: Runtime> Counting<R> {
-    fn new(inner: R) -> Self {
+    /// Around this one.
+    pub fn new(inner: R) -> Self {
         Self { inner, tasks: Arc::default() }
     }
 
-    fn alive(&self) -> usize {
+    /// Tasks that have not ended.
+    pub fn alive(&self) -> usize {
         self.tasks.load(Ordering::SeqCst)
     }
 }
