@@ -1,5 +1,7 @@
 //! Dialling, the same for every runtime: resolve, connect, TLS, upgrade, all under one deadline.
 
+mod upgrade;
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,8 +18,10 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::frame::SocketError;
-use crate::runtime::{FrameLimits, Runtime, UpgradeRequest};
+use crate::runtime::{FrameLimits, Runtime};
 use crate::transport::Transport;
+
+pub use upgrade::UpgradeFault;
 
 /// The next address is tried when the one before has neither connected nor failed after this (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -55,8 +59,9 @@ pub(crate) async fn dial<R: Runtime>(
     } else {
         Transport::plain(tcp)
     };
-    let request = UpgradeRequest { url: url.clone(), user_agent: settings.user_agent.clone(), limits: settings.limits };
-    limit.step("upgrade", runtime.upgrade(io, request)).await?
+    let headers = [("User-Agent", settings.user_agent.as_str())];
+    let io = limit.step("upgrade", upgrade::upgrade(io, url, headers)).await??;
+    Ok(runtime.websocket(io, settings.limits).await)
 }
 
 /// The deadline of a dial, running through its steps.

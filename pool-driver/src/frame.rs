@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dial::UpgradeFault;
+
 /// A frame that came in. Fragmented messages come whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming<T> {
@@ -64,6 +66,8 @@ pub enum SocketError {
         /// The HTTP status code.
         status: u16,
     },
+    /// The server's answer to the WebSocket upgrade is none.
+    Handshake(UpgradeFault),
     /// A step of the dial was not over by the dial deadline.
     TimedOut {
         /// Which step: `resolve`, `connect`, `tls` or `upgrade`.
@@ -100,6 +104,7 @@ impl fmt::Display for SocketError {
             Self::Connect { address, error } => write!(f, "cannot connect to {address}: {error}"),
             Self::Tls(e) => write!(f, "TLS handshake failed: {e}"),
             Self::Upgrade { status } => write!(f, "the server answered the WebSocket upgrade with HTTP {status}"),
+            Self::Handshake(fault) => write!(f, "WebSocket upgrade failed: {fault}"),
             Self::TimedOut { step, after } => write!(f, "{step} not done within {after:?} of dialling"),
             Self::TooLarge => f.write_str("the relay sent a message over the size limit"),
             Self::NotUtf8 => f.write_str("the relay sent text that is not UTF-8"),

@@ -53,6 +53,7 @@ mod verifier;
 
 pub use builder::{Given, PoolBuilder};
 pub use connect::{Connect, ConnectOutcome, ConnectReport, Connecting};
+pub use dial::UpgradeFault;
 pub use error::{AddRelayError, BuildError, ConnectError, FetchError, MineError, PublishUnsignedError};
 pub use events::Events;
 pub use fetch::{Fetch, FetchOptions, Fetched};
@@ -60,7 +61,7 @@ pub use frame::{Incoming, Outgoing, SocketError};
 pub use mining::Mining;
 pub use pool::{Pool, UnfinishedPublish};
 pub use publishing::{Progress, PublishOptions, Publishing, VerdictFuture};
-pub use runtime::{FrameLimits, Runtime, UpgradeRequest};
+pub use runtime::{FrameLimits, Runtime};
 pub use signer::{KeySigner, SignError, Signer};
 pub use status::{StatusStream, StatusUpdate};
 pub use subscription::{SubscribeOptions, Subscription};

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
 use nostr_pool_driver::{
-    CallError, Connect, EndReason, FetchError, FetchOptions, Item, PublishOptions, PublishStatus, Quorum, Runtime,
-    SignError, Signer, SocketError, SubscribeOptions, Transport, Unfinished, UpgradeRequest, Verdict,
+    CallError, Connect, EndReason, FetchError, FetchOptions, FrameLimits, Item, PublishOptions, PublishStatus, Quorum,
+    Runtime, SignError, Signer, SubscribeOptions, Transport, Unfinished, Verdict,
 };
 use nostr_proto::{PublicKey, UnsignedEvent};
 
@@ -70,12 +70,8 @@ impl<R: Runtime> Runtime for Counting<R> {
         self.inner.connect(address)
     }
 
-    fn upgrade(
-        &self,
-        io: Transport<R::Tcp>,
-        request: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<R::Socket, SocketError>> {
-        self.inner.upgrade(io, request)
+    fn websocket(&self, io: Transport<R::Tcp>, limits: FrameLimits) -> BoxFuture<'static, R::Socket> {
+        self.inner.websocket(io, limits)
     }
 }
 
