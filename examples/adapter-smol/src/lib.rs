@@ -1,8 +1,8 @@
 //! nostr-pool on smol, as a lesson: how a runtime that the pool does not know is taught to it.
 //!
 //! All that the pool needs of an async runtime is one trait, [`Runtime`]: a clock, a way to sleep and to spawn, name
-//! resolution, a TCP connection, and a WebSocket on top of it. Happy eyeballs, TLS, deadlines, back-off, queues and threads
-//! are the driver's, and the same everywhere. This file is a whole adapter, and the order in which to write one:
+//! resolution, a TCP connection, and frames on top of it. Happy eyeballs, TLS, the opening handshake, deadlines, back-off,
+//! queues and threads are the driver's, and the same everywhere. This file is a whole adapter, and the order in which to write one:
 //!
 //! 1. **The type** ([`Smol`]). It is cloned into every task, so it holds no more than a handle. Nothing may be taken from
 //!    an ambient runtime: two pools may live on two runtimes in one process, and a call may come from any thread. So the
@@ -12,9 +12,9 @@
 //!    anybody holding on to them.
 //! 3. **`resolve` and `connect`.** Neither has a deadline of its own, for the dial has one; dropping the future has to be
 //!    enough to give it up. The system's resolver blocks, so it is called on a thread that may.
-//! 4. **`upgrade`.** The transport that comes in is plain or under TLS, and already connected. Any WebSocket library will
-//!    do that bounds what it reads ([`FrameLimits`]), answers pings, and neither follows redirects nor takes an extension
-//!    that nobody offered.
+//! 4. **`websocket`.** The transport that comes in is plain or under TLS, and the opening handshake is done: what comes are
+//!    frames. Any WebSocket library will do that bounds what it reads ([`FrameLimits`]), answers pings, and takes a
+//!    connection that is upgraded already.
 //! 5. **The socket** ([`SmolSocket`]): a stream and a sink. Text comes as the library's own checked text, and is never
 //!    copied. `poll_ready` has to be pending while too much waits to be written, or the pool's queues are bounded in vain.
 //!    A connection that just ends is [`SocketError::Ended`], and no breach of the protocol.
@@ -49,12 +49,10 @@ use std::time::{Duration, Instant};
 
 use async_executor::Executor;
 use async_io::{Async, Timer};
-use async_tungstenite::tungstenite::client::IntoClientRequest;
+use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use async_tungstenite::tungstenite::http::HeaderValue;
-use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Message, Utf8Bytes};
-use async_tungstenite::{WebSocketStream, client_async_with_config};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Sink, Stream};
@@ -105,29 +103,13 @@ impl Runtime for Smol {
         .boxed()
     }
 
-    fn upgrade(
-        &self,
-        io: Transport<Self::Tcp>,
-        request: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<SmolSocket, SocketError>> {
-        async move {
-            let UpgradeRequest { url, user_agent, limits } = request;
-            let mut request = url.as_str().into_client_request().map_err(socket_error)?;
-            if let Ok(value) = HeaderValue::from_str(&user_agent) {
-                request.headers_mut().insert("User-Agent", value);
-            }
-            let config = WebSocketConfig::default()
-                .read_buffer_size(limits.read_buffer)
-                .write_buffer_size(limits.write_buffer)
-                .max_message_size(Some(limits.max_message))
-                .max_frame_size(Some(limits.max_message));
-            let (ws, response) = client_async_with_config(request, io, Some(config)).await.map_err(socket_error)?;
-            if response.headers().contains_key("Sec-WebSocket-Extensions") {
-                return Err(SocketError::unasked_extension());
-            }
-            Ok(SmolSocket(ws))
-        }
-        .boxed()
+    fn websocket(&self, io: Transport<Self::Tcp>, limits: FrameLimits) -> BoxFuture<'static, SmolSocket> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(limits.read_buffer)
+            .write_buffer_size(limits.write_buffer)
+            .max_message_size(Some(limits.max_message))
+            .max_frame_size(Some(limits.max_message));
+        WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).map(SmolSocket).boxed()
     }
 }
 
@@ -188,7 +170,6 @@ fn socket_error(error: Error) -> SocketError {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => SocketError::TooLarge,
         Error::Utf8(_) => SocketError::NotUtf8,
-        Error::Http(response) => SocketError::Upgrade { status: response.status().as_u16() },
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => SocketError::Ended,
         Error::Io(e) => SocketError::Io(e),
         other => SocketError::Protocol(other.to_string()),

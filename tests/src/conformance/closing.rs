@@ -38,11 +38,11 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
         Script::new("closing: half a code", |cx| ends(cx, &frame(FIN | CLOSE, [3])), PROTOCOL),
         Script::new("closing: a reason that is not UTF-8", |cx| ends(cx, &close(1000, b"\xff")), NOT_UTF8),
         Script::new("closing: the longest reason", longest_reason, &["a reason of 123 bytes", "answered alike"]),
-        Script::new("closing: 1005 on the wire", |cx| ends(cx, &close(1005, "")), RESERVED),
-        Script::new("closing: 1006 on the wire", |cx| ends(cx, &close(1006, "")), RESERVED),
-        Script::new("closing: 1015 on the wire", |cx| ends(cx, &close(1015, "")), RESERVED),
-        Script::new("closing: 999 on the wire", |cx| ends(cx, &close(999, "")), RESERVED),
-        Script::new("closing: 5000 on the wire", |cx| ends(cx, &close(5000, "")), RESERVED),
+        Script::new("closing: 1005 on the wire", |cx| reserved(cx, 1005), RESERVED),
+        Script::new("closing: 1006 on the wire", |cx| reserved(cx, 1006), RESERVED),
+        Script::new("closing: 1015 on the wire", |cx| reserved(cx, 1015), RESERVED),
+        Script::new("closing: 999 on the wire", |cx| reserved(cx, 999), RESERVED),
+        Script::new("closing: 5000 on the wire", |cx| reserved(cx, 5000), RESERVED),
         Script::new(
             "closing: nothing counts after a close",
             data_after_close,
@@ -82,14 +82,27 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
 
 const PROTOCOL: &[&str] = &["backoff: protocol", "the relay got: close 1002 \"\", end"];
 const NOT_UTF8: &[&str] = &["backoff: not UTF-8", "the relay got: close 1007 \"\", end"];
-/// Codes that are not for the wire (RFC 6455, section 7.4): a protocol error.
-const RESERVED: &[&str] = PROTOCOL;
+const RESERVED: &[&str] = &["backoff", "the relay got: close 1002, end"];
 
 /// Sends what ends the connection.
 fn ends<R: Runtime>(cx: &Cx<R>, bytes: &[u8]) {
     let mut session = Session::live(cx);
     session.peer.send(bytes);
     session.say_end(cx);
+}
+
+/// A code that is not for the wire (RFC 6455, section 7.4) is a protocol error. The reason that goes with our answer is the
+/// WebSocket library's.
+fn reserved<R: Runtime>(cx: &Cx<R>, code: u16) {
+    let mut session = Session::live(cx);
+    session.peer.send(close(code, ""));
+    let got: Vec<_> = session.peer.receive_all().into_iter().map(|got| match got {
+        Got::Close(Some((code, _))) => format!("close {code}"),
+        other => other.to_string(),
+    }).collect();
+    cx.until("the pool knows", || cx::state(&session.record()) != "open");
+    cx.say(cx::state(&session.record()));
+    cx.say(format!("the relay got: {}", got.join(", ")));
 }
 
 fn codes<R: Runtime>(cx: &Cx<R>) {

@@ -100,6 +100,10 @@ pub(super) fn kind(error: &str) -> String {
     if let Some((_, kind)) = KINDS.iter().find(|(text, _)| error.starts_with(text)) {
         return (*kind).to_owned();
     }
+    // The opening handshake is the driver's own, and so are its words.
+    if let Some(fault) = error.strip_prefix("WebSocket upgrade failed: ") {
+        return fault.to_owned();
+    }
     if let Some((_, status)) = error.split_once("the server answered the WebSocket upgrade with ") {
         return status.to_owned();
     }

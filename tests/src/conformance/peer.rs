@@ -6,7 +6,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use async_tungstenite::tungstenite::handshake::derive_accept_key;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
 use socket2::SockRef;
 
 use crate::scenarios::PATIENCE;
@@ -151,7 +153,9 @@ impl Peer {
     /// Its headers.
     pub(super) fn headers(request: &str) -> String {
         let key = header(request, "Sec-WebSocket-Key").expect("a client names a key");
-        let accept = derive_accept_key(key.as_bytes());
+        // RFC 6455, section 4.2.2.
+        let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+        let accept = STANDARD.encode(digest);
         format!("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n")
     }
 

@@ -9,8 +9,7 @@ use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared, select};
 use futures::{FutureExt, StreamExt};
 use nostr_pool_driver::{
-    Connect, FetchOptions, Item, PublishOptions, Quorum, Runtime, SocketError, SubscribeOptions, Transport,
-    UpgradeRequest, Verdict,
+    Connect, FetchOptions, FrameLimits, Item, PublishOptions, Quorum, Runtime, SubscribeOptions, Transport, Verdict,
 };
 
 use super::Script;
@@ -87,12 +86,8 @@ impl<R: Runtime> Runtime for Mortal<R> {
         self.inner.connect(address)
     }
 
-    fn upgrade(
-        &self,
-        io: Transport<R::Tcp>,
-        request: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<R::Socket, SocketError>> {
-        self.inner.upgrade(io, request)
+    fn websocket(&self, io: Transport<R::Tcp>, limits: FrameLimits) -> BoxFuture<'static, R::Socket> {
+        self.inner.websocket(io, limits)
     }
 }
 
