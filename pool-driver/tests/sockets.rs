@@ -92,7 +92,7 @@ fn a_failed_dial_says_which_step_failed() {
     let refused = dial(&Mock::with(&[("10.0.0.1:1", Dial::Refuses)]));
     assert!(refused.starts_with("cannot connect to 10.0.0.1:1: "), "{refused}");
     let hung = dial(&Mock::with(&[("10.0.0.1:1", Dial::Hangs)]));
-    assert_eq!(hung, "connect not done within 3s of dialling");
+    assert_eq!(hung, "connecting, 10.0.0.1:1, was not done within 3s of dialling");
     let mock = Mock::simple();
     mock.edit(|inner| inner.refuse_upgrade = Some(403));
     assert_eq!(dial(&mock), "the server answered the WebSocket upgrade with HTTP 403");

@@ -58,10 +58,10 @@ impl fmt::Display for UpgradeFault {
 }
 
 /// Makes a connection one of frames.
-pub(super) async fn upgrade<T: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn upgrade<'a, T: AsyncRead + AsyncWrite + Unpin>(
     mut io: Transport<T>,
     url: &RelayUrl,
-    headers: impl IntoIterator<Item = (&str, &str)>,
+    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<Transport<T>, SocketError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|e| SocketError::Io(io::Error::other(e)))?;
