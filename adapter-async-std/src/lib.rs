@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use async_std::net::{TcpStream, ToSocketAddrs};
 use async_tungstenite::WebSocketStream;
-use async_tungstenite::tungstenite::error::{CapacityError, Error};
+use async_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use async_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use async_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use async_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -151,6 +151,7 @@ fn socket_error(error: Error) -> SocketError {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => SocketError::TooLarge,
         Error::Utf8(_) => SocketError::NotUtf8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => SocketError::Ended,
         Error::Io(e) => SocketError::Io(e),
         other => SocketError::Protocol(other.to_string()),
     }

@@ -30,7 +30,7 @@ use futures::{FutureExt, Sink, Stream};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, TryCurrentError};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -185,6 +185,7 @@ fn socket_error(error: Error) -> SocketError {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => SocketError::TooLarge,
         Error::Utf8(_) => SocketError::NotUtf8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => SocketError::Ended,
         Error::Io(e) => SocketError::Io(e),
         other => SocketError::Protocol(other.to_string()),
     }

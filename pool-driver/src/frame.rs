@@ -99,6 +99,8 @@ pub enum SocketError {
         /// Whether it is that of the whole dial, not of the step.
         whole: bool,
     },
+    /// The connection ended without a close frame.
+    Ended,
     /// The peer sent a message larger than [`FrameLimits::max_message`](crate::FrameLimits::max_message).
     TooLarge,
     /// The peer sent text that is not UTF-8.
@@ -150,6 +152,7 @@ impl fmt::Display for SocketError {
                 }
                 write!(f, " was not done within {after:?}{}", if *whole { " of dialling" } else { "" })
             }
+            Self::Ended => f.write_str("the connection ended without a close frame"),
             Self::TooLarge => f.write_str("the relay sent a message over the size limit"),
             Self::NotUtf8 => f.write_str("the relay sent text that is not UTF-8"),
             Self::Protocol(what) => write!(f, "WebSocket protocol error: {what}"),

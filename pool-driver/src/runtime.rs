@@ -21,7 +21,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     type Tcp: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A text message, proven to be UTF-8 by the adapter, and not copied for us.
     type Text: AsRef<str> + Send + 'static;
-    /// An open WebSocket. It answers pings by itself, and after an error it ends.
+    /// An open WebSocket. It answers pings by itself, and after an error it ends. A connection that ends without a close
+    /// frame is [`SocketError::Ended`], or just the end of the stream, and no breach of the protocol.
     ///
     /// Its sink must take back pressure seriously: `poll_ready` is pending while more than
     /// [`FrameLimits::write_buffer`] bytes wait for the transport.

@@ -8,9 +8,17 @@ use std::task::{Context, Poll};
 use futures::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 
+/// Reads in a row that find something, before the task lets others run: with the default buffer, 256 KiB.
+const READS_IN_A_ROW: u32 = 8;
+
 /// A byte stream to a relay, plain or under TLS; which of them is no adapter's business.
+///
+/// After a few reads that found something it is pending for a moment, and wakes its task at once: a WebSocket library
+/// reads until it has a whole message, and a peer may send without end what never becomes one.
 pub struct Transport<T> {
     stream: Stream<T>,
+    /// Reads that found something since one that did not.
+    reads: u32,
     /// Read already, and to be read again before anything else. In reverse, so that what is taken is cut off.
     ahead: Vec<u8>,
 }
@@ -23,12 +31,16 @@ enum Stream<T> {
 impl<T> Transport<T> {
     /// A plain byte stream.
     pub fn plain(io: T) -> Self {
-        Self { stream: Stream::Plain(io), ahead: Vec::new() }
+        Self::new(Stream::Plain(io))
     }
 
     /// A byte stream under TLS, its handshake done.
     pub fn tls(io: TlsStream<T>) -> Self {
-        Self { stream: Stream::Tls(Box::new(io)), ahead: Vec::new() }
+        Self::new(Stream::Tls(Box::new(io)))
+    }
+
+    fn new(stream: Stream<T>) -> Self {
+        Self { stream, reads: 0, ahead: Vec::new() }
     }
 
     /// Puts back what was read too much.
@@ -55,10 +67,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<T> {
             }
             return Poll::Ready(Ok(taken));
         }
-        match &mut this.stream {
+        if this.reads == READS_IN_A_ROW {
+            this.reads = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = match &mut this.stream {
             Stream::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Stream::Tls(io) => Pin::new(&mut **io).poll_read(cx, buf),
-        }
+        };
+        this.reads = if read.is_ready() { this.reads + 1 } else { 0 };
+        read
     }
 }
 
@@ -87,11 +106,39 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use futures::AsyncReadExt;
     use futures::executor::block_on;
     use futures::io::Cursor;
 
     use super::*;
+
+    /// Counts how often it is woken.
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_stream_without_end_lets_others_run() {
+        let woken = Arc::new(Woken(AtomicUsize::new(0)));
+        let waker = woken.clone().into();
+        let mut cx = Context::from_waker(&waker);
+        let mut io = Transport::plain(Cursor::new(vec![0; 1 << 10]));
+        for round in 1..=3 {
+            for _ in 0..READS_IN_A_ROW {
+                assert!(Pin::new(&mut io).poll_read(&mut cx, &mut [0; 4]).is_ready());
+            }
+            assert!(Pin::new(&mut io).poll_read(&mut cx, &mut [0; 4]).is_pending());
+            assert_eq!(woken.0.load(Ordering::SeqCst), round, "it goes on at once");
+        }
+    }
 
     #[test]
     fn what_was_put_back_comes_first_and_in_order() {

@@ -107,8 +107,8 @@ pub(super) fn kind(error: &str) -> String {
     if let Some((_, status)) = error.split_once("the server answered the WebSocket upgrade with ") {
         return status.to_owned();
     }
-    match error.split_once(" not done within ") {
-        Some((step, _)) => format!("timed out: {step}"),
+    match error.split_once(" was not done within ") {
+        Some((step, _)) => format!("timed out: {}", step.split(',').next().unwrap_or(step)),
         None => error.to_owned(),
     }
 }
