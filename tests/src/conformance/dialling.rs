@@ -10,6 +10,7 @@ use super::cx::{self, Cx};
 use super::peer::{FIN, Got, Listener, PING, Peer, TEXT, frame, header};
 use super::session::{config, pool, record};
 use crate::scenarios::PATIENCE;
+use crate::scenarios::tls::speaks_tls_with_a_trusted_server;
 
 pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
     vec![
@@ -32,7 +33,13 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
         Script::new(
             "dialling: no redirect is followed",
             redirect,
-            &["301 failed: HTTP 301", "302 failed: HTTP 302", "307 failed: HTTP 307", "308 failed: HTTP 308", "not followed"],
+            &[
+                "301 failed: HTTP 301: redirects are not followed",
+                "302 failed: HTTP 302: redirects are not followed",
+                "307 failed: HTTP 307: redirects are not followed",
+                "308 failed: HTTP 308: redirects are not followed",
+                "not followed",
+            ],
         ),
         Script::new(
             "dialling: an upgrade that is none",
@@ -54,6 +61,7 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
                 "subprotocol: failed: the answer names a subprotocol that was not offered",
             ],
         ),
+        Script::new("dialling: TLS with a root of the application's", trusted, &["a request and a publish over TLS"]),
         Script::new("dialling: headers without end", endless_headers, &["failed: the answer's head has more than 16 KiB or 64 headers", "not read to the end"]),
         Script::new("dialling: frames right behind the upgrade", glued, &["connected", "1 notices", "pong \"early\""]),
         Script::new(
@@ -161,6 +169,12 @@ fn ended_tls<R: Runtime>(cx: &Cx<R>) {
     dial_tls(cx, |mut peer| {
         peer.read_some();
     });
+}
+
+/// Everything else over TLS, too: the scenario has the assertions.
+fn trusted<R: Runtime>(cx: &Cx<R>) {
+    cx.wait(speaks_tls_with_a_trusted_server(cx.runtime.clone()));
+    cx.say("a request and a publish over TLS");
 }
 
 fn half<R: Runtime>(cx: &Cx<R>) {

@@ -78,3 +78,29 @@ impl fmt::Display for Report {
         writeln!(f, "{good} of {} scripts good in {:.1} s", self.outcomes.len(), self.took.as_secs_f64())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(lines: &[&str]) -> Report {
+        let trace = lines.iter().map(|line| (*line).to_owned()).collect();
+        let outcome = Outcome { name: "one", expected: &["a", "b"], trace, took: Duration::ZERO };
+        Report { outcomes: vec![outcome], took: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_difference_in_any_line_is_told() {
+        let good = report(&["a", "b"]);
+        assert!(good.is_good());
+        assert_eq!(good.differences(), "");
+        for bad in [&["a"][..], &["a", "c"], &["b", "a"], &["a", "b", "c"], &[]] {
+            let bad = report(bad);
+            assert!(!bad.is_good());
+            assert!(!bad.differences().is_empty());
+            assert!(!bad.differences_from(&good).is_empty());
+            assert!(bad.differences_from(&bad).is_empty(), "wrong alike is what `differences` is for");
+        }
+        assert_eq!(report(&["a", "c"]).differences(), "one\n      a\n    - b\n    + c\n");
+    }
+}
