@@ -43,9 +43,9 @@ const BUDGET: Duration = Duration::from_secs(120);
 #[test]
 fn every_adapter_keeps_every_rule() {
     let reports: [(&str, Report); 3] = [
-        ("tokio", conformance::run_some(tokio(), wanted)),
-        ("async-std", conformance::run_some(AsyncStd, wanted)),
-        ("smol", conformance::run_some(Smol::new(&SMOL), wanted)),
+        ("tokio", conformance::run_some(&tokio(), wanted)),
+        ("async-std", conformance::run_some(&AsyncStd, wanted)),
+        ("smol", conformance::run_some(&Smol::new(&SMOL), wanted)),
     ];
     let mut bad = String::new();
     let (first, other) = &reports[0];

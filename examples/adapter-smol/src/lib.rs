@@ -18,7 +18,7 @@
 //! 5. **The socket** ([`SmolSocket`]): a stream and a sink. Text comes as the library's own checked text, and is never
 //!    copied. `poll_ready` has to be pending while too much waits to be written, or the pool's queues are bounded in vain.
 //!    A connection that just ends is [`SocketError::Ended`], and no breach of the protocol.
-//! 6. **The proof.** Run the conformance suite over it: `nostr_pool_tests::conformance::run(my_runtime)`. It has a script
+//! 6. **The proof.** Run the conformance suite over it: `nostr_pool_tests::conformance::run(&my_runtime)`. It has a script
 //!    for each of the rules above, and says which is broken.
 //!
 //! smol is a set of small crates; the ones used here are those that `smol` itself re-exports as `smol::Executor`,

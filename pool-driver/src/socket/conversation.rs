@@ -60,6 +60,8 @@ pub(super) struct Conversation<'a, R: Runtime> {
     paused: bool,
     /// The last batch was cut: there is more to read.
     full: bool,
+    /// Nothing can be written any more. What the peer said before is read first, as far as it is there.
+    broken: Option<SocketError>,
     /// The close that we ordered, and how long it may take.
     closing: Option<BoxFuture<'static, ()>>,
     end: Option<CloseReason>,
@@ -89,6 +91,7 @@ impl<'a, R: Runtime> Conversation<'a, R> {
             received: Vec::with_capacity(BATCH_FRAMES),
             paused: false,
             full: false,
+            broken: None,
             closing: None,
             end: None,
         }
@@ -115,6 +118,12 @@ impl<'a, R: Runtime> Conversation<'a, R> {
             self.take_orders();
             self.write(cx);
             self.read(cx);
+            if !self.full
+                && self.end.is_none()
+                && let Some(e) = self.broken.take()
+            {
+                self.fail(&e);
+            }
             if self.closing.as_mut().is_some_and(|limit| limit.poll_unpin(cx).is_ready()) {
                 self.end.get_or_insert(CloseReason::Local);
             }
@@ -144,8 +153,10 @@ impl<'a, R: Runtime> Conversation<'a, R> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) {
-        if let Poll::Ready(Err(e)) = self.poll_write(cx) {
-            self.fail(&e);
+        if self.broken.is_none()
+            && let Poll::Ready(Err(e)) = self.poll_write(cx)
+        {
+            self.broken = Some(e);
         }
     }
 

@@ -94,6 +94,8 @@ struct Pipe {
     from_pool: Vec<Outgoing>,
     /// The sink takes nothing.
     blocked: bool,
+    /// Whatever is written fails.
+    broken: bool,
     waker: Option<Waker>,
 }
 
@@ -134,6 +136,17 @@ impl Peer {
     /// Makes the socket panic when it is read.
     pub(crate) fn panic(&self) {
         self.push([Step::Panic]);
+    }
+
+    /// What is written fails from now on, and these frames can be read: both at once.
+    pub(crate) fn break_after(&self, frames: impl IntoIterator<Item = Incoming<String>>) {
+        let steps = frames.into_iter().map(|frame| Step::Frame(Ok(frame)));
+        let mut pipe = self.pipe.lock().unwrap();
+        pipe.broken = true;
+        pipe.to_pool.extend(steps);
+        let waker = pipe.waker.take();
+        drop(pipe);
+        waker.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn block(&self) {
@@ -188,9 +201,11 @@ impl Sink<Outgoing> for MockSocket {
     type Error = SocketError;
 
     fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        match self.0.pipe.lock().unwrap().blocked {
-            true => Poll::Pending,
-            false => Poll::Ready(Ok(())),
+        let pipe = self.0.pipe.lock().unwrap();
+        match (pipe.broken, pipe.blocked) {
+            (true, _) => Poll::Ready(Err(SocketError::Io(io::ErrorKind::BrokenPipe.into()))),
+            (_, true) => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
         }
     }
 

@@ -66,16 +66,18 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
         Script::new(
             "closing: the relay is dialled again, and asked again",
             again,
-            &["closed by the relay: 1012 \"restart\"", "gap: Disconnected", "the same request", "live: note 2", "2 opened"],
+            &[
+                "closed by the relay: 1012 \"restart\"",
+                "gap: Disconnected",
+                "the same request",
+                "live: note 2",
+                "2 opened",
+            ],
         ),
         Script::new(
             "closing: the relay hangs up right after EOSE",
             after_eose,
-            &[
-                "with a close frame: 50 events, all",
-                "without: 50 events, all",
-                "without EOSE: 50 events, disconnected",
-            ],
+            &["with a close frame: 50 events, all", "without: 50 events, all", "without EOSE: 50 events, disconnected"],
         ),
     ]
 }
@@ -96,10 +98,15 @@ fn ends<R: Runtime>(cx: &Cx<R>, bytes: &[u8]) {
 fn reserved<R: Runtime>(cx: &Cx<R>, code: u16) {
     let mut session = Session::live(cx);
     session.peer.send(close(code, ""));
-    let got: Vec<_> = session.peer.receive_all().into_iter().map(|got| match got {
-        Got::Close(Some((code, _))) => format!("close {code}"),
-        other => other.to_string(),
-    }).collect();
+    let got: Vec<_> = session
+        .peer
+        .receive_all()
+        .into_iter()
+        .map(|got| match got {
+            Got::Close(Some((code, _))) => format!("close {code}"),
+            other => other.to_string(),
+        })
+        .collect();
     cx.until("the pool knows", || cx::state(&session.record()) != "open");
     cx.say(cx::state(&session.record()));
     cx.say(format!("the relay got: {}", got.join(", ")));

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use nostr_pool_driver::{
-    Connect, ConnectError, ConnectOutcome, ConnectionState, EndReason, GapCause, Item, LegOutcome, LegState, Mark, Pool,
-    PublishReport, PublishStatus, Rejection, RelayRecord, Runtime, UnknownCause, Verdict,
+    Connect, ConnectError, ConnectOutcome, ConnectionState, EndReason, GapCause, Item, LegOutcome, LegState, Mark,
+    Pool, PublishReport, PublishStatus, Rejection, RelayRecord, Runtime, UnknownCause, Verdict,
 };
 
 use crate::scenarios::{PATIENCE, within};

@@ -12,16 +12,25 @@ use super::session::{config, pool, record};
 use crate::scenarios::PATIENCE;
 use crate::scenarios::tls::speaks_tls_with_a_trusted_server;
 
+#[expect(clippy::too_many_lines, reason = "one entry per rule")]
 pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
     vec![
         Script::new("dialling: nobody listens", nobody_listens, &["failed: connect", "backoff, 1 dials, 0 opened"]),
         Script::new("dialling: no such host", no_such_host, &["failed: resolve", "backoff, 1 dials, 0 opened"]),
-        Script::new("dialling: a TCP connection and silence", silent, &["failed: timed out: the WebSocket upgrade", "hung up"]),
+        Script::new(
+            "dialling: a TCP connection and silence",
+            silent,
+            &["failed: timed out: the WebSocket upgrade", "hung up"],
+        ),
         Script::new("dialling: TLS and silence", silent_tls, &["failed: timed out: the TLS handshake", "hung up"]),
         Script::new("dialling: TLS and garbage", garbage_tls, &["failed: tls", "hung up"]),
         Script::new("dialling: TLS and the end", ended_tls, &["failed: tls"]),
         Script::new("dialling: half of an upgrade", half, &["failed: timed out: the WebSocket upgrade", "hung up"]),
-        Script::new("dialling: an upgrade in drops", dripping, &["failed: timed out: the WebSocket upgrade", "hung up"]),
+        Script::new(
+            "dialling: an upgrade in drops",
+            dripping,
+            &["failed: timed out: the WebSocket upgrade", "hung up"],
+        ),
         Script::new("dialling: an upgrade in two parts", in_two_parts, &["connected"]),
         Script::new("dialling: the end in mid-upgrade", ended, &["failed: the connection ended before the answer did"]),
         Script::new("dialling: a reset in mid-upgrade", reset, &["failed: transport"]),
@@ -62,7 +71,11 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
             ],
         ),
         Script::new("dialling: TLS with a root of the application's", trusted, &["a request and a publish over TLS"]),
-        Script::new("dialling: headers without end", endless_headers, &["failed: the answer's head has more than 16 KiB or 64 headers", "not read to the end"]),
+        Script::new(
+            "dialling: headers without end",
+            endless_headers,
+            &["failed: the answer's head has more than 16 KiB or 64 headers", "not read to the end"],
+        ),
         Script::new("dialling: frames right behind the upgrade", glued, &["connected", "1 notices", "pong \"early\""]),
         Script::new(
             "dialling: what we ask for",
@@ -239,8 +252,9 @@ fn other_status<R: Runtime>(cx: &Cx<R>) {
 fn redirect<R: Runtime>(cx: &Cx<R>) {
     let elsewhere = Listener::start();
     let location = elsewhere.url().replace("ws://", "http://");
-    let answer =
-        |status: &'static str| (status, format!("HTTP/1.1 {status} So\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"));
+    let answer = |status: &'static str| {
+        (status, format!("HTTP/1.1 {status} So\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"))
+    };
     answers(cx, ["301", "302", "307", "308"].map(answer));
     let followed = elsewhere.accept_within(Duration::from_millis(200)).is_some();
     cx.say(if followed { "followed" } else { "not followed" });

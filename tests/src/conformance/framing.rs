@@ -24,7 +24,11 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
             fragments,
             &["stored: note 1", "the relay got: pong \"between\"", "alive"],
         ),
-        Script::new("framing: many messages in one write", one_write, &["100 events, each once, before the EOSE", "alive"]),
+        Script::new(
+            "framing: many messages in one write",
+            one_write,
+            &["100 events, each once, before the EOSE", "alive"],
+        ),
         Script::new("framing: at the limit", at_the_limit, &["2 frames, 1 notices, 1 garbage", "alive"]),
         Script::new("framing: one past the limit", past_the_limit, TOO_LARGE),
         Script::new("framing: one past the limit in fragments", past_the_limit_in_fragments, TOO_LARGE),
@@ -32,16 +36,15 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
         Script::new(
             "framing: pings are answered alike",
             pings,
-            &[
-                "the relay got: pong \"\"",
-                "the relay got: pong \"hello\"",
-                "the relay got: pong of 125 bytes",
-                "alive",
-            ],
+            &["the relay got: pong \"\"", "the relay got: pong \"hello\"", "the relay got: pong of 125 bytes", "alive"],
         ),
         Script::new("framing: pongs that nobody asked for", pongs, &["alive"]),
         Script::new("framing: binary messages are garbage", binary, &["0 frames, 0 notices, 3 garbage", "alive"]),
-        Script::new("framing: a character in two fragments", split_character, &["1 frames, 1 notices, 0 garbage", "alive"]),
+        Script::new(
+            "framing: a character in two fragments",
+            split_character,
+            &["1 frames, 1 notices, 0 garbage", "alive"],
+        ),
         Script::new("framing: text that is not UTF-8", not_utf8, NOT_UTF8),
         Script::new("framing: text that is not UTF-8, in fragments", not_utf8_in_fragments, NOT_UTF8),
         Script::new("framing: text that ends in mid-character", cut_character, NOT_UTF8),
@@ -67,8 +70,16 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
             &["7 frames, 1 notices, 4 garbage, 1 unknown, 1 unsolicited", "alive"],
         ),
         Script::alone("framing: a wall of empty messages", empty_messages, &["50000 garbage", "alive"]),
-        Script::alone("framing: a wall of empty fragments", empty_fragments, &["others get their turn", "ended in time"]),
-        Script::new("framing: our own frames", ours, &["REQ, in one frame", "EVENT, in one frame", "CLOSE, in one frame"]),
+        Script::alone(
+            "framing: a wall of empty fragments",
+            empty_fragments,
+            &["others get their turn", "ended in time"],
+        ),
+        Script::new(
+            "framing: our own frames",
+            ours,
+            &["REQ, in one frame", "EVENT, in one frame", "CLOSE, in one frame"],
+        ),
     ]
 }
 
@@ -293,7 +304,8 @@ fn empty_fragments<R: Runtime>(cx: &Cx<R>) {
 fn ours<R: Runtime>(cx: &Cx<R>) {
     let listener = Listener::start();
     let pool = super::session::pool(cx, config(), &listener.url());
-    let subscription = pool.subscribe([crate::scenarios::notes()], Default::default()).expect("the arguments are right");
+    let subscription =
+        pool.subscribe([crate::scenarios::notes()], Default::default()).expect("the arguments are right");
     let mut peer = listener.accept_upgraded();
     let say = |got: Got| match got {
         Got::Text(_) => cx.say(format!("{got}, in one frame")),
@@ -301,7 +313,8 @@ fn ours<R: Runtime>(cx: &Cx<R>) {
     };
     say(peer.receive());
     // Larger than the limit for what comes in, which is none for what goes out.
-    let long = nostr_proto::EventTemplate::text_note("long ".repeat(20_000), nostr_proto::Timestamp::new(1_700_000_000));
+    let long =
+        nostr_proto::EventTemplate::text_note("long ".repeat(20_000), nostr_proto::Timestamp::new(1_700_000_000));
     let long = crate::scenarios::keys(1).sign(&long, [0; 32]);
     let publishing = pool.publish(long, Default::default()).expect("the arguments are right");
     say(peer.receive());

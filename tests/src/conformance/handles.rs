@@ -92,17 +92,8 @@ const ALL_END: &[&str] = &[
 ];
 
 /// Where the application itself has closed the connection, a fetch does not wait for it.
-const ALL_END_CLOSING: &[&str] = &[
-    ALL_END[0],
-    ALL_END[1],
-    "fetch: done",
-    ALL_END[3],
-    ALL_END[4],
-    ALL_END[5],
-    ALL_END[6],
-    ALL_END[7],
-    ALL_END[8],
-];
+const ALL_END_CLOSING: &[&str] =
+    &[ALL_END[0], ALL_END[1], "fetch: done", ALL_END[3], ALL_END[4], ALL_END[5], ALL_END[6], ALL_END[7], ALL_END[8]];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -171,7 +162,9 @@ fn drop_each<R: Runtime>(cx: &Cx<R>, stage: Stage) {
     let handles: [(&str, Make); 8] = [
         ("subscription", |pool| Box::new(pool.subscribe([notes()], SubscribeOptions::default()))),
         ("events", |pool| {
-            Box::new(pool.subscribe([notes()], SubscribeOptions::default()).map(nostr_pool_driver::Subscription::events))
+            Box::new(
+                pool.subscribe([notes()], SubscribeOptions::default()).map(nostr_pool_driver::Subscription::events),
+            )
         }),
         ("fetch", |pool| Box::new(pool.fetch([notes()], FetchOptions::default()))),
         ("publishing", |pool| Box::new(pool.publish(note(1), PublishOptions::default()))),

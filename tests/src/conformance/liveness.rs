@@ -3,9 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use nostr_pool_driver::{
-    Config, FetchOptions, GapCause, Item, PublishOptions, Quorum, Runtime, SubscribeOptions,
-};
+use nostr_pool_driver::{Config, FetchOptions, GapCause, Item, PublishOptions, Quorum, Runtime, SubscribeOptions};
 use nostr_proto::{EventTemplate, Timestamp};
 
 use super::Script;
@@ -24,7 +22,11 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
             |cx| cut(cx, &frame(TEXT, "[\"NOTICE\","), Peer::finish_it),
             ENDED,
         ),
-        Script::new("liveness: RST between frames", |cx| cut(cx, &[], Peer::reset), &["backoff: transport", "gap: Disconnected"]),
+        Script::new(
+            "liveness: RST between frames",
+            |cx| cut(cx, &[], Peer::reset),
+            &["backoff: transport", "gap: Disconnected"],
+        ),
         Script::new(
             "liveness: RST in mid-frame",
             |cx| cut(cx, &half_a_frame(), Peer::reset),
@@ -39,12 +41,22 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
         Script::new(
             "liveness: pings of ours, not answered",
             unanswered,
-            &["the relay got: ping \"\", ping \"\", close 1001 \"no answer to pings\", end", "backoff: the relay fell silent"],
+            &[
+                "the relay got: ping \"\", ping \"\", close 1001 \"no answer to pings\", end",
+                "backoff: the relay fell silent",
+            ],
         ),
         Script::new(
             "liveness: a connection that is half open",
             half_open,
-            &["stored: note 1", "gap: Disconnected", "stored: missed", "gap: CaughtUp", "live: pushed", "the relay fell silent"],
+            &[
+                "stored: note 1",
+                "gap: Disconnected",
+                "stored: missed",
+                "gap: CaughtUp",
+                "live: pushed",
+                "the relay fell silent",
+            ],
         ),
         Script::alone(
             "liveness: a relay that reads nothing",
@@ -60,6 +72,11 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
             "liveness: a relay that pings and reads nothing",
             pings_unread,
             &["its pings are not read without end", "shut down in time"],
+        ),
+        Script::new(
+            "liveness: last words before a reset",
+            last_words,
+            &["closed by the relay: 1008 \"slow\"", "1 notices"],
         ),
         Script::new(
             "liveness: a relay that closes and reads nothing",
@@ -207,8 +224,7 @@ fn zero_window<R: Runtime>(cx: &Cx<R>) {
 
     let options = || PublishOptions::default().with_quorum(Quorum::All).with_deadline(Duration::from_secs(3));
     // 10 MiB: more than our queues and the system's buffers hold, and less than the pool keeps of publishes.
-    let publishing: Vec<_> =
-        (0..30).map(|n| pool.publish(long_note(n), options()).expect("there is room")).collect();
+    let publishing: Vec<_> = (0..30).map(|n| pool.publish(long_note(n), options()).expect("there is room")).collect();
     let reports: Vec<_> = publishing.into_iter().map(|publishing| cx.wait(publishing)).collect();
     cx.say(cx::verdict(&reports[0]));
     let options = FetchOptions::default().with_relays([url_of(&server)]);
@@ -238,6 +254,21 @@ fn pings_unread<R: Runtime>(cx: &Cx<R>) {
     let begun = Instant::now();
     cx.wait(pool.shutdown(Duration::ZERO));
     cx.say(if begun.elapsed() < Duration::from_secs(4) { "shut down in time" } else { "shut down late" });
+}
+
+/// The pool is about to write when the connection is reset, and hears what was said before all the same.
+fn last_words<R: Runtime>(cx: &Cx<R>) {
+    let Session { pool, mut peer, .. } = Session::asked(cx, config(), deaf());
+    for n in 0..30 {
+        drop(pool.publish(long_note(n), PublishOptions::default()).expect("there is room"));
+    }
+    thread::sleep(Duration::from_millis(500));
+    peer.send([frame(FIN | TEXT, "[\"NOTICE\",\"too much\"]"), close(1008, "slow")].concat());
+    peer.reset();
+    let record = || super::session::record(&pool);
+    cx.until("the pool knows", || cx::state(&record()) == "backoff");
+    cx.say(cx::end_of(&record()));
+    cx.say(format!("{} notices", record().counters.notices));
 }
 
 /// Our answer to the close frame finds no room to leave; it is not waited for without end.

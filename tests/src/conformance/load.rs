@@ -20,7 +20,12 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
         Script::new(
             "load: a subscriber that takes its time",
             slow_subscriber,
-            &["another misses nothing: 300 events", "a gap tells of what was skipped", "300 events, each once", "caught up"],
+            &[
+                "another misses nothing: 300 events",
+                "a gap tells of what was skipped",
+                "300 events, each once",
+                "caught up",
+            ],
         ),
         Script::new(
             "load: a subscriber that takes nothing",
@@ -215,9 +220,8 @@ fn shutdown<R: Runtime>(cx: &Cx<R>) {
         store(server, (0..200).map(note));
     }
     let pool = pool(&runtime, &servers);
-    let mut subscriptions: Vec<_> = (0..30)
-        .map(|_| pool.subscribe([notes()], SubscribeOptions::default()).expect("there is room"))
-        .collect();
+    let mut subscriptions: Vec<_> =
+        (0..30).map(|_| pool.subscribe([notes()], SubscribeOptions::default()).expect("there is room")).collect();
     let publishing: Vec<_> = (1_000..1_400)
         .map(|n| {
             let options = PublishOptions::default().with_quorum(Quorum::All);

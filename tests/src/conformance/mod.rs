@@ -11,7 +11,7 @@
 //! use nostr_pool_tests::conformance;
 //!
 //! # fn my_runtime() -> nostr_pool_tokio::Tokio { nostr_pool_tokio::Tokio::current() }
-//! let report = conformance::run(my_runtime());
+//! let report = conformance::run(&my_runtime());
 //! print!("{report}");
 //! assert!(report.is_good(), "{}", report.differences());
 //! ```
@@ -93,12 +93,12 @@ pub fn scripts<R: Runtime>() -> Vec<Script<R>> {
 }
 
 /// Runs every script on this runtime.
-pub fn run<R: Runtime>(runtime: R) -> Report {
+pub fn run<R: Runtime>(runtime: &R) -> Report {
     run_some(runtime, |_| true)
 }
 
 /// Runs the scripts whose names are wanted.
-pub fn run_some<R: Runtime>(runtime: R, wanted: impl Fn(&str) -> bool) -> Report {
+pub fn run_some<R: Runtime>(runtime: &R, wanted: impl Fn(&str) -> bool) -> Report {
     let begun = Instant::now();
     let (alone, together): (Vec<_>, Vec<_>) =
         scripts::<R>().into_iter().filter(|script| wanted(script.name)).partition(|script| script.alone);
@@ -109,14 +109,14 @@ pub fn run_some<R: Runtime>(runtime: R, wanted: impl Fn(&str) -> bool) -> Report
             scope.spawn(|| {
                 loop {
                     let Some(script) = waiting.lock().expect("nobody panics with it").pop_front() else { return };
-                    let outcome = run_one(&runtime, &script);
+                    let outcome = run_one(runtime, &script);
                     outcomes.lock().expect("nobody panics with it").push(outcome);
                 }
             });
         }
     });
     let mut outcomes = outcomes.into_inner().expect("nobody panics with it");
-    outcomes.extend(alone.iter().map(|script| run_one(&runtime, script)));
+    outcomes.extend(alone.iter().map(|script| run_one(runtime, script)));
     outcomes.sort_by_key(|outcome| outcome.name);
     Report { outcomes, took: begun.elapsed() }
 }

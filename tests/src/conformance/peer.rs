@@ -204,11 +204,10 @@ impl Peer {
             }
             match self.fill(until) {
                 Ok(true) => {}
-                Ok(false) => return Got::End,
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                     return Got::Silence;
                 }
-                Err(_) => return Got::End,
+                Ok(false) | Err(_) => return Got::End,
             }
         }
     }
