@@ -9,6 +9,7 @@ mod interrupt;
 mod key;
 mod keygen;
 mod lines;
+mod network;
 mod output;
 mod parse;
 mod publish;

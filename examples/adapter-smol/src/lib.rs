@@ -158,6 +158,7 @@ fn incoming(message: Message) -> Incoming<Utf8Bytes> {
 
 fn outgoing(frame: Outgoing) -> Message {
     match frame {
+        // A copy. The adapters of the workspace show how to do without.
         Outgoing::Text(text) => Message::text(&*text),
         Outgoing::Ping => Message::Ping(Bytes::new()),
         Outgoing::Close { code, reason } => {

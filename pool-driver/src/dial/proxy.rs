@@ -302,7 +302,8 @@ fn failure(error: SocksError) -> ProxyFailure {
         SocksError::CommandNotSupported | SocksError::AddressTypeNotSupported => {
             ProxyFailure::Refused(Refusal::NotSupported)
         }
-        SocksError::UnknownError => ProxyFailure::Refused(Refusal::Other),
+        // What a code says that RFC 1928 does not know, Tor's own among them.
+        SocksError::UnknownAuthMethod | SocksError::UnknownError => ProxyFailure::Refused(Refusal::Other),
         _ => ProxyFailure::Protocol,
     }
 }

@@ -73,7 +73,7 @@ const fn v6(a: u16, b: u16, c: u16, d: u16, e: u16, f: u16) -> Ipv6Addr {
 const NAT64: Ipv6Addr = v6(0x64, 0xff9b, 0, 0, 0, 0);
 
 /// The first of those that hold an address names it; the last three are all that is not global unicast (RFC 4291).
-const V6: [Range<Ipv6Addr>; 23] = [
+const V6: [Range<Ipv6Addr>; 24] = [
     (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
     (v6(0, 0, 0, 0, 0, 0), 96, "IPv4-compatible"),
@@ -93,7 +93,8 @@ const V6: [Range<Ipv6Addr>; 23] = [
     (v6(0x3fff, 0, 0, 0, 0, 0), 20, "documentation"),
     (v6(0x5f00, 0, 0, 0, 0, 0), 16, "segment routing"),
     (v6(0xfc00, 0, 0, 0, 0, 0), 7, "unique local"),
-    (v6(0xfe80, 0, 0, 0, 0, 0), 9, "link-local"),
+    (v6(0xfe80, 0, 0, 0, 0, 0), 10, "link-local"),
+    (v6(0xfec0, 0, 0, 0, 0, 0), 10, "site-local"),
     (v6(0xff00, 0, 0, 0, 0, 0), 8, "multicast"),
     (v6(0, 0, 0, 0, 0, 0), 3, "not global unicast"),
     (v6(0x4000, 0, 0, 0, 0, 0), 2, "not global unicast"),
@@ -108,358 +109,72 @@ mod tests {
         special(ip.parse().unwrap()).unwrap_or("public")
     }
 
-    /// What the neighbour just outside of a range is.
-    fn neighbours(table: &[[&str; 7]]) {
-        for [range, expected, below, first, last, above, around] in table {
-            assert_eq!((name(first), name(last)), (*expected, *expected), "{range}");
-            let (is_below, is_above) = around.split_once('|').unwrap();
-            if *below != "-" {
-                assert_eq!(name(below), is_below, "below {range}: {below}");
-            }
-            if *above != "-" {
-                assert_eq!(name(above), is_above, "above {range}: {above}");
-            }
-        }
-    }
+    /// Each range: what it is; the address below and what that is; its first and last; the one above and what that is.
+    const TABLE: &str = "
+        0.0.0.0/32: unspecified; -; 0.0.0.0 0.0.0.0; 0.0.0.1 this network
+        0.0.0.0/8: this network; 0.0.0.0 unspecified; 0.0.0.1 0.255.255.255; 1.0.0.0 public
+        10.0.0.0/8: private; 9.255.255.255 public; 10.0.0.0 10.255.255.255; 11.0.0.0 public
+        100.64.0.0/10: carrier-grade NAT; 100.63.255.255 public; 100.64.0.0 100.127.255.255; 100.128.0.0 public
+        127.0.0.0/8: loopback; 126.255.255.255 public; 127.0.0.0 127.255.255.255; 128.0.0.0 public
+        169.254.0.0/16: link-local; 169.253.255.255 public; 169.254.0.0 169.254.255.255; 169.255.0.0 public
+        172.16.0.0/12: private; 172.15.255.255 public; 172.16.0.0 172.31.255.255; 172.32.0.0 public
+        192.0.0.0/24: protocol assignments; 191.255.255.255 public; 192.0.0.0 192.0.0.255; 192.0.1.0 public
+        192.0.2.0/24: documentation; 192.0.1.255 public; 192.0.2.0 192.0.2.255; 192.0.3.0 public
+        192.31.196.0/24: AS112; 192.31.195.255 public; 192.31.196.0 192.31.196.255; 192.31.197.0 public
+        192.52.193.0/24: AMT; 192.52.192.255 public; 192.52.193.0 192.52.193.255; 192.52.194.0 public
+        192.88.99.0/24: 6to4 relay anycast; 192.88.98.255 public; 192.88.99.0 192.88.99.255; 192.88.100.0 public
+        192.168.0.0/16: private; 192.167.255.255 public; 192.168.0.0 192.168.255.255; 192.169.0.0 public
+        192.175.48.0/24: AS112; 192.175.47.255 public; 192.175.48.0 192.175.48.255; 192.175.49.0 public
+        198.18.0.0/15: benchmarking; 198.17.255.255 public; 198.18.0.0 198.19.255.255; 198.20.0.0 public
+        198.51.100.0/24: documentation; 198.51.99.255 public; 198.51.100.0 198.51.100.255; 198.51.101.0 public
+        203.0.113.0/24: documentation; 203.0.112.255 public; 203.0.113.0 203.0.113.255; 203.0.114.0 public
+        224.0.0.0/4: multicast; 223.255.255.255 public; 224.0.0.0 239.255.255.255; 240.0.0.0 reserved
+        240.0.0.0/4: reserved; 239.255.255.255 multicast; 240.0.0.0 255.255.255.255; -
+        ::/128: unspecified; -; :: ::; ::1 loopback
+        ::1/128: loopback; :: unspecified; ::1 ::1; ::2 IPv4-compatible
+        ::/96: IPv4-compatible; ::1 loopback; ::2 ::ffff:ffff; ::1:0:0 not global unicast
+        ::ffff:0:0/96: IPv4-mapped; ::fffe:f:f not global unicast; ::ffff:0:0 ::ffff:f:f; ::1:0:0:0 not global unicast
+        ::ffff:0:0:0/96: IPv4-translated; ::fffe:f:f:f not global unicast; ::ffff:0:0:0 ::ffff:0:f:f; ::ffff:1:0:0 not global unicast
+        64:ff9b:1::/48: local-use NAT64; 64:ff9b:0:f:f:f:f:f not global unicast; 64:ff9b:1:: 64:ff9b:1:f:f:f:f:f; 64:ff9b:2:: not global unicast
+        100::/64: discard-only; ff:f:f:f:f:f:f:f not global unicast; 100:: 100:0:0:0:f:f:f:f; 100:0:0:1:: dummy prefix
+        100:0:0:1::/64: dummy prefix; 100:0:0:0:f:f:f:f discard-only; 100:0:0:1:: 100:0:0:1:f:f:f:f; 100:0:0:2:: not global unicast
+        2001::/32: Teredo; 2000:f:f:f:f:f:f:f public; 2001:: 2001:0:f:f:f:f:f:f; 2001:1:: protocol assignments
+        2001:2::/48: benchmarking; 2001:1:f:f:f:f:f:f protocol assignments; 2001:2:: 2001:2:0:f:f:f:f:f; 2001:2:1:: protocol assignments
+        2001::/23: protocol assignments; 2001:0:f:f:f:f:f:f Teredo; 2001:1:: 2001:1ff:f:f:f:f:f:f; 2001:200:: public
+        2001:db8::/32: documentation; 2001:db7:f:f:f:f:f:f public; 2001:db8:: 2001:db8:f:f:f:f:f:f; 2001:db9:: public
+        2002::/16: 6to4; 2001:f:f:f:f:f:f:f public; 2002:: 2002:f:f:f:f:f:f:f; 2003:: public
+        2620:4f:8000::/48: AS112; 2620:4f:7fff:f:f:f:f:f public; 2620:4f:8000:: 2620:4f:8000:f:f:f:f:f; 2620:4f:8001:: public
+        3fff::/20: documentation; 3ffe:f:f:f:f:f:f:f public; 3fff:: 3fff:fff:f:f:f:f:f:f; 3fff:1000:: public
+        5f00::/16: segment routing; 5eff:f:f:f:f:f:f:f not global unicast; 5f00:: 5f00:f:f:f:f:f:f:f; 5f01:: not global unicast
+        fc00::/7: unique local; fbff:f:f:f:f:f:f:f not global unicast; fc00:: fdff:f:f:f:f:f:f:f; fe00:: not global unicast
+        fe80::/10: link-local; fe7f:f:f:f:f:f:f:f not global unicast; fe80:: febf:f:f:f:f:f:f:f; fec0:: site-local
+        fec0::/10: site-local; febf:f:f:f:f:f:f:f link-local; fec0:: feff:f:f:f:f:f:f:f; ff00:: multicast
+        ff00::/8: multicast; feff:f:f:f:f:f:f:f site-local; ff00:: f:f:f:f:f:f:f:f; -
+        ::/3: not global unicast; ::ffff:ffff IPv4-compatible; ::1:0:0 1fff:f:f:f:f:f:f:f; 2000:: public
+        4000::/2: not global unicast; 3fff:f:f:f:f:f:f:f public; 4000:: 7fff:f:f:f:f:f:f:f; 8000:: not global unicast
+        8000::/1: not global unicast; 7fff:f:f:f:f:f:f:f not global unicast; 8000:: fbff:f:f:f:f:f:f:f; fc00:: unique local";
 
     #[test]
-    fn every_range_of_ipv4_ends_where_it_ends() {
-        neighbours(&[
-            ["0.0.0.0/32", "unspecified", "-", "0.0.0.0", "0.0.0.0", "0.0.0.1", "-|this network"],
-            ["0.0.0.0/8", "this network", "-", "0.0.0.1", "0.255.255.255", "1.0.0.0", "-|public"],
-            ["10.0.0.0/8", "private", "9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0", "public|public"],
-            [
-                "100.64.0.0/10",
-                "carrier-grade NAT",
-                "100.63.255.255",
-                "100.64.0.0",
-                "100.127.255.255",
-                "100.128.0.0",
-                "public|public",
-            ],
-            [
-                "127.0.0.0/8",
-                "loopback",
-                "126.255.255.255",
-                "127.0.0.0",
-                "127.255.255.255",
-                "128.0.0.0",
-                "public|public",
-            ],
-            [
-                "169.254.0.0/16",
-                "link-local",
-                "169.253.255.255",
-                "169.254.0.0",
-                "169.254.255.255",
-                "169.255.0.0",
-                "public|public",
-            ],
-            [
-                "172.16.0.0/12",
-                "private",
-                "172.15.255.255",
-                "172.16.0.0",
-                "172.31.255.255",
-                "172.32.0.0",
-                "public|public",
-            ],
-            [
-                "192.0.0.0/24",
-                "protocol assignments",
-                "191.255.255.255",
-                "192.0.0.0",
-                "192.0.0.255",
-                "192.0.1.0",
-                "public|public",
-            ],
-            ["192.0.2.0/24", "documentation", "192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0", "public|public"],
-            [
-                "192.31.196.0/24",
-                "AS112",
-                "192.31.195.255",
-                "192.31.196.0",
-                "192.31.196.255",
-                "192.31.197.0",
-                "public|public",
-            ],
-            [
-                "192.52.193.0/24",
-                "AMT",
-                "192.52.192.255",
-                "192.52.193.0",
-                "192.52.193.255",
-                "192.52.194.0",
-                "public|public",
-            ],
-            [
-                "192.88.99.0/24",
-                "6to4 relay anycast",
-                "192.88.98.255",
-                "192.88.99.0",
-                "192.88.99.255",
-                "192.88.100.0",
-                "public|public",
-            ],
-            [
-                "192.168.0.0/16",
-                "private",
-                "192.167.255.255",
-                "192.168.0.0",
-                "192.168.255.255",
-                "192.169.0.0",
-                "public|public",
-            ],
-            [
-                "192.175.48.0/24",
-                "AS112",
-                "192.175.47.255",
-                "192.175.48.0",
-                "192.175.48.255",
-                "192.175.49.0",
-                "public|public",
-            ],
-            [
-                "198.18.0.0/15",
-                "benchmarking",
-                "198.17.255.255",
-                "198.18.0.0",
-                "198.19.255.255",
-                "198.20.0.0",
-                "public|public",
-            ],
-            [
-                "198.51.100.0/24",
-                "documentation",
-                "198.51.99.255",
-                "198.51.100.0",
-                "198.51.100.255",
-                "198.51.101.0",
-                "public|public",
-            ],
-            [
-                "203.0.113.0/24",
-                "documentation",
-                "203.0.112.255",
-                "203.0.113.0",
-                "203.0.113.255",
-                "203.0.114.0",
-                "public|public",
-            ],
-            [
-                "224.0.0.0/4",
-                "multicast",
-                "223.255.255.255",
-                "224.0.0.0",
-                "239.255.255.255",
-                "240.0.0.0",
-                "public|reserved",
-            ],
-            ["240.0.0.0/4", "reserved", "239.255.255.255", "240.0.0.0", "255.255.255.255", "-", "multicast|-"],
-        ]);
-    }
-
-    const ONES: &str = "ffff:ffff:ffff:ffff";
-
-    /// The last address of a /64 or shorter, told by its first four groups.
-    fn last(groups: &str) -> String {
-        format!("{groups}:{ONES}")
-    }
-
-    #[test]
-    fn every_range_of_ipv6_ends_where_it_ends() {
-        let rest = "not global unicast";
-        // Range, name; the address below, first, last, above; what the neighbours are.
-        let table: &[(&str, &str, &str, &str, &str, &str, &str, &str)] = &[
-            ("::/128", "unspecified", "-", "::", "::", "::1", "-", "loopback"),
-            ("::1/128", "loopback", "::", "::1", "::1", "::2", "unspecified", "IPv4-compatible"),
-            ("::/96", "IPv4-compatible", "::1", "::2", "::ffff:ffff", "::1:0:0", "loopback", rest),
-            (
-                "::ffff:0:0/96",
-                "IPv4-mapped",
-                "::fffe:ffff:ffff",
-                "::ffff:0:0",
-                "::ffff:ffff:ffff",
-                "::1:0:0:0",
-                rest,
-                rest,
-            ),
-            (
-                "::ffff:0:0:0/96",
-                "IPv4-translated",
-                "::fffe:ffff:ffff:ffff",
-                "::ffff:0:0:0",
-                "::ffff:0:ffff:ffff",
-                "::ffff:1:0:0",
-                rest,
-                rest,
-            ),
-            (
-                "64:ff9b:1::/48",
-                "local-use NAT64",
-                "64:ff9b:0:ffff:ffff:ffff:ffff:ffff",
-                "64:ff9b:1::",
-                "64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
-                "64:ff9b:2::",
-                rest,
-                rest,
-            ),
-            (
-                "100::/64",
-                "discard-only",
-                "ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-                "100::",
-                "100::ffff:ffff:ffff:ffff",
-                "100:0:0:1::",
-                rest,
-                "dummy prefix",
-            ),
-            (
-                "100:0:0:1::/64",
-                "dummy prefix",
-                "100::ffff:ffff:ffff:ffff",
-                "100:0:0:1::",
-                "100:0:0:1:ffff:ffff:ffff:ffff",
-                "100:0:0:2::",
-                "discard-only",
-                rest,
-            ),
-            (
-                "2001::/32",
-                "Teredo",
-                &last("2000:ffff:ffff:ffff"),
-                "2001::",
-                &last("2001:0:ffff:ffff"),
-                "2001:1::",
-                "public",
-                "protocol assignments",
-            ),
-            (
-                "2001:2::/48",
-                "benchmarking",
-                &last("2001:1:ffff:ffff"),
-                "2001:2::",
-                &last("2001:2:0:ffff"),
-                "2001:2:1::",
-                "protocol assignments",
-                "protocol assignments",
-            ),
-            (
-                "2001::/23",
-                "protocol assignments",
-                &last("2001:0:ffff:ffff"),
-                "2001:1::",
-                &last("2001:1ff:ffff:ffff"),
-                "2001:200::",
-                "Teredo",
-                "public",
-            ),
-            (
-                "2001:db8::/32",
-                "documentation",
-                &last("2001:db7:ffff:ffff"),
-                "2001:db8::",
-                &last("2001:db8:ffff:ffff"),
-                "2001:db9::",
-                "public",
-                "public",
-            ),
-            (
-                "2002::/16",
-                "6to4",
-                &last("2001:ffff:ffff:ffff"),
-                "2002::",
-                &last("2002:ffff:ffff:ffff"),
-                "2003::",
-                "public",
-                "public",
-            ),
-            (
-                "2620:4f:8000::/48",
-                "AS112",
-                &last("2620:4f:7fff:ffff"),
-                "2620:4f:8000::",
-                &last("2620:4f:8000:ffff"),
-                "2620:4f:8001::",
-                "public",
-                "public",
-            ),
-            (
-                "3fff::/20",
-                "documentation",
-                &last("3ffe:ffff:ffff:ffff"),
-                "3fff::",
-                &last("3fff:fff:ffff:ffff"),
-                "3fff:1000::",
-                "public",
-                "public",
-            ),
-            (
-                "5f00::/16",
-                "segment routing",
-                &last("5eff:ffff:ffff:ffff"),
-                "5f00::",
-                &last("5f00:ffff:ffff:ffff"),
-                "5f01::",
-                rest,
-                rest,
-            ),
-            (
-                "fc00::/7",
-                "unique local",
-                &last("fbff:ffff:ffff:ffff"),
-                "fc00::",
-                &last("fdff:ffff:ffff:ffff"),
-                "fe00::",
-                rest,
-                rest,
-            ),
-            // fe80::/10, and fec0::/10 behind it, which was site-local before RFC 3879.
-            (
-                "fe80::/9",
-                "link-local",
-                &last("fe7f:ffff:ffff:ffff"),
-                "fe80::",
-                &last("feff:ffff:ffff:ffff"),
-                "ff00::",
-                rest,
-                "multicast",
-            ),
-            (
-                "ff00::/8",
-                "multicast",
-                &last("feff:ffff:ffff:ffff"),
-                "ff00::",
-                &last("ffff:ffff:ffff:ffff"),
-                "-",
-                "link-local",
-                "-",
-            ),
-            ("::/3", rest, "-", "::1:0:0", &last("1fff:ffff:ffff:ffff"), "2000::", "-", "public"),
-            (
-                "4000::/2",
-                rest,
-                &last("3fff:ffff:ffff:ffff"),
-                "4000::",
-                &last("7fff:ffff:ffff:ffff"),
-                "8000::",
-                "public",
-                rest,
-            ),
-            (
-                "8000::/1",
-                rest,
-                &last("7fff:ffff:ffff:ffff"),
-                "8000::",
-                &last("fbff:ffff:ffff:ffff"),
-                "fc00::",
-                rest,
-                "unique local",
-            ),
-        ];
-        for (range, expected, below, first, last, above, is_below, is_above) in table {
-            neighbours(&[[range, expected, below, first, last, above, &format!("{is_below}|{is_above}")]]);
+    fn every_range_ends_where_it_ends() {
+        // `f` is a group of ones here, wherever it stands alone.
+        let full = |ip: &str| {
+            ip.split(':').map(|group| if group == "f" { "ffff" } else { group }).collect::<Vec<_>>().join(":")
+        };
+        let mut ranges = 0;
+        for line in TABLE.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (range, rest) = line.split_once(": ").unwrap();
+            let parts: Vec<_> = rest.split("; ").collect();
+            let [of, below, within, above] = parts[..] else { panic!("{line}") };
+            for ip in within.split(' ') {
+                assert_eq!(name(&full(ip)), of, "{range} holds {ip}");
+            }
+            for (ip, of) in [below, above].into_iter().filter_map(|outside| outside.split_once(' ')) {
+                assert_eq!(name(&full(ip)), of, "{ip} is outside of {range}");
+            }
+            ranges += 1;
         }
+        // Of NAT64, below.
+        assert_eq!(ranges, V4.len() + V6.len() - 1);
     }
 
     #[test]
