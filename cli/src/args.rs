@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// A verdict is given as soon as it is certain. Connected relays that have not answered by then are waited for
     /// another two seconds, so that their answer can be shown. At most 64 events are under way at once.
     #[command(after_help = PUBLISH_HELP)]
-    Publish(PublishArgs),
+    Publish(Box<PublishArgs>),
     /// Check the ids and signatures of events.
     ///
     /// Reads events as JSON lines, from files or from stdin. Prints for each `valid ID`, or `line N: ` and why it is not;

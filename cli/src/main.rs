@@ -52,7 +52,7 @@ fn run(command: Command) -> Result<Exit, Stop> {
         match command {
             Command::Demo(args) => demo::run(&args).await,
             Command::Req(args) => req::run(&args).await,
-            Command::Publish(args) => publish::run(args).await,
+            Command::Publish(args) => publish::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Keygen(args) => keygen::run(&args),
         }

@@ -18,8 +18,8 @@ pub(crate) struct NetworkArgs {
     /// Trust those whose certificates are in this file (PEM), too; may be repeated
     #[arg(long = "root", value_name = "FILE")]
     pub(crate) root: Vec<PathBuf>,
-    /// Go through a SOCKS5 proxy, which looks up the relays' names: socks5://[user:password@]host:port. Onion services need
-    /// one
+    /// Go through a SOCKS5 proxy, which looks up the relays' names: socks5://host:port or
+    /// socks5://user:password@host:port. Onion services need one
     #[arg(long, value_name = "URL", value_parser = proxy)]
     pub(crate) proxy: Option<Proxy>,
     /// Go through the proxy to onion services only

@@ -1,6 +1,8 @@
 //! Who named a relay, and what follows from it: what is taken in, what is refused, what a dial is told, and what no call
 //! makes of it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "panicking is how tests fail, their helpers too")]
+
 use std::collections::BTreeMap;
 
 use nostr_pool_core::*;

@@ -12,7 +12,7 @@ use nostr_proto::RelayUrl;
 use rustls::ClientConfig;
 
 use crate::clock::Clock;
-use crate::dial::{DialSettings, Headers, Proxy, Resolver, Roots, StepDeadlines};
+use crate::dial::{DialSettings, Failures, Headers, Proxy, Resolver, Roots, StepDeadlines};
 use crate::engine::Engine;
 use crate::error::{AddRelayError, BuildError};
 use crate::pool::Pool;
@@ -258,6 +258,7 @@ impl PoolBuilder {
             proxy: self.proxy,
             token: STANDARD_NO_PAD.encode(token),
             left_out: AtomicU64::new(0),
+            failures: Failures::default(),
         };
 
         let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers));

@@ -28,7 +28,7 @@ mod special;
 mod tls;
 mod upgrade;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +60,8 @@ use limit::Limit;
 
 /// Addresses of an answer of the resolver that are looked at.
 const MAX_ANSWER: usize = 64;
+/// Relays whose last failure is remembered.
+const MAX_FAILURES: usize = 256;
 
 /// What every dial of a pool has in common.
 pub(crate) struct DialSettings {
@@ -78,6 +80,30 @@ pub(crate) struct DialSettings {
     pub(crate) token: String,
     /// Addresses that were not dialled because they are not public.
     pub(crate) left_out: AtomicU64,
+    pub(crate) failures: Failures,
+}
+
+/// Why the last dial of a relay failed, of those that failed last.
+#[derive(Default)]
+pub(crate) struct Failures(Mutex<VecDeque<(RelayUrl, Arc<SocketError>)>>);
+
+impl Failures {
+    /// A dial was over: forgets what the one before came to.
+    pub(crate) fn note(&self, url: &RelayUrl, failure: Option<SocketError>) {
+        let mut all = self.0.lock().expect(UNPOISONED);
+        all.retain(|(known, _)| known != url);
+        if let Some(failure) = failure {
+            all.push_back((url.clone(), Arc::new(failure)));
+        }
+        if all.len() > MAX_FAILURES {
+            all.pop_front();
+        }
+    }
+
+    pub(crate) fn of(&self, url: &RelayUrl) -> Option<Arc<SocketError>> {
+        let all = self.0.lock().expect(UNPOISONED);
+        all.iter().find(|(known, _)| known == url).map(|(_, failure)| failure.clone())
+    }
 }
 
 impl DialSettings {
@@ -205,4 +231,27 @@ async fn connect<R: Runtime>(
 ) -> Result<(SocketAddr, R::Tcp), SocketError> {
     let race = Race::new(addresses);
     limit.step(Step::Connect, || race.last(), race.run(runtime)).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_relays_that_failed_last_the_last_failure_is_remembered() {
+        let failures = Failures::default();
+        let url = |n: usize| RelayUrl::parse(&format!("ws://r{n}.example.com")).unwrap();
+        for n in 0..=MAX_FAILURES {
+            failures.note(&url(n), Some(SocketError::Upgrade { status: 403 }));
+        }
+        assert!(failures.of(&url(0)).is_none(), "there is a bound");
+        failures.note(&url(1), Some(SocketError::OnionWithoutProxy));
+        failures.note(&url(2), None);
+        assert!(matches!(failures.of(&url(1)).as_deref(), Some(SocketError::OnionWithoutProxy)));
+        assert!(failures.of(&url(2)).is_none(), "it went well");
+        failures.note(&url(0), Some(SocketError::OnionWithoutProxy));
+        assert!(failures.of(&url(3)).is_some(), "one had gone");
+        failures.note(&url(2), Some(SocketError::OnionWithoutProxy));
+        assert!(failures.of(&url(3)).is_none() && failures.of(&url(1)).is_some());
+    }
 }

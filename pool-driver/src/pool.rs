@@ -18,6 +18,7 @@ use crate::connect::{Connect, Connecting};
 use crate::dial::Headers;
 use crate::error::{AddRelayError, MineError, PublishUnsignedError};
 use crate::fetch::{Fetch, FetchOptions};
+use crate::frame::SocketError;
 use crate::mining::Mining;
 use crate::publishing::{PublishOptions, Publishing};
 use crate::shared::Shared;
@@ -102,6 +103,12 @@ impl Pool {
         }
         all.insert(url.clone(), headers);
         Ok(())
+    }
+
+    /// Why the last dial of a relay failed; `None` if it did not, or was given up by us. Remembered of the 256 relays that
+    /// failed last. The same in words is in [`RelayRecord::last_error`].
+    pub fn dial_error(&self, url: &RelayUrl) -> Option<Arc<SocketError>> {
+        self.shared().dial.failures.of(url)
     }
 
     /// How many addresses were not dialled, since the pool was built, because only events named their relay and they are not

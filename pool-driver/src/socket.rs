@@ -31,8 +31,15 @@ async fn live<R: Runtime>(runtime: &R, order: &Dial, outbox: &Outbox, mut report
     let ended = {
         let dialling = Box::pin(dial(runtime, order, &shared.dial));
         match select(dialling, Box::pin(outbox.given_up())).await {
-            Either::Left((Ok(ws), _)) => Ok(ws),
-            Either::Left((Err(error), _)) => Err(Input::OpenFailed { socket, error: error.to_string() }),
+            Either::Left((Ok(ws), _)) => {
+                shared.dial.failures.note(&order.url, None);
+                Ok(ws)
+            }
+            Either::Left((Err(failure), _)) => {
+                let error = failure.to_string();
+                shared.dial.failures.note(&order.url, Some(failure));
+                Err(Input::OpenFailed { socket, error })
+            }
             Either::Right(_) => Err(Input::Closed { socket, reason: CloseReason::Local }),
         }
     };

@@ -127,10 +127,9 @@ fn check(head: &[u8], accept: &str) -> Result<(), SocketError> {
     }
     match (response.version, response.code) {
         (Some(1), Some(101)) => check_headers(response.headers, accept).map_err(SocketError::Handshake),
+        (_, Some(status)) if status != 101 => Err(SocketError::Upgrade { status }),
         // HTTP/1.0 knows no upgrades, but its other answers are as good as any.
-        (Some(0), Some(101)) => Err(SocketError::Handshake(UpgradeFault::NotHttp)),
-        (_, Some(status)) => Err(SocketError::Upgrade { status }),
-        (_, None) => Err(SocketError::Handshake(UpgradeFault::NotHttp)),
+        _ => Err(SocketError::Handshake(UpgradeFault::NotHttp)),
     }
 }
 

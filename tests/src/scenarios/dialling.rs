@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use futures::future::{BoxFuture, pending};
+use futures::future::pending;
 use futures::{FutureExt, StreamExt};
 use nostr_pool_driver::{
-    AddRelayError, CallError, ConnectionState, FetchOptions, Headers, Origin, RelayOptions, RelayUpdate, Roots,
-    Runtime, StepDeadlines, SubscribeOptions, Target, Which,
+    AddRelayError, CallError, ConnectionState, FetchOptions, Headers, Origin, RelayOptions, RelayUpdate, Resolver,
+    Roots, Runtime, SocketError, Step, StepDeadlines, SubscribeOptions, Target, Which,
 };
 
 use super::*;
@@ -25,11 +25,11 @@ fn hinted() -> RelayOptions {
     RelayOptions { origin: Origin::Hinted, ..RelayOptions::default() }
 }
 
+/// Lists of addresses, one per look-up.
+type Answers = &'static [&'static [&'static str]];
+
 /// A resolver that gives one answer after the other, and the last one again and again; and how often it was asked.
-fn answers(
-    answers: &'static [&'static [&'static str]],
-) -> (impl Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync + 'static, Arc<AtomicUsize>)
-{
+fn answers(answers: Answers) -> (impl Resolver, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let resolver = move |_: String, port: u16| {
@@ -58,7 +58,7 @@ pub async fn dials_hints_at_public_addresses_only<R: Runtime>(runtime: R) {
         let all = [PUBLIC, PUBLIC_V6, "64:ff9b::5db8:d822", "127.0.0.1", "10.0.0.1", "fd00::1", "::ffff:5db8:d822"];
         Routed::new(runtime.clone(), all.map(|ip| (ip, to)))
     };
-    let cases: [(&'static [&'static [&'static str]], &[&str], Option<&str>); 8] = [
+    let cases: [(Answers, &[&str], Option<&str>); 8] = [
         (&[&[PUBLIC]], &[PUBLIC], None),
         (&[&[PUBLIC_V6]], &[PUBLIC_V6], None),
         (&[&["64:ff9b::5db8:d822"]], &["64:ff9b::5db8:d822"], None),
@@ -79,6 +79,10 @@ pub async fn dials_hints_at_public_addresses_only<R: Runtime>(runtime: R) {
                 refusal(&pool).await,
                 format!("not dialled, for an event named it and its address is not public: {told}")
             ),
+        }
+        if refused.is_some() {
+            let failure = pool.dial_error(&RelayUrl::parse(HINT).unwrap());
+            assert!(matches!(failure.as_deref(), Some(SocketError::NotPublic { .. })), "{failure:?}");
         }
         assert_eq!(runtime.dialled(), dialled, "{list:?}");
         assert!(asked.load(Ordering::SeqCst) >= 1);
@@ -226,6 +230,12 @@ pub async fn gives_up_on_each_step_in_its_time<R: Runtime>(runtime: R) {
     let steps = StepDeadlines { tls: short, ..usual };
     let pool = build(&runtime, builder().relay(format!("wss://{}", mute.address())).step_deadlines(steps));
     assert_eq!(refusal(&pool).await, told(&format!("the TLS handshake, {},", mute.address())));
+    let failure = pool.dial_error(&pool.relays()[0].url);
+    let Some(SocketError::TimedOut { step: Step::Tls, address: Some(with), after, whole: false }) = failure.as_deref()
+    else {
+        panic!("another error: {failure:?}")
+    };
+    assert_eq!((*with, *after), (mute.address(), short));
 
     let steps = StepDeadlines { upgrade: short, ..usual };
     for server in [&mute, &dripping] {
@@ -235,6 +245,7 @@ pub async fn gives_up_on_each_step_in_its_time<R: Runtime>(runtime: R) {
 
     let config = Config { dial_deadline: Duration::from_millis(320), ..quick() };
     let pool = build(&runtime, builder().config(config).relay(format!("ws://{}", mute.address())));
+    assert!(pool.dial_error(&pool.relays()[0].url).is_none(), "it was not dialled yet");
     let told = told(&format!("the WebSocket upgrade, {},", mute.address()));
     assert_eq!(refusal(&pool).await, format!("{told} of dialling"));
 }
@@ -254,7 +265,7 @@ pub async fn sends_its_headers<R: Runtime>(runtime: R) {
     let builder = builder().headers(all).relay_headers(&special, own).user_agent("me/1");
     let pool = build(&runtime, builder.relay(&plain).relay(&special));
     until(&runtime, "both were dialled", || {
-        let _ = pool.connect(Duration::ZERO, Connect::Lenient);
+        drop(pool.connect(Duration::ZERO, Connect::Lenient));
         heads.lock().unwrap().iter().any(|head| head.starts_with("GET / "))
             && heads.lock().unwrap().iter().any(|head| head.starts_with("GET /x?y=z "))
     })

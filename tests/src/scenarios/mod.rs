@@ -136,7 +136,11 @@ pub async fn connect(pool: &Pool) {
 pub async fn refusal(pool: &Pool) -> String {
     match pool.connect(PATIENCE / 2, Connect::Strict).await {
         Err(ConnectError::Incomplete(report)) => match &report.relays[..] {
-            [(_, ConnectOutcome::Failed(why))] => why.clone(),
+            [(url, ConnectOutcome::Failed(why))] => {
+                let failure = pool.dial_error(url).expect("what failed is remembered");
+                assert_eq!(failure.to_string(), *why);
+                why.clone()
+            }
             other => panic!("one relay that fails: {other:?}"),
         },
         other => panic!("it does not connect: {other:?}"),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use nostr_pool_driver::rustls::{ClientConfig, RootCertStore, crypto};
-use nostr_pool_driver::{BuildError, FetchOptions, PublishOptions, Quorum, Roots, RootsError, Runtime, Verdict};
+use nostr_pool_driver::{
+    BuildError, FetchOptions, PublishOptions, Quorum, Roots, RootsError, Runtime, SocketError, Verdict,
+};
 use nostr_proto::EventTemplate;
 
 use super::*;
@@ -78,12 +80,14 @@ pub async fn says_what_is_wrong_with_a_certificate<R: Runtime>(runtime: R) {
         let front = TlsFront::start(&server, config);
         let roots = Roots::none().with(ours.certificate());
         let pool = build(&runtime, builder().relay(front.url("localhost")).roots(roots));
-        match expected {
-            None => connect(&pool).await,
-            Some(expected) => {
-                assert_eq!(refusal(&pool).await, format!("TLS handshake failed: the server's certificate {expected}"))
-            }
-        }
+        let Some(expected) = expected else {
+            connect(&pool).await;
+            continue;
+        };
+        let told = refusal(&pool).await;
+        assert_eq!(told, format!("TLS handshake failed: the server's certificate {expected}"));
+        let failure = pool.dial_error(&pool.relays()[0].url);
+        assert!(matches!(failure.as_deref(), Some(SocketError::Certificate(_))), "{failure:?}");
     }
 }
 
