@@ -4,14 +4,18 @@
 //! `CONFORMANCE=framing cargo test …` runs the scripts whose names have that in them.
 
 use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_executor::Executor;
+use futures::FutureExt;
 use futures::executor::block_on;
+use futures::future::BoxFuture;
 use nostr_pool_async_std::AsyncStd;
-use nostr_pool_smol::{CallError, EndReason, Item, Smol, SubscribeOptions};
+use nostr_pool_smol::{CallError, EndReason, FrameLimits, Item, Runtime, Smol, SubscribeOptions, Transport};
 use nostr_pool_tests::conformance::{self, Report};
 use nostr_pool_tests::scenarios;
 use nostr_pool_tokio::Tokio;
@@ -84,4 +88,49 @@ fn a_pool_ends_with_its_smol_executor() {
     assert_eq!(block_on(scenarios::next(&mut subscription, end)), EndReason::Shutdown);
     assert_eq!(block_on(subscription.next()), None);
     assert!(matches!(pool.start_clean(), Err(CallError::Closed)));
+}
+
+/// An adapter that finds every host where it is itself.
+#[derive(Clone)]
+struct Selfish(Tokio);
+
+impl Runtime for Selfish {
+    type Tcp = <Tokio as Runtime>::Tcp;
+    type Text = <Tokio as Runtime>::Text;
+    type Socket = <Tokio as Runtime>::Socket;
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.0.sleep(time)
+    }
+
+    fn spawn(&self, future: BoxFuture<'static, ()>) {
+        self.0.spawn(future);
+    }
+
+    fn resolve(&self, _: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        async move { Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) }.boxed()
+    }
+
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Self::Tcp>> {
+        self.0.connect(address)
+    }
+
+    fn websocket(&self, io: Transport<Self::Tcp>, limits: FrameLimits) -> BoxFuture<'static, Self::Socket> {
+        self.0.websocket(io, limits)
+    }
+}
+
+#[test]
+fn an_adapter_that_breaks_a_rule_is_found_out() {
+    let some = |name: &str| matches!(name, "dialling: no such host" | "dialling: nobody listens");
+    let report = conformance::run_some(&Selfish(tokio()), some);
+    assert_eq!(report.outcomes.len(), 2);
+    assert!(!report.is_good());
+    let differences = report.differences();
+    assert!(differences.starts_with("dialling: no such host\n    - failed: resolve\n    + failed: connect\n"));
+    assert!(!differences.contains("nobody listens"), "{differences}");
 }
