@@ -24,14 +24,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_std::net::{TcpStream, ToSocketAddrs};
-use async_tungstenite::tungstenite::client::IntoClientRequest;
-use async_tungstenite::tungstenite::error::{CapacityError, Error};
-use async_tungstenite::tungstenite::http::HeaderValue;
-use async_tungstenite::tungstenite::protocol::WebSocketConfig;
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use async_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use async_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
+use async_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Message, Utf8Bytes};
-use async_tungstenite::{WebSocketStream, client_async_with_config};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Sink, Stream};
@@ -73,27 +71,14 @@ impl Runtime for AsyncStd {
         .boxed()
     }
 
-    fn upgrade(
-        &self,
-        io: Transport<Self::Tcp>,
-        request: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<AsyncStdSocket, SocketError>> {
-        async move {
-            let UpgradeRequest { url, user_agent, limits } = request;
-            let mut request = url.as_str().into_client_request().map_err(socket_error)?;
-            if let Ok(value) = HeaderValue::from_str(&user_agent) {
-                request.headers_mut().insert("User-Agent", value);
-            }
-            // The write buffer needs no limit of its own: `poll_ready` lets one message in when it is full, no more.
-            let config = WebSocketConfig::default()
-                .read_buffer_size(limits.read_buffer)
-                .write_buffer_size(limits.write_buffer)
-                .max_message_size(Some(limits.max_message))
-                .max_frame_size(Some(limits.max_message));
-            let (ws, _) = client_async_with_config(request, io, Some(config)).await.map_err(socket_error)?;
-            Ok(AsyncStdSocket(ws))
-        }
-        .boxed()
+    fn websocket(&self, io: Transport<Self::Tcp>, limits: FrameLimits) -> BoxFuture<'static, AsyncStdSocket> {
+        // The write buffer needs no limit of its own: `poll_ready` lets one message in when it is full, no more.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(limits.read_buffer)
+            .write_buffer_size(limits.write_buffer)
+            .max_message_size(Some(limits.max_message))
+            .max_frame_size(Some(limits.max_message));
+        WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).map(AsyncStdSocket).boxed()
     }
 }
 
@@ -166,7 +151,7 @@ fn socket_error(error: Error) -> SocketError {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => SocketError::TooLarge,
         Error::Utf8(_) => SocketError::NotUtf8,
-        Error::Http(response) => SocketError::Upgrade { status: response.status().as_u16() },
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => SocketError::Ended,
         Error::Io(e) => SocketError::Io(e),
         other => SocketError::Protocol(other.to_string()),
     }

@@ -29,14 +29,12 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, Sink, Stream};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, TryCurrentError};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 
 pub use nostr_pool_driver::*;
@@ -107,27 +105,14 @@ impl Runtime for Tokio {
         .boxed()
     }
 
-    fn upgrade(
-        &self,
-        io: Transport<Self::Tcp>,
-        request: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<TokioSocket, SocketError>> {
-        async move {
-            let UpgradeRequest { url, user_agent, limits } = request;
-            let mut request = url.as_str().into_client_request().map_err(socket_error)?;
-            if let Ok(value) = HeaderValue::from_str(&user_agent) {
-                request.headers_mut().insert("User-Agent", value);
-            }
-            // The write buffer needs no limit of its own: `poll_ready` lets one message in when it is full, no more.
-            let config = WebSocketConfig::default()
-                .read_buffer_size(limits.read_buffer)
-                .write_buffer_size(limits.write_buffer)
-                .max_message_size(Some(limits.max_message))
-                .max_frame_size(Some(limits.max_message));
-            let (ws, _) = client_async_with_config(request, io.compat(), Some(config)).await.map_err(socket_error)?;
-            Ok(TokioSocket(ws))
-        }
-        .boxed()
+    fn websocket(&self, io: Transport<Self::Tcp>, limits: FrameLimits) -> BoxFuture<'static, TokioSocket> {
+        // The write buffer needs no limit of its own: `poll_ready` lets one message in when it is full, no more.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(limits.read_buffer)
+            .write_buffer_size(limits.write_buffer)
+            .max_message_size(Some(limits.max_message))
+            .max_frame_size(Some(limits.max_message));
+        WebSocketStream::from_raw_socket(io.compat(), Role::Client, Some(config)).map(TokioSocket).boxed()
     }
 }
 
@@ -200,7 +185,7 @@ fn socket_error(error: Error) -> SocketError {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => SocketError::TooLarge,
         Error::Utf8(_) => SocketError::NotUtf8,
-        Error::Http(response) => SocketError::Upgrade { status: response.status().as_u16() },
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => SocketError::Ended,
         Error::Io(e) => SocketError::Io(e),
         other => SocketError::Protocol(other.to_string()),
     }

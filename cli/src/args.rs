@@ -8,6 +8,7 @@ use nostr_pool_tokio::Quorum;
 use nostr_proto::{EventId, Filter, Kind, PublicKey, RelayUrl, Timestamp};
 
 use crate::filter;
+use crate::network::NetworkArgs;
 use crate::parse::{self, EventTag, FilterTag};
 
 /// Read from, publish to and check Nostr relays, many at once.
@@ -63,7 +64,7 @@ pub(crate) enum Command {
     /// A verdict is given as soon as it is certain. Connected relays that have not answered by then are waited for
     /// another two seconds, so that their answer can be shown. At most 64 events are under way at once.
     #[command(after_help = PUBLISH_HELP)]
-    Publish(PublishArgs),
+    Publish(Box<PublishArgs>),
     /// Check the ids and signatures of events.
     ///
     /// Reads events as JSON lines, from files or from stdin. Prints for each `valid ID`, or `line N: ` and why it is not;
@@ -157,6 +158,8 @@ pub(crate) struct ReqArgs {
     /// Read and verify, but print no events
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 const REQ_HELP: &str = "\
@@ -169,6 +172,8 @@ Examples:
   nostr-pool req --relay wss://a.example --filter '{\"kinds\":[1]}' --filter '{\"kinds\":[6],\"limit\":5}'
   nostr-pool req --relay wss://a.example --kind 1059 --auth --key-file ~/.nostr-key
   nostr-pool req --relay wss://a.example --kind 1 --stats --quiet
+  nostr-pool req --relay wss://10.0.0.5 --roots none --root ca.pem --kind 1
+  nostr-pool req --relay ws://….onion --proxy socks5://127.0.0.1:9050 --kind 1
 
 Everything but events goes to stderr: relays that did not answer in full, or sent what is forged
 or cannot be read, are named there.
@@ -215,6 +220,8 @@ pub(crate) struct PublishArgs {
     /// Print one JSON object per event
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 impl PublishArgs {
@@ -229,6 +236,7 @@ Examples:
   nostr-pool publish --relay wss://a.example --relay wss://b.example --quorum 2 < events.jsonl
   nostr-pool publish --relay wss://a.example --content 'hello' --key-file ~/.nostr-key
   nostr-pool publish --relay wss://a.example --auth --key-file ~/.nostr-key < events.jsonl
+  nostr-pool publish --relay wss://10.0.0.5 --root ca.pem --header 'Authorization: Bearer …' < events.jsonl
   nostr-pool publish --relay wss://a.example --content '+' --kind 7 --tag e=ID --tag p=KEY --json
 
 Lines that hold no valid event, or one that has expired or is larger than 1 MiB, are named on stderr; the others are

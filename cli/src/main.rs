@@ -9,6 +9,7 @@ mod interrupt;
 mod key;
 mod keygen;
 mod lines;
+mod network;
 mod output;
 mod parse;
 mod publish;
@@ -51,7 +52,7 @@ fn run(command: Command) -> Result<Exit, Stop> {
         match command {
             Command::Demo(args) => demo::run(&args).await,
             Command::Req(args) => req::run(&args).await,
-            Command::Publish(args) => publish::run(args).await,
+            Command::Publish(args) => publish::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Keygen(args) => keygen::run(&args),
         }

@@ -5,11 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nostr_pool_tokio::{
     AuthFailure, AuthPolicy, Config, Gap, GapCause, KeySigner, LegOutcome, Pool, PublishStatus, RejectedEvent,
-    Rejection, RelayCounters, RelayRecord, Tokio, UnknownCause, Verdict,
+    Rejection, RelayCounters, RelayRecord, UnknownCause, Verdict,
 };
 use nostr_proto::{Keys, RelayUrl, Timestamp};
 
 use crate::exit::Stop;
+use crate::network::NetworkArgs;
 use crate::output;
 
 /// Relays named more than once count once.
@@ -18,7 +19,12 @@ pub(crate) fn distinct(relays: &[RelayUrl]) -> Vec<RelayUrl> {
 }
 
 /// A pool of these relays, each with a connection of its own. `keys` are what relays get to know that ask for it.
-pub(crate) fn open(relays: &[RelayUrl], config: &Config, keys: Option<Keys>) -> Result<Pool, Stop> {
+pub(crate) fn open(
+    relays: &[RelayUrl],
+    config: &Config,
+    keys: Option<Keys>,
+    network: &NetworkArgs,
+) -> Result<Pool, Stop> {
     let connections = config.max_connections.max(relays.len());
     let mut builder = Pool::builder().config(Config { max_connections: connections, ..config.clone() });
     if let Some(keys) = keys {
@@ -27,7 +33,7 @@ pub(crate) fn open(relays: &[RelayUrl], config: &Config, keys: Option<Keys>) -> 
     for relay in relays {
         builder = builder.relay(relay.clone());
     }
-    builder.build(Tokio::current()).map_err(|e| Stop::usage(format!("--relay: {e}")))
+    network.build(builder)
 }
 
 /// How a relay's answer to a request ended.

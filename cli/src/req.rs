@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let filters = filters(args)?;
     let urls = relays::distinct(&args.relays);
     let keys = key::load_for_auth(args.auth, args.key_file.as_deref())?;
-    let pool = relays::open(&urls, &config(args), keys)?;
+    let pool = relays::open(&urls, &config(args), keys, &args.network)?;
     let mut options = SubscribeOptions::default().with_mode(if args.live { Mode::Live } else { Mode::UntilEose });
     options.eose_deadline = args.timeout;
     if args.all_versions {

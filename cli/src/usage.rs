@@ -40,7 +40,12 @@ fn message(error: &clap::Error) -> String {
         && let (Some(arg), Some(value), Some(reason)) =
             (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue), error.source())
     {
-        let value = if arg.starts_with("--relay") { secrets::without_password(value) } else { value.to_owned() };
+        let value = match arg.split(' ').next() {
+            Some("--relay" | "--proxy") => secrets::without_password(value),
+            // The value of a header may be a secret, and its name is in the reason.
+            Some("--header") => return format!("{arg}: {reason}"),
+            _ => value.to_owned(),
+        };
         return format!("{arg}: {reason} (given: '{}')", output::cut(&without_secrets(&value), SHOWN));
     }
     let rendered = error.render().to_string();

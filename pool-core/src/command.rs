@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 
 use nostr_proto::{HashedEvent, RelayUrl, UnsignedEvent};
 
+use crate::call::Origin;
 use crate::ids::{SocketId, Ticket};
 
 /// Work for the driver. Exhaustive on purpose: a driver that misses one does not compile.
@@ -16,6 +17,8 @@ pub enum Command {
         socket: SocketId,
         /// Where to.
         url: RelayUrl,
+        /// Who named it: where this is [`Origin::Hinted`], only a public address may be dialled.
+        origin: Origin,
     },
     /// Send a text frame. Answered by `Sent` once the sink took it.
     Send {

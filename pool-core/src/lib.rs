@@ -41,8 +41,8 @@ mod walked;
 
 pub use auth::{AuthFailure, AuthPolicy, AuthState};
 pub use call::{
-    Acknowledge, Call, CallError, History, Mode, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions,
-    Reply, Subscribe, Target, Versions, Which,
+    Acknowledge, Call, CallError, History, Mode, Origin, Publish, PublishUnsigned, Quorum, ReconnectOptions,
+    RelayOptions, Reply, Subscribe, Target, Versions, Which,
 };
 pub use command::Command;
 pub use config::Config;

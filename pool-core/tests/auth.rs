@@ -104,7 +104,7 @@ impl Bench {
 
     fn open(&mut self, n: usize) -> SocketId {
         let dialled = self.commands.iter().rev().find_map(|c| match c {
-            Command::Open { socket, url: u } if *u == url(n) => Some(*socket),
+            Command::Open { socket, url: u, .. } if *u == url(n) => Some(*socket),
             _ => None,
         });
         let socket = dialled.expect("a dial");

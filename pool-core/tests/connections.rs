@@ -61,7 +61,7 @@ impl Bench {
     fn settle(&mut self) {
         while let Some(command) = self.core.poll_command() {
             match command {
-                Command::Open { socket, url } => {
+                Command::Open { socket, url, .. } => {
                     self.sockets.insert(socket, url.clone());
                     self.most = self.most.max(self.sockets.len());
                     self.dials.push((socket, url));

@@ -72,7 +72,7 @@ impl World {
 
     fn socket(&self, n: usize) -> SocketId {
         let opened = self.commands.iter().rev().find_map(|c| match c {
-            Command::Open { socket, url: to } if *to == url(n) => Some(*socket),
+            Command::Open { socket, url: to, .. } if *to == url(n) => Some(*socket),
             _ => None,
         });
         opened.expect("it was dialled")

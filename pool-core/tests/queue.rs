@@ -154,7 +154,7 @@ impl World {
 
     fn carry_out(&mut self, command: Command) {
         match &command {
-            Command::Open { socket, url: of } => {
+            Command::Open { socket, url: of, .. } => {
                 let n = (0..self.relays.len()).find(|&n| url(n) == *of).unwrap();
                 let relay = &mut self.relays[n];
                 (relay.socket, relay.paused) = (Some(*socket), false);

@@ -80,7 +80,7 @@ impl H {
             .iter()
             .rev()
             .find_map(|c| match c {
-                Command::Open { socket, url } if *url == u => Some(*socket),
+                Command::Open { socket, url, .. } if *url == u => Some(*socket),
                 _ => None,
             })
             .expect("an open")
@@ -432,7 +432,7 @@ fn who_waits_longest_for_a_socket_gets_the_next() {
     for _ in 0..3600 * 10 {
         for c in h.cmds() {
             match c {
-                Command::Open { socket: _, url } => {
+                Command::Open { socket: _, url, .. } => {
                     *dialled.entry(url.as_str().into()).or_default() += 1;
                     if url == live {
                         println!("live dialled at {}", h.t / S);

@@ -1,21 +1,25 @@
 //! Putting a pool together.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, Weak};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use nostr_pool_core::{AuthPolicy, Call, CallError, Config, Core, RelayOptions, Reply};
 use nostr_proto::RelayUrl;
 use rustls::ClientConfig;
 
 use crate::clock::Clock;
-use crate::dial::DialSettings;
+use crate::dial::{DialSettings, Failures, Headers, Proxy, Resolver, Roots, StepDeadlines};
 use crate::engine::Engine;
 use crate::error::{AddRelayError, BuildError};
 use crate::pool::Pool;
 use crate::runtime::{FrameLimits, Runtime};
 use crate::shared::{Shared, State};
 use crate::signer::Signer;
-use crate::{timer, tls, verifier};
+use crate::{dial, timer, verifier};
 
 /// What a relay is told of us when it is dialled.
 const USER_AGENT: &str = concat!("nostr-pool/", env!("CARGO_PKG_VERSION"));
@@ -29,8 +33,25 @@ pub struct PoolBuilder {
     signers: Vec<Arc<dyn Signer>>,
     user_agent: Option<String>,
     verifier_threads: Option<usize>,
-    tls: Option<Arc<ClientConfig>>,
+    tls: Tls,
+    headers: Headers,
+    relay_headers: Vec<(Given, Headers)>,
+    resolver: Option<Box<dyn Resolver>>,
+    proxy: Option<Proxy>,
+    steps: StepDeadlines,
     limits: FrameLimits,
+}
+
+/// How TLS is set up: by us, or by the application.
+enum Tls {
+    Roots(Roots),
+    Config(Arc<ClientConfig>),
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self::Roots(Roots::default())
+    }
 }
 
 /// A relay as the application named it: text or a [`RelayUrl`]. What is wrong with the text is told by the call that
@@ -135,11 +156,52 @@ impl PoolBuilder {
         self
     }
 
-    /// The TLS configuration for `wss://`, with roots of one's own say. Default: TLS 1.2 and 1.3 by `ring`, with the
-    /// roots of the `webpki-roots` crate.
+    /// The authorities that may vouch for a `wss://` relay. Default: [`Roots::bundled`]. TLS is 1.2 and 1.3, by `ring`.
+    #[must_use]
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.tls = Tls::Roots(roots);
+        self
+    }
+
+    /// A TLS configuration of one's own for `wss://`, in place of [`roots`](Self::roots) and whatever else is said there.
     #[must_use]
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Self {
-        self.tls = Some(config);
+        self.tls = Tls::Config(config);
+        self
+    }
+
+    /// Headers to send to every relay with the WebSocket upgrade. Default: none.
+    #[must_use]
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Headers to send to one relay. They take the place of those for every relay that have the same name.
+    #[must_use]
+    pub fn relay_headers(mut self, url: impl Into<Given>, headers: Headers) -> Self {
+        self.relay_headers.push((url.into(), headers));
+        self
+    }
+
+    /// Where the addresses of hosts come from. Default: the runtime's resolver, which is the system's.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Some(Box::new(resolver));
+        self
+    }
+
+    /// A proxy for all relays, or for onion services. Default: none; onion services are not dialled then.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// How long each step of a dial may take. Default: [`StepDeadlines::default`].
+    #[must_use]
+    pub fn step_deadlines(mut self, steps: StepDeadlines) -> Self {
+        self.steps = steps;
         self
     }
 
@@ -160,11 +222,15 @@ impl PoolBuilder {
             return Err(BuildError::UserAgent(user_agent));
         }
         let tls = match self.tls {
-            Some(config) => config,
-            None => tls::default_config().map_err(BuildError::Tls)?,
+            Tls::Config(config) => config,
+            Tls::Roots(roots) => dial::tls_config(roots).map_err(BuildError::Roots)?,
         };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(BuildError::Seed)?;
+        let mut token = [0; 16];
+        getrandom::fill(&mut token).map_err(BuildError::Seed)?;
+        let own = self.relay_headers.into_iter().map(|(given, headers)| Ok((given.0?, headers)));
+        let relay_headers = own.collect::<Result<BTreeMap<_, _>, AddRelayError>>()?;
 
         let engine: Box<dyn Engine> = Box::new(runtime);
         let now = engine.now();
@@ -179,15 +245,23 @@ impl PoolBuilder {
         for (given, options) in self.relays {
             given.add(|call| core.handle_call(call, clock.now(now)), options)?;
         }
-        let dial = DialSettings {
+        let settings = DialSettings {
             tls,
             // A little before the core's own deadline, which cannot tell what step took so long.
             deadline: deadline - deadline / 16,
+            steps: self.steps,
             user_agent,
+            headers: self.headers,
+            relay_headers: Mutex::new(relay_headers),
             limits: self.limits,
+            resolver: self.resolver,
+            proxy: self.proxy,
+            token: STANDARD_NO_PAD.encode(token),
+            left_out: AtomicU64::new(0),
+            failures: Failures::default(),
         };
 
-        let shared = Arc::new(Shared::new(State::new(core), engine, clock, dial, self.signers));
+        let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers));
         let threads = self.verifier_threads.unwrap_or_else(verifier::default_threads).max(1);
         start(&shared, threads).map_err(BuildError::Thread)?;
         Ok(Pool::new(shared))

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use nostr_pool_core::SocketId;
-use nostr_proto::RelayUrl;
 
+use crate::dial::Dial;
 use crate::outbox::Outbox;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
@@ -25,7 +25,7 @@ pub(crate) trait Engine: Send + Sync {
 pub(crate) struct OpenOrder {
     pub(crate) shared: Arc<Shared>,
     pub(crate) socket: SocketId,
-    pub(crate) url: RelayUrl,
+    pub(crate) dial: Dial,
     pub(crate) outbox: Arc<Outbox>,
 }
 

@@ -7,6 +7,7 @@ use nostr_pool_core::{CallError, EndReason};
 use nostr_proto::{RelayUrl, RelayUrlError};
 
 use crate::connect::ConnectReport;
+use crate::dial::RootsError;
 
 /// Why a pool could not be built. `Display` is one line that names the argument and the reason.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub enum BuildError {
     Relay(AddRelayError),
     /// The user agent has characters that a header can't carry: anything but visible ASCII and spaces.
     UserAgent(String),
-    /// The TLS library refused its own defaults.
-    Tls(rustls::Error),
+    /// The roots to trust can't be used.
+    Roots(RootsError),
     /// The system gave no entropy for the seed.
     Seed(getrandom::Error),
     /// A verifier thread could not be started.
@@ -29,7 +30,7 @@ impl fmt::Display for BuildError {
         match self {
             Self::Relay(e) => e.fmt(f),
             Self::UserAgent(given) => write!(f, "user agent {given:?}: only visible ASCII and spaces may be in it"),
-            Self::Tls(e) => write!(f, "TLS set-up: {e}"),
+            Self::Roots(e) => write!(f, "roots: {e}"),
             Self::Seed(e) => write!(f, "no entropy for the seed: {e}"),
             Self::Thread(e) => write!(f, "cannot start a verifier thread: {e}"),
         }
@@ -41,7 +42,7 @@ impl std::error::Error for BuildError {
         match self {
             Self::Relay(e) => e.source(),
             Self::UserAgent(_) => None,
-            Self::Tls(e) => Some(e),
+            Self::Roots(e) => Some(e),
             Self::Seed(e) => Some(e),
             Self::Thread(e) => Some(e),
         }

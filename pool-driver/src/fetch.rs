@@ -64,7 +64,8 @@ impl FetchOptions {
         self
     }
 
-    /// From these relays only. One that is not in the pool is taken in for as long as it is used.
+    /// From these relays only. One that is not in the pool is taken in for as long as it is used. URLs
+    /// that came out of events belong into [`Target::Hinted`].
     #[must_use]
     pub fn with_relays(mut self, relays: impl IntoIterator<Item = RelayUrl>) -> Self {
         self.target = Target::Relays(relays.into_iter().collect());

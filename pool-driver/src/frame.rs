@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::dial::{BadCertificate, ProxyFailure, Step, UpgradeFault};
 
 /// A frame that came in. Fragmented messages come whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,20 +59,48 @@ pub enum SocketError {
         /// Why not.
         error: io::Error,
     },
-    /// The TLS handshake failed: a certificate that does not fit, as a rule.
+    /// The host has no public address, and only events named it ([`Origin::Hinted`](crate::Origin::Hinted)).
+    NotPublic {
+        /// Its first address.
+        address: IpAddr,
+        /// What that range of addresses is for.
+        range: &'static str,
+        /// How many more it has.
+        others: u64,
+    },
+    /// Only events named the relay, and its URL is not `wss`.
+    InsecureHint,
+    /// Only events named the relay, and it can't be checked before the proxy looks it up: see
+    /// [`Proxy::with_hinted_names`](crate::Proxy::with_hinted_names).
+    HintThroughProxy,
+    /// The host is an onion service, and there is no proxy for it.
+    OnionWithoutProxy,
+    /// No connection through the proxy.
+    Proxy(ProxyFailure),
+    /// The server's certificate is no good.
+    Certificate(BadCertificate),
+    /// The TLS handshake failed otherwise.
     Tls(io::Error),
     /// The server answered the WebSocket upgrade with another HTTP status than 101. Redirects are not followed.
     Upgrade {
         /// The HTTP status code.
         status: u16,
     },
-    /// A step of the dial was not over by the dial deadline.
+    /// The server's answer to the WebSocket upgrade is none.
+    Handshake(UpgradeFault),
+    /// A step of the dial was not over by its deadline, or by that of the dial.
     TimedOut {
-        /// Which step: `resolve`, `connect`, `tls` or `upgrade`.
-        step: &'static str,
-        /// The deadline of the whole dial.
+        /// Which step.
+        step: Step,
+        /// With whom: the last address that was tried, or the proxy's.
+        address: Option<SocketAddr>,
+        /// The deadline.
         after: Duration,
+        /// Whether it is that of the whole dial, not of the step.
+        whole: bool,
     },
+    /// The connection ended without a close frame.
+    Ended,
     /// The peer sent a message larger than [`FrameLimits::max_message`](crate::FrameLimits::max_message).
     TooLarge,
     /// The peer sent text that is not UTF-8.
@@ -98,9 +128,31 @@ impl fmt::Display for SocketError {
         match self {
             Self::Resolve(e) => write!(f, "cannot resolve the host: {e}"),
             Self::Connect { address, error } => write!(f, "cannot connect to {address}: {error}"),
+            Self::NotPublic { address, range, others } => {
+                write!(f, "not dialled, for an event named it and its address is not public: {address} ({range})")?;
+                if *others > 0 { write!(f, " and {others} more") } else { Ok(()) }
+            }
+            Self::InsecureHint => f.write_str("not dialled, for an event named it and its URL is not wss"),
+            Self::HintThroughProxy => {
+                f.write_str("not dialled, for an event named it and only the proxy would know its address")
+            }
+            Self::OnionWithoutProxy => f.write_str("not dialled, for it is an onion service and there is no proxy"),
+            Self::Proxy(failure) => failure.fmt(f),
+            Self::Certificate(bad) => write!(f, "TLS handshake failed: {bad}"),
             Self::Tls(e) => write!(f, "TLS handshake failed: {e}"),
+            Self::Upgrade { status: status @ 300..=399 } => {
+                write!(f, "the server answered the WebSocket upgrade with HTTP {status}: redirects are not followed")
+            }
             Self::Upgrade { status } => write!(f, "the server answered the WebSocket upgrade with HTTP {status}"),
-            Self::TimedOut { step, after } => write!(f, "{step} not done within {after:?} of dialling"),
+            Self::Handshake(fault) => write!(f, "WebSocket upgrade failed: {fault}"),
+            Self::TimedOut { step, address, after, whole } => {
+                write!(f, "{step}")?;
+                if let Some(address) = address {
+                    write!(f, ", {address},")?;
+                }
+                write!(f, " was not done within {after:?}{}", if *whole { " of dialling" } else { "" })
+            }
+            Self::Ended => f.write_str("the connection ended without a close frame"),
             Self::TooLarge => f.write_str("the relay sent a message over the size limit"),
             Self::NotUtf8 => f.write_str("the relay sent text that is not UTF-8"),
             Self::Protocol(what) => write!(f, "WebSocket protocol error: {what}"),
@@ -113,6 +165,7 @@ impl std::error::Error for SocketError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Resolve(e) | Self::Tls(e) | Self::Io(e) | Self::Connect { error: e, .. } => Some(e),
+            Self::Proxy(failure) => failure.source(),
             _ => None,
         }
     }

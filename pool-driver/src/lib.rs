@@ -47,12 +47,15 @@ mod status;
 mod subscription;
 mod tap;
 mod timer;
-mod tls;
 mod transport;
 mod verifier;
 
 pub use builder::{Given, PoolBuilder};
 pub use connect::{Connect, ConnectOutcome, ConnectReport, Connecting};
+pub use dial::{
+    BadCertificate, HeaderError, Headers, Proxy, ProxyFailure, ProxyUrlError, Refusal, Resolver, Roots, RootsError,
+    Step, StepDeadlines, UpgradeFault,
+};
 pub use error::{AddRelayError, BuildError, ConnectError, FetchError, MineError, PublishUnsignedError};
 pub use events::Events;
 pub use fetch::{Fetch, FetchOptions, Fetched};
@@ -60,7 +63,7 @@ pub use frame::{Incoming, Outgoing, SocketError};
 pub use mining::Mining;
 pub use pool::{Pool, UnfinishedPublish};
 pub use publishing::{Progress, PublishOptions, Publishing, VerdictFuture};
-pub use runtime::{FrameLimits, Runtime, UpgradeRequest};
+pub use runtime::{FrameLimits, Runtime};
 pub use signer::{KeySigner, SignError, Signer};
 pub use status::{StatusStream, StatusUpdate};
 pub use subscription::{SubscribeOptions, Subscription};
@@ -70,7 +73,7 @@ pub use transport::Transport;
 pub use nostr_pool_core::{
     Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CheckpointError, CloseReason, Config,
     ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Health, History, Item, Latency, LegOutcome,
-    LegReport, LegState, Mark, Mode, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
+    LegReport, LegState, Mark, Mode, Origin, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
     PublishUpdate, Quorum, ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord,
     RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
 };

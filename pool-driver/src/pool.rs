@@ -1,8 +1,10 @@
 //! The handle of a pool.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nostr_pool_core::{
@@ -13,8 +15,10 @@ use nostr_proto::{Event, EventId, EventTemplate, Filter, Kind, PublicKey, RelayI
 
 use crate::builder::{Given, PoolBuilder};
 use crate::connect::{Connect, Connecting};
+use crate::dial::Headers;
 use crate::error::{AddRelayError, MineError, PublishUnsignedError};
 use crate::fetch::{Fetch, FetchOptions};
+use crate::frame::SocketError;
 use crate::mining::Mining;
 use crate::publishing::{PublishOptions, Publishing};
 use crate::shared::Shared;
@@ -76,7 +80,41 @@ impl Pool {
     /// # Errors
     /// [`CallError::UnknownRelay`], [`CallError::Closed`].
     pub fn remove_relay(&self, url: &RelayUrl) -> Result<(), CallError> {
-        self.call(Call::RemoveRelay { url: url.clone() })
+        self.call(Call::RemoveRelay { url: url.clone() })?;
+        self.shared().dial.relay_headers().remove(url);
+        Ok(())
+    }
+
+    /// Sends these headers to a relay with the WebSocket upgrade, from the next dial on and until it is taken out of the
+    /// pool, in place of those that were said before; see [`PoolBuilder::relay_headers`].
+    ///
+    /// # Errors
+    /// [`CallError::UnknownRelay`].
+    pub fn set_relay_headers(&self, url: &RelayUrl, headers: Headers) -> Result<(), CallError> {
+        let known: BTreeSet<RelayUrl> = self.relays().into_iter().map(|record| record.url).collect();
+        if !known.contains(url) {
+            return Err(CallError::UnknownRelay(url.clone()));
+        }
+        let most = self.config().max_relays;
+        let mut all = self.shared().dial.relay_headers();
+        // Those of relays that went by themselves go when there are more than there can be relays.
+        if all.len() >= most {
+            all.retain(|relay, _| known.contains(relay));
+        }
+        all.insert(url.clone(), headers);
+        Ok(())
+    }
+
+    /// Why the last dial of a relay failed; `None` if it did not, or was given up by us. Remembered of the 256 relays that
+    /// failed last. The same in words is in [`RelayRecord::last_error`].
+    pub fn dial_error(&self, url: &RelayUrl) -> Option<Arc<SocketError>> {
+        self.shared().dial.failures.of(url)
+    }
+
+    /// How many addresses were not dialled, since the pool was built, because only events named their relay and they are not
+    /// public; an address counts each time that it is left out.
+    pub fn unsafe_addresses(&self) -> u64 {
+        self.shared().dial.left_out.load(Ordering::Relaxed)
     }
 
     /// Every relay of the pool as it stands, in order of their URLs.

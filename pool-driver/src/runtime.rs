@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncWrite, Sink, Stream};
-use nostr_proto::RelayUrl;
 use nostr_proto::limits::MAX_MESSAGE_BYTES;
 
 use crate::frame::{Incoming, Outgoing, SocketError};
@@ -15,14 +14,15 @@ use crate::transport::Transport;
 /// What the driver needs of an async runtime. One value of it drives one pool; two pools may run on two runtimes in
 /// one process, so nothing here may be taken from an ambient runtime.
 ///
-/// Everything else, dialling and TLS included, is the driver's. An adapter is one file; the two that come with this
+/// Everything else is the driver's, dialling, TLS and the WebSocket's opening handshake included. An adapter is one file; the two that come with this
 /// workspace are about 150 lines each.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A TCP connection.
     type Tcp: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A text message, proven to be UTF-8 by the adapter, and not copied for us.
     type Text: AsRef<str> + Send + 'static;
-    /// An open WebSocket. It answers pings by itself, and after an error it ends.
+    /// An open WebSocket. It answers pings by itself, and after an error it ends. A connection that ends without a close
+    /// frame is [`SocketError::Ended`], or just the end of the stream, and no breach of the protocol.
     ///
     /// Its sink must take back pressure seriously: `poll_ready` is pending while more than
     /// [`FrameLimits::write_buffer`] bytes wait for the transport.
@@ -47,23 +47,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Connects to an address, with `TCP_NODELAY` set. No deadline of its own: the dial has one.
     fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Self::Tcp>>;
 
-    /// The client's side of the WebSocket handshake, without extensions.
-    fn upgrade(
-        &self,
-        io: Transport<Self::Tcp>,
-        request: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<Self::Socket, SocketError>>;
-}
-
-/// What a WebSocket handshake asks for.
-#[derive(Clone, Debug)]
-pub struct UpgradeRequest {
-    /// Where to: gives the `Host` header and the request's path and query.
-    pub url: RelayUrl,
-    /// The `User-Agent` header; visible ASCII.
-    pub user_agent: String,
-    /// Sizes of what goes over the socket.
-    pub limits: FrameLimits,
+    /// A WebSocket, as its client, without extensions: the opening handshake is done, and what comes are frames.
+    fn websocket(&self, io: Transport<Self::Tcp>, limits: FrameLimits) -> BoxFuture<'static, Self::Socket>;
 }
 
 /// Sizes in bytes of messages and buffers of one socket.

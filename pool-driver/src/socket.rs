@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use futures::future::{Either, select};
 use nostr_pool_core::{CloseReason, Input, SocketId};
-use nostr_proto::RelayUrl;
 
-use crate::dial::dial;
+use crate::dial::{Dial, dial};
 use crate::engine::OpenOrder;
 use crate::outbox::Outbox;
 use crate::runtime::Runtime;
@@ -22,18 +21,25 @@ use conversation::Conversation;
 
 /// Dials, talks until either side ends it, and reports that end; also when it is dropped before it is polled.
 pub(crate) fn run<R: Runtime>(runtime: R, order: OpenOrder) -> impl Future<Output = ()> + Send + 'static {
-    let OpenOrder { shared, socket, url, outbox } = order;
+    let OpenOrder { shared, socket, dial, outbox } = order;
     let report = Report { shared, socket, phase: Phase::Dialing };
-    async move { live(&runtime, &url, &outbox, report).await }
+    async move { live(&runtime, &dial, &outbox, report).await }
 }
 
-async fn live<R: Runtime>(runtime: &R, url: &RelayUrl, outbox: &Outbox, mut report: Report) {
+async fn live<R: Runtime>(runtime: &R, order: &Dial, outbox: &Outbox, mut report: Report) {
     let (shared, socket) = (report.shared.clone(), report.socket);
     let ended = {
-        let dialling = Box::pin(dial(runtime, url, &shared.dial));
+        let dialling = Box::pin(dial(runtime, order, &shared.dial));
         match select(dialling, Box::pin(outbox.given_up())).await {
-            Either::Left((Ok(ws), _)) => Ok(ws),
-            Either::Left((Err(error), _)) => Err(Input::OpenFailed { socket, error: error.to_string() }),
+            Either::Left((Ok(ws), _)) => {
+                shared.dial.failures.note(&order.url, None);
+                Ok(ws)
+            }
+            Either::Left((Err(failure), _)) => {
+                let error = failure.to_string();
+                shared.dial.failures.note(&order.url, Some(failure));
+                Err(Input::OpenFailed { socket, error })
+            }
             Either::Right(_) => Err(Input::Closed { socket, reason: CloseReason::Local }),
         }
     };
@@ -41,7 +47,7 @@ async fn live<R: Runtime>(runtime: &R, url: &RelayUrl, outbox: &Outbox, mut repo
         Err(input) => report.end(input),
         Ok(ws) => {
             report.opened();
-            let reason = Conversation::new(runtime, &shared, socket, url, outbox, ws).run().await;
+            let reason = Conversation::new(runtime, &shared, socket, &order.url, outbox, ws).run().await;
             report.end(Input::Closed { socket, reason });
         }
     }

@@ -92,7 +92,7 @@ fn a_failed_dial_says_which_step_failed() {
     let refused = dial(&Mock::with(&[("10.0.0.1:1", Dial::Refuses)]));
     assert!(refused.starts_with("cannot connect to 10.0.0.1:1: "), "{refused}");
     let hung = dial(&Mock::with(&[("10.0.0.1:1", Dial::Hangs)]));
-    assert_eq!(hung, "connect not done within 3s of dialling");
+    assert_eq!(hung, "connecting, 10.0.0.1:1, was not done within 3s of dialling");
     let mock = Mock::simple();
     mock.edit(|inner| inner.refuse_upgrade = Some(403));
     assert_eq!(dial(&mock), "the server answered the WebSocket upgrade with HTTP 403");
@@ -189,6 +189,7 @@ fn what_a_peer_did_wrong_is_told_to_it_and_to_the_user() {
         (SocketError::TooLarge, Some(1009), "the relay sent a message larger than the limit"),
         (SocketError::NotUtf8, Some(1007), "the relay sent text that is not UTF-8"),
         (SocketError::Protocol("odd".into()), Some(1002), "WebSocket protocol error: odd"),
+        (SocketError::Ended, None, "the connection ended without a close frame"),
         (SocketError::Io(std::io::Error::other("reset")), None, "transport error: reset"),
     ] {
         let mock = Mock::simple();
@@ -214,6 +215,36 @@ fn an_end_without_a_close_frame_is_an_error_and_dialled_again() {
     mock.peer(1).send_frame(Incoming::Close { code: 4000, reason: "enough".into() });
     mock.peer(2);
     assert_eq!(record(&pool).last_close, Some((4000, "enough".to_owned())));
+}
+
+#[test]
+fn last_words_are_heard_where_nothing_can_be_written_any_more() {
+    let mock = Mock::simple();
+    let pool = pool(&mock);
+    connect(&pool).unwrap();
+    let notices = (0..1_000).map(|n| Incoming::Text(format!("[\"NOTICE\",\"{n}\"]")));
+    let close = Incoming::Close { code: 1008, reason: "go away".into() };
+    let peer = mock.peer(0);
+    peer.block();
+    let publishing = pool.publish(event(1), PublishOptions::default()).unwrap();
+    peer.break_after(notices.chain([close]));
+    mock.peer(1);
+    let record = record(&pool);
+    assert_eq!(record.counters.notices, 1_000);
+    assert_eq!((record.last_close, record.last_error), (Some((1008, "go away".to_owned())), None));
+    drop(publishing);
+}
+
+#[test]
+fn a_connection_that_can_not_be_written_to_and_says_nothing_is_lost() {
+    let mock = Mock::simple();
+    let pool = pool(&mock);
+    connect(&pool).unwrap();
+    mock.peer(0).break_after([]);
+    let publishing = pool.publish(event(1), PublishOptions::default()).unwrap();
+    mock.peer(1);
+    assert_eq!(record(&pool).last_error.as_deref(), Some("transport error: broken pipe"));
+    drop(publishing);
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
+pub mod conformance;
+pub mod fronts;
+pub mod routed;
 pub mod scenarios;
 pub mod soak;
 

@@ -8,6 +8,7 @@ use nostr_proto::{Event, Filter, Kind};
 use tokio::time::{Instant, sleep};
 
 use crate::exit::Stop;
+use crate::network::NetworkArgs;
 use crate::relays;
 
 use super::board::{Board, Publish, SharedBoard};
@@ -40,7 +41,7 @@ impl Stage {
     pub(crate) fn set(plain: bool) -> Result<Self, Stop> {
         let cast = Cast::assemble()?;
         let urls: Vec<_> = cast.relays.iter().map(|relay| relay.url.clone()).collect();
-        let pool = relays::open(&urls, &config(), None)?;
+        let pool = relays::open(&urls, &config(), None, &NetworkArgs::default())?;
         let board = SharedBoard::new(Board::new(&cast));
         let screen = Arc::new(Screen::new(plain));
         tokio::spawn(watch::connections(pool.status(), board.clone(), Arc::clone(&screen)));

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: PublishArgs) -> Result<Exit, Stop> {
         Source::stdin()
     };
     let keys = key::load_for_auth(args.auth, args.key_file.as_deref())?;
-    let pool = relays::open(&urls, &config(&args), keys)?;
+    let pool = relays::open(&urls, &config(&args), keys, &args.network)?;
     let mut publisher = Publisher::new(&args, &pool, urls);
     let end = tokio::select! {
         end = publisher.work(source) => end.map(|()| None),

@@ -34,7 +34,7 @@ impl Sockets {
     /// Takes a command about a socket and checks that it may be given.
     pub(crate) fn command(&mut self, command: &Command, config: &Config) {
         match command {
-            Command::Open { socket, url } => self.open(*socket, url, config.max_connections),
+            Command::Open { socket, url, .. } => self.open(*socket, url, config.max_connections),
             Command::Send { socket, frame } => self.send(*socket, frame, config.send_credits),
             Command::Ping { socket } => self.in_use(*socket, "ping").unsent += 1,
             Command::PauseRead { socket } | Command::ResumeRead { socket } => {

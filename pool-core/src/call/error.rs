@@ -16,6 +16,8 @@ pub enum CallError {
     UnknownRelay(RelayUrl),
     /// No relay is there to go to: the pool has none for this use, or the list was empty.
     NoRelays,
+    /// A URL that came out of an event is not `wss`.
+    InsecureHint(RelayUrl),
     /// The pool holds as many relays as it may.
     TooManyRelays(usize),
     /// The pool holds as many subscriptions as it may.
@@ -89,6 +91,7 @@ impl fmt::Display for CallError {
         match self {
             Self::UnknownRelay(url) => write!(f, "relay {url} is not in the pool"),
             Self::NoRelays => f.write_str("no relay to go to: add one, or name one"),
+            Self::InsecureHint(url) => write!(f, "relay {url} comes from an event: its URL must begin with wss://"),
             Self::TooManyRelays(max) => write!(f, "the pool holds its most relays already ({max})"),
             Self::TooManySubscriptions(max) => write!(f, "the pool holds its most subscriptions already ({max})"),
             Self::FilterCount { given, max } => write!(f, "a subscription takes 1 to {max} filters, not {given}"),

@@ -195,8 +195,23 @@ pub enum Target {
     /// of a publish are those of the moment of the call, or its quorum would move.
     #[default]
     All,
-    /// These. One that is not in the pool is taken in for as long as it is used.
+    /// These, which the user named. One that is not in the pool is taken in for as long as it is used.
     Relays(Vec<RelayUrl>),
+    /// These, whose URLs came out of events. One that is not in the pool is taken in as [`Origin::Hinted`] for as long as it
+    /// is used, and must be `wss`; one that is in it stays what it is, so that what the user added is used as the user
+    /// wants.
+    Hinted(Vec<RelayUrl>),
+}
+
+/// Who named a relay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The user, or whoever else may send us anywhere: `ws` is as good as `wss`, and a private address as a public one.
+    #[default]
+    Typed,
+    /// An event: a hint, a relay list. Its author may mean the user's own network, so the URL must be `wss`, and only
+    /// public addresses are dialled.
+    Hinted,
 }
 
 /// How a relay of the pool is used.
@@ -229,6 +244,9 @@ pub struct RelayOptions {
     /// [`Config`](crate::Config)). Default `true`; `false` is for relays that the user vouches for. Turned off, it does
     /// not end a quarantine that has begun: [`Call::Reconnect`] does.
     pub quarantine: bool,
+    /// Who named it. Default [`Origin::Typed`], and that wins: a relay that was typed once stays so until it is taken out
+    /// of the pool, whoever else names it.
+    pub origin: Origin,
 }
 
 impl Default for RelayOptions {
@@ -245,6 +263,7 @@ impl Default for RelayOptions {
             link_identities: false,
             reconnect_on_notice: false,
             quarantine: true,
+            origin: Origin::Typed,
         }
     }
 }

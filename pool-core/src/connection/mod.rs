@@ -354,7 +354,7 @@ impl Connection {
         self.generation = self.generation.wrapping_add(1);
         self.dials += 1;
         let socket = SocketId::new(self.ix.0, self.generation);
-        fx.command(Command::Open { socket, url: self.url.clone() });
+        fx.command(Command::Open { socket, url: self.url.clone(), origin: cx.options.origin });
         let since = cx.now.mono;
         self.enter(State::Dialing { socket, since, deadline: since + cx.config.dial_deadline }, Change::None, fx)
     }

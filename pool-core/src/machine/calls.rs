@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::call::{Call, CallError, RelayOptions, Reply};
+use crate::call::{Call, CallError, Origin, RelayOptions, Reply};
 use crate::connection::Connection;
 use crate::dedup::Dedup;
 use crate::event::EndReason;
@@ -68,10 +68,13 @@ impl Core {
     }
 
     fn add_relay(&mut self, url: &nostr_proto::RelayUrl, options: RelayOptions) -> Result<(), CallError> {
-        let ix = self.ensure_relay(url)?;
+        self.check_origin(url, options.origin)?;
+        let ix = self.ensure_relay(url, options.origin)?;
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.added = true;
-            relay.options = options;
+            // The user's word is not taken back by an event.
+            let origin = if relay.options.origin == Origin::Typed { Origin::Typed } else { options.origin };
+            relay.options = RelayOptions { origin, ..options };
         }
         self.reconsider_auth(ix);
         self.spread_legs(ix);

@@ -10,6 +10,7 @@ mod echoes;
 mod frames;
 mod lanes;
 mod notice;
+mod origins;
 mod oversize;
 mod pace;
 mod paging;
@@ -67,7 +68,7 @@ use slots::Slots;
 /// core.handle_call(Call::Connect { which: Which::All }, now).unwrap();
 ///
 /// while let Some(command) = core.poll_command() {
-///     // Command::Open { socket, url }: dial, and answer with Input::Opened or Input::OpenFailed.
+///     // Command::Open { socket, url, origin }: dial, and answer with Input::Opened or Input::OpenFailed.
 ///     socket_io(command);
 /// }
 /// while let Some(event) = core.poll_event() {

@@ -93,7 +93,7 @@ impl Core {
                 Body::Unsigned(event) => CallError::UnsignedQueueFull(event),
             });
         }
-        let relays = self.target(&Target::Relays(urls), |_| true)?;
+        let relays = self.target(&Target::Relays(urls), Some(old), |_| true)?;
         let terms = self.terms_for(&relays, quorum, deadline, None)?;
         let is_signed = matches!(body, Body::Signed { .. });
         self.make_publish_room(size);
@@ -212,7 +212,9 @@ impl Core {
     fn start_publish(&mut self, body: Body, relays: Vec<(RelayIx, RelayUrl)>, terms: Terms) -> (PublishId, Reply) {
         let id = PublishId(self.next_publish);
         self.next_publish += 1;
-        let publication = Publication::new(id, body, relays, terms, &self.config, self.now);
+        let hinted = relays.iter().filter(|(ix, _)| self.is_hinted(*ix)).map(|(_, url)| url.clone()).collect();
+        let mut publication = Publication::new(id, body, relays, terms, &self.config, self.now);
+        publication.hinted = hinted;
         let event = publication.event_id();
         self.publishes.insert(id, publication);
         self.by_event.entry(event).or_default().push(id);
@@ -261,7 +263,7 @@ impl Core {
         deadline: Option<Duration>,
         link: Option<PublishId>,
     ) -> Result<(Vec<(RelayIx, RelayUrl)>, Terms), CallError> {
-        let relays = self.publish_target(target)?;
+        let relays = self.publish_target(target, link)?;
         let terms = self.terms_for(&relays, quorum, deadline, link)?;
         #[cfg(feature = "planted-bugs")]
         let terms = Terms { rule: self.with_aliases(terms.rule, &relays, target), ..terms };
@@ -280,10 +282,14 @@ impl Core {
     }
 
     /// The relays of a publish: those named, and the pinned ones.
-    fn publish_target(&mut self, target: &Target) -> Result<Vec<(RelayIx, RelayUrl)>, CallError> {
+    fn publish_target(
+        &mut self,
+        target: &Target,
+        link: Option<PublishId>,
+    ) -> Result<Vec<(RelayIx, RelayUrl)>, CallError> {
         let pinned = self.relays.iter().filter(|(_, r)| r.added && !r.removed && r.options.pinned);
         let mut relays: BTreeMap<RelayIx, RelayUrl> = pinned.map(|(&ix, r)| (ix, r.url.clone())).collect();
-        match self.target(target, |options| options.write) {
+        match self.target(target, link, |options| options.write) {
             Ok(named) => relays.extend(named),
             Err(CallError::NoRelays) if !relays.is_empty() => {}
             Err(error) => return Err(error),

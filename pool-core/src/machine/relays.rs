@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use nostr_proto::RelayUrl;
 
 use crate::auth::Auth;
-use crate::call::{CallError, RelayOptions, Which};
+use crate::call::{CallError, Origin, RelayOptions, Which};
 use crate::connection::{Change, Connection, Context};
 use crate::effects::Effects;
 use crate::event::RelayUpdate;
@@ -85,9 +85,11 @@ impl Core {
         }
     }
 
-    /// The relay with this URL, taken into the pool if it is not there yet.
-    pub(super) fn ensure_relay(&mut self, url: &RelayUrl) -> Result<RelayIx, CallError> {
+    /// The relay with this URL, taken into the pool if it is not there yet. Whether it may be is checked already: see
+    /// `origins`.
+    pub(super) fn ensure_relay(&mut self, url: &RelayUrl, origin: Origin) -> Result<RelayIx, CallError> {
         if let Some(&ix) = self.by_url.get(url) {
+            self.note_origin(ix, origin);
             return Ok(ix);
         }
         if self.by_url.len() >= self.config.max_relays {
@@ -98,7 +100,7 @@ impl Core {
         let rng = Rng::new(derive(&self.seed, b"jitter", ix.0));
         let relay = Relay {
             url: url.clone(),
-            options: RelayOptions { read: false, write: false, ..RelayOptions::default() },
+            options: RelayOptions { read: false, write: false, origin, ..RelayOptions::default() },
             added: false,
             keep: false,
             removed: false,

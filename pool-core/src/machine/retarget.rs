@@ -15,7 +15,7 @@ impl Core {
         if id.is_hidden() || !self.subs.contains_key(&id) {
             return Err(CallError::UnknownSubscription(id));
         }
-        let relays = self.target(target, |options| options.read)?;
+        let relays = self.target(target, None, |options| options.read)?;
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
         sub.retarget(target.clone());
         let has: BTreeSet<RelayIx> = sub.legs.keys().copied().collect();

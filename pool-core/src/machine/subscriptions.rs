@@ -1,6 +1,5 @@
 //! Subscriptions: starting, changing and ending them across the relays.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use nostr_proto::{Filter, Reason, RelayUrl};
@@ -24,7 +23,7 @@ impl Core {
         if self.subs.len() - self.repairs.len() >= self.config.max_subscriptions {
             return Err(CallError::TooManySubscriptions(self.config.max_subscriptions));
         }
-        let relays = self.target(&request.target, |options| options.read)?;
+        let relays = self.target(&request.target, None, |options| options.read)?;
         let id = SubId(self.next_sub);
         self.next_sub += 1;
         self.subs.insert(id, Subscription::new(id, request, &self.config, self.backlog.hears(self.now)));
@@ -268,34 +267,5 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// The relays that a call goes to. Explicit ones that are not in the pool are taken in.
-    pub(super) fn target(
-        &mut self,
-        target: &Target,
-        takes: impl Fn(&crate::call::RelayOptions) -> bool,
-    ) -> Result<Vec<(RelayIx, RelayUrl)>, CallError> {
-        let relays: Vec<(RelayIx, RelayUrl)> = match target {
-            Target::All => {
-                let all = self.by_url.iter().filter_map(|(url, ix)| Some((url, ix, self.relays.get(ix)?)));
-                all.filter(|(_, _, r)| r.added && takes(&r.options)).map(|(url, &ix, _)| (ix, url.clone())).collect()
-            }
-            Target::Relays(urls) => {
-                let new = urls.iter().filter(|url| !self.by_url.contains_key(*url)).collect::<BTreeSet<_>>().len();
-                if self.by_url.len() + new > self.config.max_relays {
-                    return Err(CallError::TooManyRelays(self.config.max_relays));
-                }
-                let mut relays = Vec::new();
-                for url in urls {
-                    let ix = self.ensure_relay(url)?;
-                    if !relays.iter().any(|(known, _)| *known == ix) {
-                        relays.push((ix, url.clone()));
-                    }
-                }
-                relays
-            }
-        };
-        if relays.is_empty() { Err(CallError::NoRelays) } else { Ok(relays) }
     }
 }

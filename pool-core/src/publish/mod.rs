@@ -49,7 +49,7 @@ pub(crate) mod trial;
 #[cfg(test)]
 mod walk;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -134,6 +134,8 @@ pub(crate) struct Publication {
     expiration: Option<Timestamp>,
     message_bytes: usize,
     parts: BTreeMap<RelayIx, Part>,
+    /// Those of its relays that an event named: to name them again is no more than that.
+    pub(crate) hinted: BTreeSet<RelayUrl>,
     quorum: Quorum,
     rule: Rule,
     deadline: Instant,
@@ -167,6 +169,7 @@ impl Publication {
             message_bytes: body.message_bytes(),
             body,
             parts: relays.into_iter().map(|(ix, url)| (ix, Part::new(url))).collect(),
+            hinted: BTreeSet::new(),
             quorum,
             rule,
             deadline,

@@ -130,7 +130,7 @@ impl Bench {
         loop {
             if let Some(command) = self.core.poll_command() {
                 match command {
-                    Command::Open { socket, url: at } => {
+                    Command::Open { socket, url: at, .. } => {
                         self.sockets.push(socket);
                         if let Some(n) = (0..16).find(|n| url(*n) == at) {
                             self.opened.insert(n, socket);

@@ -12,10 +12,9 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{self, BoxFuture};
 use nostr_pool_core::{Call, CallError, Input, Now, Reply, SocketId};
-use nostr_proto::RelayUrl;
 
 use crate::clock::Clock;
-use crate::dial::DialSettings;
+use crate::dial::{Dial, DialSettings};
 use crate::engine::{Engine, OpenOrder};
 use crate::outbox::Outbox;
 use crate::signer::{self, Signer};
@@ -45,7 +44,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct Work {
     pub(crate) wakers: Vec<Waker>,
-    opens: Vec<(SocketId, RelayUrl, Arc<Outbox>)>,
+    opens: Vec<(SocketId, Dial, Arc<Outbox>)>,
     verify: Vec<Job>,
     sign: Vec<signer::Order>,
     wound_down: bool,
@@ -137,8 +136,8 @@ impl Shared {
             self.jobs.push(verify);
         }
         wakers.into_iter().for_each(Waker::wake);
-        for (socket, url, outbox) in opens {
-            self.engine.open(OpenOrder { shared: self.clone(), socket, url, outbox });
+        for (socket, dial, outbox) in opens {
+            self.engine.open(OpenOrder { shared: self.clone(), socket, dial, outbox });
         }
         for order in sign {
             signer::spawn(self, order);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nostr_pool_core::{Command, Item, PoolEvent, PublishUpdate, RelayUpdate, SocketId};
 use nostr_proto::RelayUrl;
 
+use crate::dial::Dial;
 use crate::frame::Outgoing;
 use crate::mailbox::{Flag, Mailbox};
 use crate::outbox;
@@ -36,10 +37,10 @@ impl State {
 
     fn command(&mut self, command: Command, work: &mut Work) {
         match command {
-            Command::Open { socket, url } => {
+            Command::Open { socket, url, origin } => {
                 let outbox = Arc::new(Mailbox::new(Default::default()));
                 self.sockets.insert(socket, outbox.clone());
-                work.opens.push((socket, url, outbox));
+                work.opens.push((socket, Dial { url, origin }, outbox));
             }
             Command::Send { socket, frame } => self.order(socket, outbox::Order::Send(Outgoing::Text(frame)), work),
             Command::Ping { socket } => self.order(socket, outbox::Order::Send(Outgoing::Ping), work),

@@ -22,6 +22,8 @@ use crate::tap::Direction;
 const BATCH_FRAMES: usize = 64;
 /// The same in bytes.
 const BATCH_BYTES: usize = 256 << 10;
+/// Answers to the peer's pings that may wait to leave. With as many, no more of the peer is read.
+const MAX_PONGS: usize = 64;
 /// Core work in one go; then others get the lock.
 const LOCK_TIME: Duration = Duration::from_micros(50);
 /// How often that is looked at, in frames.
@@ -50,12 +52,16 @@ pub(super) struct Conversation<'a, R: Runtime> {
     orders: VecDeque<Order>,
     /// Something in the sink is not flushed.
     unflushed: bool,
+    /// Pings of the peer whose answers have not left. Their room is the WebSocket's own, which nothing else bounds.
+    pongs: usize,
     /// Frames that the sink took and the core has not heard of.
     sent: usize,
     received: Vec<Received<R::Text>>,
     paused: bool,
     /// The last batch was cut: there is more to read.
     full: bool,
+    /// Nothing can be written any more. What the peer said before is read first, as far as it is there.
+    broken: Option<SocketError>,
     /// The close that we ordered, and how long it may take.
     closing: Option<BoxFuture<'static, ()>>,
     end: Option<CloseReason>,
@@ -80,10 +86,12 @@ impl<'a, R: Runtime> Conversation<'a, R> {
             outgoing: VecDeque::new(),
             orders: VecDeque::new(),
             unflushed: false,
+            pongs: 0,
             sent: 0,
             received: Vec::with_capacity(BATCH_FRAMES),
             paused: false,
             full: false,
+            broken: None,
             closing: None,
             end: None,
         }
@@ -110,6 +118,12 @@ impl<'a, R: Runtime> Conversation<'a, R> {
             self.take_orders();
             self.write(cx);
             self.read(cx);
+            if !self.full
+                && self.end.is_none()
+                && let Some(e) = self.broken.take()
+            {
+                self.fail(&e);
+            }
             if self.closing.as_mut().is_some_and(|limit| limit.poll_unpin(cx).is_ready()) {
                 self.end.get_or_insert(CloseReason::Local);
             }
@@ -139,8 +153,10 @@ impl<'a, R: Runtime> Conversation<'a, R> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) {
-        if let Poll::Ready(Err(e)) = self.poll_write(cx) {
-            self.fail(&e);
+        if self.broken.is_none()
+            && let Poll::Ready(Err(e)) = self.poll_write(cx)
+        {
+            self.broken = Some(e);
         }
     }
 
@@ -169,6 +185,7 @@ impl<'a, R: Runtime> Conversation<'a, R> {
         if self.unflushed {
             ready!(ws.poll_flush(cx))?;
             self.unflushed = false;
+            self.pongs = 0;
         }
         Poll::Ready(Ok(()))
     }
@@ -178,7 +195,7 @@ impl<'a, R: Runtime> Conversation<'a, R> {
         self.full = false;
         let (mut frames, mut bytes) = (0, 0);
         // Someone who wants to close waits for the other side's close frame, paused or not.
-        while (!self.paused || self.closing.is_some()) && self.end.is_none() {
+        while (!self.paused || self.closing.is_some()) && self.pongs < MAX_PONGS && self.end.is_none() {
             if frames == BATCH_FRAMES || bytes >= BATCH_BYTES {
                 self.full = true;
                 return;
@@ -191,13 +208,18 @@ impl<'a, R: Runtime> Conversation<'a, R> {
                     self.receive(Received::Text(text));
                 }
                 Some(Ok(Incoming::Binary)) => self.receive(Received::Binary),
-                Some(Ok(Incoming::Ping)) => self.receive(Received::Ping),
+                Some(Ok(Incoming::Ping)) => {
+                    // Its answer leaves with the next flush, read from or not.
+                    self.unflushed = true;
+                    self.pongs += 1;
+                    self.receive(Received::Ping);
+                }
                 Some(Ok(Incoming::Pong)) => self.receive(Received::Pong),
                 Some(Ok(Incoming::Close { code, reason })) => {
                     self.finish(CloseReason::Remote { code, reason });
                 }
                 Some(Err(e)) => self.fail(&e),
-                None => self.finish(CloseReason::Error("the connection ended without a close frame".to_owned())),
+                None => self.fail(&SocketError::Ended),
             }
         }
     }

@@ -10,11 +10,14 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::executor::block_on;
 use futures::future::BoxFuture;
 use futures::io::Cursor;
-use futures::{FutureExt, Sink, Stream};
-use nostr_pool_driver::{Incoming, Outgoing, Runtime, SocketError, Transport, UpgradeRequest};
+use futures::{AsyncRead, AsyncWrite, FutureExt, Sink, Stream};
+use nostr_pool_driver::{FrameLimits, Incoming, Outgoing, Runtime, SocketError, Transport};
+use sha1::{Digest, Sha1};
 
 /// How a dial to an address goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,8 @@ struct Pipe {
     from_pool: Vec<Outgoing>,
     /// The sink takes nothing.
     blocked: bool,
+    /// Whatever is written fails.
+    broken: bool,
     waker: Option<Waker>,
 }
 
@@ -131,6 +136,17 @@ impl Peer {
     /// Makes the socket panic when it is read.
     pub(crate) fn panic(&self) {
         self.push([Step::Panic]);
+    }
+
+    /// What is written fails from now on, and these frames can be read: both at once.
+    pub(crate) fn break_after(&self, frames: impl IntoIterator<Item = Incoming<String>>) {
+        let steps = frames.into_iter().map(|frame| Step::Frame(Ok(frame)));
+        let mut pipe = self.pipe.lock().unwrap();
+        pipe.broken = true;
+        pipe.to_pool.extend(steps);
+        let waker = pipe.waker.take();
+        drop(pipe);
+        waker.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn block(&self) {
@@ -185,9 +201,11 @@ impl Sink<Outgoing> for MockSocket {
     type Error = SocketError;
 
     fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        match self.0.pipe.lock().unwrap().blocked {
-            true => Poll::Pending,
-            false => Poll::Ready(Ok(())),
+        let pipe = self.0.pipe.lock().unwrap();
+        match (pipe.broken, pipe.blocked) {
+            (true, _) => Poll::Ready(Err(SocketError::Io(io::ErrorKind::BrokenPipe.into()))),
+            (_, true) => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
         }
     }
 
@@ -205,8 +223,49 @@ impl Sink<Outgoing> for MockSocket {
     }
 }
 
+/// A connection to a server that knows the opening handshake and nothing else.
+pub(crate) struct MockTcp {
+    refuse: Option<u16>,
+    request: Vec<u8>,
+    answer: Cursor<Vec<u8>>,
+}
+
+impl AsyncRead for MockTcp {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.answer).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for MockTcp {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.request.extend_from_slice(buf);
+        let request = String::from_utf8_lossy(&self.request);
+        if request.ends_with("\r\n\r\n") {
+            let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+            let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+            let answer = match self.refuse {
+                Some(status) => format!("HTTP/1.1 {status} No\r\n\r\n"),
+                None => format!(
+                    "HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+                    STANDARD.encode(digest)
+                ),
+            };
+            self.answer = Cursor::new(answer.into_bytes());
+        }
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl Runtime for Mock {
-    type Tcp = Cursor<Vec<u8>>;
+    type Tcp = MockTcp;
     type Text = String;
     type Socket = MockSocket;
 
@@ -239,13 +298,13 @@ impl Runtime for Mock {
     }
 
     fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Self::Tcp>> {
-        let dial = self.edit(|inner| {
+        let (dial, refuse) = self.edit(|inner| {
             inner.dialled.push(address);
-            inner.addresses.iter().find(|(a, _)| *a == address).map(|(_, dial)| *dial)
+            (inner.addresses.iter().find(|(a, _)| *a == address).map(|(_, dial)| *dial), inner.refuse_upgrade)
         });
         async move {
             match dial {
-                Some(Dial::Connects) => Ok(Cursor::new(Vec::new())),
+                Some(Dial::Connects) => Ok(MockTcp { refuse, request: Vec::new(), answer: Cursor::default() }),
                 Some(Dial::Hangs) => std::future::pending().await,
                 Some(Dial::Refuses) | None => Err(io::ErrorKind::ConnectionRefused.into()),
             }
@@ -253,19 +312,9 @@ impl Runtime for Mock {
         .boxed()
     }
 
-    fn upgrade(
-        &self,
-        _: Transport<Self::Tcp>,
-        _: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<MockSocket, SocketError>> {
-        let upgraded = self.edit(|inner| match inner.refuse_upgrade {
-            Some(status) => Err(SocketError::Upgrade { status }),
-            None => {
-                let peer = Peer::default();
-                inner.peers.push(peer.clone());
-                Ok(MockSocket(peer))
-            }
-        });
-        async move { upgraded }.boxed()
+    fn websocket(&self, _: Transport<Self::Tcp>, _: FrameLimits) -> BoxFuture<'static, MockSocket> {
+        let peer = Peer::default();
+        self.edit(|inner| inner.peers.push(peer.clone()));
+        std::future::ready(MockSocket(peer)).boxed()
     }
 }

@@ -17,7 +17,7 @@ impl World {
             self.check(false, &format!("{rule}: {command:?}"));
         }
         match command {
-            Command::Open { socket, url } => {
+            Command::Open { socket, url, .. } => {
                 let relay = self.sites.iter().position(|s| s.url == url).expect("the pool dials relays of this world");
                 self.dial(socket, relay);
             }

@@ -160,7 +160,7 @@ impl Oracle {
         let (now, unix) = (now.mono, now.unix.as_secs());
         self.unread.command(command, now)?;
         match command {
-            Command::Open { socket, url } => {
+            Command::Open { socket, url, .. } => {
                 if self.sockets.values().any(|known| known.url == *url && known.closing.is_none()) {
                     return Err("one live socket per relay");
                 }

@@ -9,26 +9,28 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
 use nostr_pool_driver::{
-    CallError, Connect, EndReason, FetchError, FetchOptions, Item, PublishOptions, PublishStatus, Quorum, Runtime,
-    SignError, Signer, SocketError, SubscribeOptions, Transport, Unfinished, UpgradeRequest, Verdict,
+    CallError, Connect, EndReason, FetchError, FetchOptions, FrameLimits, Item, PublishOptions, PublishStatus, Quorum,
+    Runtime, SignError, Signer, SubscribeOptions, Transport, Unfinished, Verdict,
 };
 use nostr_proto::{PublicKey, UnsignedEvent};
 
 use super::*;
 
 /// A runtime that knows how many of the pool's tasks are alive. It is also what a third adapter looks like.
-#[derive(Clone)]
-struct Counting<R> {
+#[derive(Clone, Debug)]
+pub struct Counting<R> {
     inner: R,
     tasks: Arc<AtomicUsize>,
 }
 
 impl<R: Runtime> Counting<R> {
-    fn new(inner: R) -> Self {
+    /// Around this one.
+    pub fn new(inner: R) -> Self {
         Self { inner, tasks: Arc::default() }
     }
 
-    fn alive(&self) -> usize {
+    /// Tasks that have not ended.
+    pub fn alive(&self) -> usize {
         self.tasks.load(Ordering::SeqCst)
     }
 }
@@ -68,12 +70,8 @@ impl<R: Runtime> Runtime for Counting<R> {
         self.inner.connect(address)
     }
 
-    fn upgrade(
-        &self,
-        io: Transport<R::Tcp>,
-        request: UpgradeRequest,
-    ) -> BoxFuture<'static, Result<R::Socket, SocketError>> {
-        self.inner.upgrade(io, request)
+    fn websocket(&self, io: Transport<R::Tcp>, limits: FrameLimits) -> BoxFuture<'static, R::Socket> {
+        self.inner.websocket(io, limits)
     }
 }
 

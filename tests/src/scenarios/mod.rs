@@ -6,7 +6,9 @@
 
 pub mod auth;
 pub mod connections;
+pub mod dialling;
 pub mod lifetime;
+pub mod proxy;
 pub mod publishing;
 pub mod reading;
 pub mod resuming;
@@ -18,7 +20,9 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use nostr_model_relay::{Config as RelayConfig, Server};
-use nostr_pool_driver::{Config, Connect, EventItem, Item, Pool, PoolBuilder, Runtime, Subscription};
+use nostr_pool_driver::{
+    Config, Connect, ConnectError, ConnectOutcome, EventItem, Item, Pool, PoolBuilder, Runtime, Subscription,
+};
 use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayUrl, Timestamp};
 
 /// What no scenario takes when it works.
@@ -49,7 +53,14 @@ macro_rules! adapter_tests {
                 lets_go_of_a_silent_signer;
             auth: authenticates_on_demand publishes_after_it tells_nobody_by_default does_without_an_ok asks_first
                 comes_first_the_next_time asks_a_signer_outside is_another_to_each_relay signs_only_what_is_needed;
-            tls: speaks_tls_with_a_trusted_server;
+            dialling: dials_hints_at_public_addresses_only is_not_rebound checks_addresses_in_urls knows_who_named_a_relay
+                asks_the_resolver_that_it_was_given gives_up_on_each_step_in_its_time sends_its_headers
+                refuses_every_odd_answer reads_an_answer_however_it_comes takes_the_first_address_that_connects;
+            proxy: goes_through_a_proxy speaks_tls_through_a_proxy sends_onions_alone_through_a_proxy
+                never_looks_an_onion_up logs_in says_why_a_proxy_refuses is_not_fooled_by_half_a_proxy
+                waits_for_a_proxy_so_long hands_a_proxy_no_hint_unchecked looks_a_proxy_up;
+            tls: speaks_tls_with_a_trusted_server takes_roots_as_they_are_given says_what_is_wrong_with_a_certificate
+                fails_where_there_is_no_tls;
         }
     };
     (@each $block_on:expr, $runtime:expr; $($module:ident: $($scenario:ident)+;)+) => {
@@ -119,6 +130,21 @@ pub fn quick() -> Config {
 /// Connects to every relay of a pool.
 pub async fn connect(pool: &Pool) {
     pool.connect(PATIENCE / 2, Connect::Strict).await.expect("every relay connects");
+}
+
+/// Why the only relay of a pool can't be connected to.
+pub async fn refusal(pool: &Pool) -> String {
+    match pool.connect(PATIENCE / 2, Connect::Strict).await {
+        Err(ConnectError::Incomplete(report)) => match &report.relays[..] {
+            [(url, ConnectOutcome::Failed(why))] => {
+                let failure = pool.dial_error(url).expect("what failed is remembered");
+                assert_eq!(failure.to_string(), *why);
+                why.clone()
+            }
+            other => panic!("one relay that fails: {other:?}"),
+        },
+        other => panic!("it does not connect: {other:?}"),
+    }
 }
 
 /// Someone who signs.

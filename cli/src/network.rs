@@ -1,0 +1,104 @@
+//! How relays are reached: what `req` and `publish` have in common.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use nostr_pool_async_std::AsyncStd;
+use nostr_pool_tokio::{BuildError, Headers, Pool, PoolBuilder, Proxy, Roots, RootsError, Tokio};
+
+use crate::exit::Stop;
+
+/// Arguments about the network.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkArgs {
+    /// Whom to trust for wss://
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub(crate) roots: Trust,
+    /// Trust those whose certificates are in this file (PEM), too; may be repeated
+    #[arg(long = "root", value_name = "FILE")]
+    pub(crate) root: Vec<PathBuf>,
+    /// Go through a SOCKS5 proxy, which looks up the relays' names: socks5://host:port or
+    /// socks5://user:password@host:port. Onion services need one
+    #[arg(long, value_name = "URL", value_parser = proxy)]
+    pub(crate) proxy: Option<Proxy>,
+    /// Go through the proxy to onion services only
+    #[arg(long, requires = "proxy")]
+    pub(crate) proxy_onion_only: bool,
+    /// Send this header with the WebSocket upgrade; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// What drives the connections
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub(crate) runtime: Runtime,
+}
+
+/// Values of `--roots`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Trust {
+    /// Those that Mozilla trusts, as of this release
+    #[default]
+    Bundled,
+    /// Those that this system trusts
+    Platform,
+    /// Nobody but those of --root
+    None,
+}
+
+/// Values of `--runtime`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// Tokio
+    #[default]
+    Tokio,
+    /// Async-std
+    AsyncStd,
+}
+
+impl NetworkArgs {
+    /// Builds a pool that reaches its relays like this.
+    pub(crate) fn build(&self, builder: PoolBuilder) -> Result<Pool, Stop> {
+        let mut headers = Headers::new();
+        for (name, value) in &self.headers {
+            headers = headers.with(name, value).map_err(|e| Stop::usage(format!("--header: {e}")))?;
+        }
+        let mut builder = builder.roots(self.trusted()?).headers(headers);
+        if let Some(proxy) = self.proxy.clone() {
+            builder = builder.proxy(if self.proxy_onion_only { proxy.onion_only() } else { proxy });
+        }
+        let built = match self.runtime {
+            Runtime::Tokio => builder.build(Tokio::current()),
+            Runtime::AsyncStd => builder.build(AsyncStd),
+        };
+        built.map_err(|e| match e {
+            BuildError::Roots(e @ RootsError::Certificate(_)) => Stop::usage(format!("--root: {e}")),
+            BuildError::Roots(e) => Stop::usage(format!("--roots: {e}")),
+            e => Stop::usage(format!("--relay: {e}")),
+        })
+    }
+
+    fn trusted(&self) -> Result<Roots, Stop> {
+        let mut roots = match self.roots {
+            Trust::Bundled => Roots::bundled(),
+            Trust::Platform => Roots::platform(),
+            Trust::None => Roots::none(),
+        };
+        for path in &self.root {
+            let at_fault = |e: &dyn std::fmt::Display| Stop::usage(format!("--root: {}: {e}", path.display()));
+            let pem = std::fs::read(path).map_err(|e| at_fault(&e))?;
+            roots = roots.with_pem(&pem).map_err(|e| at_fault(&e))?;
+        }
+        Ok(roots)
+    }
+}
+
+fn proxy(text: &str) -> Result<Proxy, String> {
+    text.parse().map_err(|e: nostr_pool_tokio::ProxyUrlError| e.to_string())
+}
+
+/// Whether a header may be sent at all is told by its name; the value may be a secret, and is checked where none is shown.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is NAME: VALUE")?;
+    Headers::new().with(name, value.trim()).map_err(|e| e.to_string())?;
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
