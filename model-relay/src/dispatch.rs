@@ -42,6 +42,10 @@ impl Relay {
             return;
         }
         self.stats.messages_in += 1;
+        if let Some((code, reason)) = self.faults.close_on_unknown().filter(|_| !self.knows(conn, &message)) {
+            self.close(conn, code, reason);
+            return;
+        }
         self.dispatch(conn, message, text.len(), now);
         for (what, frames) in self.faults.unsolicited() {
             (0..frames).for_each(|_| self.say_unasked(conn, what));
@@ -89,6 +93,15 @@ impl Relay {
         }
     }
 
+    /// Whether a message is one that every relay knows, or answers a challenge.
+    fn knows(&self, conn: ConnId, message: &Result<Message, String>) -> bool {
+        match message {
+            Err(_) | Ok(Message::Count { .. }) => false,
+            Ok(Message::Auth(_)) => self.connections.get(&conn).is_some_and(|held| held.challenge.is_some()),
+            Ok(Message::Event(_) | Message::Req { .. } | Message::Close { .. }) => true,
+        }
+    }
+
     fn on_event(&mut self, conn: ConnId, raw: Value, now: Timestamp) {
         self.stats.events_in += 1;
         let Some(id) = own_id(&raw) else {
@@ -108,7 +121,8 @@ impl Relay {
                     self.push_live(&event);
                 }
                 Insertion::Duplicate => {
-                    self.send_ok(conn, &id, true, "duplicate: already have this event");
+                    let accepted = !self.faults.has(&Fault::DuplicateFalse);
+                    self.send_ok(conn, &id, accepted, "duplicate: already have this event");
                 }
                 Insertion::Replaced => self.send_ok(conn, &id, false, "replaced: have a newer version of this event"),
                 Insertion::NoRoom => {
@@ -121,6 +135,7 @@ impl Relay {
     /// The event, if nothing speaks against it; else the reason.
     fn accept_event(&mut self, conn: ConnId, raw: Value, now: Timestamp) -> Result<Arc<StoredEvent>, String> {
         self.check_rate(conn, now)?;
+        self.check_publish_limit(conn, now)?;
         if self.faults.auth_for_writes() {
             self.check_auth(conn)?;
         }
@@ -191,6 +206,18 @@ impl Relay {
             return Ok(());
         };
         if connection.within_rate(messages, window, now.as_secs()) {
+            Ok(())
+        } else {
+            Err("rate-limited: slow down".to_owned())
+        }
+    }
+
+    fn check_publish_limit(&mut self, conn: ConnId, now: Timestamp) -> Result<(), String> {
+        let (Some((events, window)), Some(connection)) = (self.faults.publish_limit(), self.connections.get_mut(&conn))
+        else {
+            return Ok(());
+        };
+        if connection.publishes_within(events, window, now.as_secs()) {
             Ok(())
         } else {
             Err("rate-limited: slow down".to_owned())
@@ -274,7 +301,22 @@ impl Relay {
         if self.faults.has(&Fault::IgnoreClose) {
             return;
         }
-        let held = self.connections.get_mut(&conn).and_then(|connection| connection.subscriptions.remove(id));
+        let Some(number) = self.connections.get(&conn).and_then(|held| held.subscriptions.get(id)).map(|open| open.number)
+        else {
+            return;
+        };
+        self.close_later(conn, self.faults.close_late().unwrap_or_default(), id, number);
+    }
+
+    /// Ends the subscription that this `REQ` opened, unless another has taken its place.
+    pub(crate) fn end_subscription(&mut self, conn: ConnId, id: &str, number: u64) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        if connection.subscriptions.get(id).is_none_or(|open| open.number != number) {
+            return;
+        }
+        let held = connection.subscriptions.remove(id);
         if held.is_some() && self.faults.has(&Fault::AnswerClose) {
             self.send_closed(conn, id, "");
         }
