@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, ValueEnum};
@@ -44,8 +44,8 @@ pub(crate) struct Args {
     /// What they are made from
     #[arg(long, default_value_t = 44)]
     pub(crate) seed: u64,
-    /// Where relays are installed and run
-    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/interop"), hide_default_value = true)]
+    /// Where relays are installed and run [default: target/interop of this repository]
+    #[arg(long, value_name = "DIR", default_value_os_t = home(), hide_default_value = true)]
     pub(crate) home: PathBuf,
 }
 
@@ -71,6 +71,12 @@ pub(crate) enum Adapter {
     Tokio,
     /// nostr-pool-async-std
     AsyncStd,
+}
+
+/// The package is two folders deep in the repository.
+fn home() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).join("target/interop")
 }
 
 impl Args {

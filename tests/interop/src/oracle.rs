@@ -14,6 +14,17 @@ use naive::{Naive, keep};
 #[derive(Debug)]
 pub struct Held {
     events: Vec<Naive>,
+    /// What `until` is taken for: the last second, or the first one that is not wanted any more.
+    until: Until,
+}
+
+/// How a relay reads `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// `created_at <= until`, as NIP-01 says.
+    Inclusive,
+    /// `created_at < until`.
+    Exclusive,
 }
 
 impl Held {
@@ -21,24 +32,24 @@ impl Held {
     ///
     /// # Panics
     /// If a version comes after one that wins over it: then relays differ in their answers.
-    pub fn of(arriving: &[Event]) -> Self {
+    pub fn of(arriving: &[Event], until: Until) -> Self {
         let events: Vec<Naive> = arriving.iter().map(|event| Naive::new(&event.to_json())).collect();
         let kept = keep(&events);
         assert!(kept.too_late.is_empty(), "no version comes too late");
         assert_eq!(kept.stored.len() + kept.ephemeral.len() + kept.overwritten.len(), arriving.len(), "all are distinct");
-        Self { events: events.into_iter().filter(|event| kept.stored.contains(&event.id)).collect() }
+        Self { events: events.into_iter().filter(|event| kept.stored.contains(&event.id)).collect(), until }
     }
 
     /// The ids of those that match any of the filters, whose limits are not looked at.
     pub fn matching(&self, filters: &[Value]) -> BTreeSet<String> {
-        let wanted = |event: &&Naive| filters.iter().any(|filter| matches(filter, event));
+        let wanted = |event: &&Naive| filters.iter().any(|filter| matches(filter, event, self.until));
         self.events.iter().filter(wanted).map(|event| event.id.clone()).collect()
     }
 
     /// The dates of those that match, newest first.
     pub fn dates(&self, filter: &Value) -> Vec<u64> {
         let mut dates: Vec<u64> =
-            self.events.iter().filter(|event| matches(filter, event)).map(|event| event.created_at).collect();
+            self.events.iter().filter(|event| matches(filter, event, self.until)).map(|event| event.created_at).collect();
         dates.sort_unstable_by_key(|date| std::cmp::Reverse(*date));
         dates
     }
@@ -80,14 +91,20 @@ impl Held {
 }
 
 /// Whether an event is one that every relay here takes, whenever it comes: it has not expired (NIP-40), it deletes nothing
-/// (NIP-09; looked at apart), and an addressable one has a `d`.
+/// (NIP-09), it is not ephemeral, and an addressable one has a `d`. Deletions and ephemeral events are looked at apart.
 pub fn is_plain(event: &Event, now: u64) -> bool {
     let event = Naive::new(&event.to_json());
     let expires = event.first("expiration").is_some_and(|at| at.parse::<u64>().is_ok_and(|at| at < now + 3_600));
     let nameless = (30_000..40_000).contains(&event.kind) && event.first("d").is_none();
     // A relay may keep these for nobody or for one (NIP-42, NIP-46, NIP-70), or take them for its own.
     let private = matches!(event.kind, 4 | 44 | 1059 | 22_242) || event.all("-").next().is_some();
-    !expires && event.kind != 5 && !nameless && !private
+    !expires && event.kind != 5 && !event.is_ephemeral() && !nameless && !private
+}
+
+/// Whether it has a control character other than those for which NIP-01 has an escape: implementations differ in what they
+/// hash for one.
+pub fn has_control_characters(event: &Event) -> bool {
+    event.to_json().contains("\\u00")
 }
 
 /// Whether an event is kept at all, and by what it is replaced.
@@ -96,7 +113,7 @@ pub fn is_regular(event: &Event) -> bool {
     !event.is_ephemeral() && event.address().is_none()
 }
 
-fn matches(filter: &Value, event: &Naive) -> bool {
+fn matches(filter: &Value, event: &Naive, exact: Until) -> bool {
     let filter = filter.as_object().expect("a filter is an object");
     filter.iter().all(|(name, wanted)| {
         let any = |is_it: &dyn Fn(&Value) -> bool| wanted.as_array().is_some_and(|wanted| wanted.iter().any(is_it));
@@ -105,7 +122,10 @@ fn matches(filter: &Value, event: &Naive) -> bool {
             "authors" => any(&|author| *author == event.author),
             "kinds" => any(&|kind| *kind == event.kind),
             "since" => wanted.as_u64().is_some_and(|since| event.created_at >= since),
-            "until" => wanted.as_u64().is_some_and(|until| event.created_at <= until),
+            "until" => wanted.as_u64().is_some_and(|until| match exact {
+                Until::Inclusive => event.created_at <= until,
+                Until::Exclusive => event.created_at < until,
+            }),
             "limit" => true,
             tag => any(&|value| event.all(&tag[1..]).any(|held| value == held)),
         }

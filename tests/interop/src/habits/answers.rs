@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::make::Relay;
 use crate::raw::Raw;
@@ -45,8 +45,9 @@ impl Desk {
     /// What is answered to an event on a connection of its own.
     pub(super) fn publish(&self, event: &Value) -> io::Result<String> {
         let mut raw = self.connect()?;
-        let answer = raw.publish(event);
-        Ok(show(answer.as_slice(), raw.end()))
+        let mut heard = raw.ask(&json!(["EVENT", event]), |heard| heard[0] == "OK");
+        heard.retain(|message| message[0] != "AUTH");
+        Ok(show(&heard, raw.end()))
     }
 
     /// Its information document (NIP-11).

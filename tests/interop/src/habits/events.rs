@@ -22,6 +22,7 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     renamed["id"] = json!("ab".repeat(32));
     table.push(("an event with a wrong id", desk.publish(&renamed)?));
     table.push(("an event without `sig`", desk.publish(&without_sig(note("unsigned")))?));
+    table.push(("an event with a control character (U+001F)", desk.publish(&note("\u{1f}"))?));
     table.push(("an expired event", desk.publish(&signed(&author, 1, at, "", &[&["expiration", "1000"]]))?));
     table.push(("an event of tomorrow", desk.publish(&signed(&author, 1, now() + 86_400, "", &[]))?));
     table.push(("an event of 2021", desk.publish(&signed(&author, 1, 1_620_000_000, "", &[]))?));

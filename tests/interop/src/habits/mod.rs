@@ -37,7 +37,7 @@ pub fn of(make: Make, home: &Path) -> io::Result<Table> {
         table.extend(timing::probe(&desk)?);
     }
     {
-        // As many connections, requests and events as it likes, and COUNT where that is to be switched on.
+        // Of as many events as it takes to see an order.
         let relay = make.start(home, Profile::Roomy)?;
         table.extend(timing::probe_roomy(&Desk::new(&relay))?);
     }

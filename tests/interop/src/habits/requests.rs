@@ -17,6 +17,7 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     let nobody = json!({"ids": ["ab".repeat(32)]});
     let mut table = vec![("information document (NIP-11)", document(desk)?)];
     table.push(("a REQ with `limit: 0`", desk.ask(&json!(["REQ", "s", {"kinds": [1], "limit": 0}]))?));
+    table.push(("a filter of nothing but a `limit`", desk.ask(&json!(["REQ", "s", {"limit": 1}]))?));
     table.push(("a subscription id of 65 characters", desk.ask(&json!(["REQ", "s".repeat(65), nobody]))?));
     table.push(("a subscription id of 300 characters", desk.ask(&json!(["REQ", "s".repeat(300), nobody]))?));
     table.push(("an empty subscription id", desk.ask(&json!(["REQ", "", nobody]))?));
@@ -24,9 +25,10 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     table.push(("a REQ of 11 filters", desk.ask(&Value::Array(eleven(&nobody)))?));
     table.push(("`ids` of 8 characters", desk.ask(&json!(["REQ", "s", {"ids": ["abababab"]}]))?));
     table.push(("a filter with an unknown field", desk.ask(&json!(["REQ", "s", {"ids": nobody["ids"], "odd": 1}]))?));
+    table.push(("`since` and `until` of an event's own second", bounds(desk)?));
     table.push(("CLOSE of an open subscription", close(desk, &nobody)?));
     table.push(("CLOSE of an unknown one", desk.ask(&json!(["CLOSE", "nobody's"]))?));
-    table.push(("COUNT (NIP-45), as it comes", desk.ask(&json!(["COUNT", "c", {"kinds": [1]}]))?));
+    table.push(("COUNT (NIP-45)", desk.ask(&json!(["COUNT", "c", {"kinds": [1]}]))?));
     table.push(("an unknown verb", desk.ask(&json!(["HELLO", "x"]))?));
     table.push(("a text that is no JSON", desk.ask_text("hello".to_owned())?));
     table.push(("a JSON object", desk.ask(&json!({}))?));
@@ -56,6 +58,19 @@ fn eleven(filter: &Value) -> Vec<Value> {
     let mut message = vec![json!("REQ"), json!("s")];
     message.extend(std::iter::repeat_n(filter.clone(), 11));
     message
+}
+
+fn bounds(desk: &Desk) -> io::Result<String> {
+    let author = keys(29);
+    let at = now() - 50;
+    desk.publish(&signed(&author, 1, at, "on the bound", &[]))?;
+    std::thread::sleep(SILENCE);
+    let mut raw = desk.connect()?;
+    let mut has = |bound: &str| {
+        let heard = raw.request(bound, &[json!({"authors": [author.public_key().to_string()], (bound): at})]);
+        if heard.iter().any(|message| message[0] == "EVENT") { "has it" } else { "lacks it" }
+    };
+    Ok(format!("`since` {}, `until` {}", has("since"), has("until")))
 }
 
 fn close(desk: &Desk, filter: &Value) -> io::Result<String> {

@@ -1,4 +1,4 @@
-//! `nostr-rs-relay` and `rnostr` by cargo, into a root of their own.
+//! `nostr-rs-relay` by cargo, into a root of its own.
 
 use std::fs;
 use std::io;
@@ -8,25 +8,17 @@ use std::process::Command;
 use super::{Profile, Site};
 use crate::process::{Launch, run};
 
-pub(super) fn rs_relay(home: &Path) -> PathBuf {
+pub(super) fn program(home: &Path) -> PathBuf {
     home.join("cargo/bin/nostr-rs-relay")
 }
 
-pub(super) fn rnostr(home: &Path) -> PathBuf {
-    home.join("cargo/bin/rnostr")
-}
-
 /// It generates code with protoc: the machine's, or else the one in a Python package.
-pub(super) fn install_rs_relay(home: &Path, log: &Path) -> Result<(), String> {
+pub(super) fn install(home: &Path, log: &Path) -> Result<(), String> {
     let mut command = cargo_install(home, "nostr-rs-relay", "0.8.12");
     if Command::new("protoc").arg("--version").output().is_err() {
         command.env("PROTOC", protoc(home, log)?);
     }
     run(&mut command, log)
-}
-
-pub(super) fn install_rnostr(home: &Path, log: &Path) -> Result<(), String> {
-    run(&mut cargo_install(home, "rnostr", "0.4.8"), log)
 }
 
 /// Not with the package's own lock file: of `nostr-rs-relay`'s, a crate does not build with compilers of today.
@@ -64,7 +56,7 @@ fn write_program(_: &Path, _: &str) -> io::Result<()> {
     Err(io::Error::other("install protoc: a script that stands in for it needs Unix"))
 }
 
-pub(super) fn launch_rs_relay(site: &Site) -> io::Result<Launch> {
+pub(super) fn launch(site: &Site) -> io::Result<Launch> {
     let config = site.directory.join("config.toml");
     let relay_url = &site.urls()[0];
     let mut text = format!(
@@ -80,32 +72,8 @@ pub(super) fn launch_rs_relay(site: &Site) -> io::Result<Launch> {
     }
     fs::write(&config, text)?;
     Ok(Launch {
-        program: rs_relay(&site.home),
+        program: program(&site.home),
         arguments: vec!["--config".to_owned(), config.to_string_lossy().into_owned()],
-        directory: site.directory.clone(),
-        port: site.port,
-    })
-}
-
-pub(super) fn launch_rnostr(site: &Site) -> io::Result<Launch> {
-    let config = site.directory.join("rnostr.toml");
-    let mut text = format!(
-        "[information]\nname = \"interop\"\n[data]\npath = \"./data\"\n[network]\nhost = \"127.0.0.1\"\nport = {}\n",
-        site.port
-    );
-    if site.profile != Profile::Stock {
-        text += "[limitation]\nmax_message_length = 4000000\nmax_subscriptions = 500\nmax_limit = 500\n\
-                 max_event_tags = 100000\nmax_event_time_older_than_now = 3000000000\n\
-                 max_event_time_newer_than_now = 90000\n[count]\nenabled = true\n";
-    }
-    if site.profile == Profile::Auth {
-        // Nobody is on these lists, so that everybody may, once it is known who it is.
-        text += "[auth]\nenabled = true\n[auth.req]\npubkey_blacklist = [\"00\"]\n[auth.event]\npubkey_blacklist = [\"00\"]\n";
-    }
-    fs::write(&config, text)?;
-    Ok(Launch {
-        program: rnostr(&site.home),
-        arguments: vec!["relay".to_owned(), "-c".to_owned(), config.to_string_lossy().into_owned()],
         directory: site.directory.clone(),
         port: site.port,
     })

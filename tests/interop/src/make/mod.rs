@@ -8,6 +8,7 @@ mod python;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::oracle::Until;
 use crate::process::{Process, free_port};
 use builder::InProcess;
 
@@ -22,8 +23,6 @@ pub enum Make {
     Node,
     /// `nostr-rs-relay`, a Rust program with an SQLite store.
     RsRelay,
-    /// `rnostr`, a Rust program with an LMDB store.
-    Rnostr,
 }
 
 /// How a relay is set up.
@@ -31,7 +30,7 @@ pub enum Make {
 pub enum Profile {
     /// As it comes; only addresses and paths are set. For looking at its habits.
     Stock,
-    /// Limits of size, age, number and rate are out of the way, NIP-45 is switched on. For the suite.
+    /// Limits of size, age, number and rate are out of the way. For the suite.
     Roomy,
     /// The same, and NIP-42 is switched on as far as it goes: as a condition for writing and reading, or for private kinds.
     Auth,
@@ -39,7 +38,7 @@ pub enum Profile {
 
 impl Make {
     /// All of them, the quickest to install first.
-    pub const ALL: [Self; 5] = [Self::Builder, Self::Python, Self::Node, Self::RsRelay, Self::Rnostr];
+    pub const ALL: [Self; 4] = [Self::Builder, Self::Python, Self::Node, Self::RsRelay];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -48,7 +47,6 @@ impl Make {
             Self::Python => "python",
             Self::Node => "node",
             Self::RsRelay => "rs-relay",
-            Self::Rnostr => "rnostr",
         }
     }
 
@@ -59,7 +57,6 @@ impl Make {
             Self::Python => "nostr-relay 1.14",
             Self::Node => "@nostr-relay/core 0.0.40",
             Self::RsRelay => "nostr-rs-relay 0.8.12",
-            Self::Rnostr => "rnostr 0.4.8",
         }
     }
 
@@ -69,8 +66,7 @@ impl Make {
             Self::Builder => "nothing: it is linked in",
             Self::Python => "python3 with venv and pip; a quarter of a minute",
             Self::Node => "node and npm; seconds",
-            Self::RsRelay => "cargo, a C compiler, OpenSSL's headers, protoc or python3 with pip; minutes",
-            Self::Rnostr => "cargo, a C compiler; minutes",
+            Self::RsRelay => "cargo, a C compiler, OpenSSL's headers, and protoc or python3 with venv and pip; a long build",
         }
     }
 
@@ -88,8 +84,7 @@ impl Make {
             Self::Builder => Ok(()),
             Self::Python => python::install(home, &log),
             Self::Node => node::install(home, &log),
-            Self::RsRelay => cargo::install_rs_relay(home, &log),
-            Self::Rnostr => cargo::install_rnostr(home, &log),
+            Self::RsRelay => cargo::install(home, &log),
         }
     }
 
@@ -99,8 +94,7 @@ impl Make {
             Self::Builder => true,
             Self::Python => python::program(home).exists(),
             Self::Node => node::is_installed(home),
-            Self::RsRelay => cargo::rs_relay(home).exists(),
-            Self::Rnostr => cargo::rnostr(home).exists(),
+            Self::RsRelay => cargo::program(home).exists(),
         }
     }
 
@@ -121,8 +115,7 @@ impl Make {
             Self::Builder => Running::InProcess(InProcess::start(&site)?),
             Self::Python => Running::Process(Process::start(python::launch(&site)?)?),
             Self::Node => Running::Process(Process::start(node::launch(&site)?)?),
-            Self::RsRelay => Running::Process(Process::start(cargo::launch_rs_relay(&site)?)?),
-            Self::Rnostr => Running::Process(Process::start(cargo::launch_rnostr(&site)?)?),
+            Self::RsRelay => Running::Process(Process::start(cargo::launch(&site)?)?),
         };
         if self == Self::Python && profile == Profile::Auth {
             python::give_roles(&site).map_err(io::Error::other)?;
@@ -140,13 +133,28 @@ impl Make {
             Self::Node => Auth::ForPrivate,
             // Kind 4 goes to whoever it is for.
             Self::RsRelay => Auth::ForPrivate,
-            Self::Rnostr => Auth::Demanded,
         }
     }
 
-    /// Whether it answers COUNT (NIP-45), once that is switched on.
+    /// Whether it hashes control characters for which NIP-01 has no escape as `\u00xx`, in lower case. One that does not
+    /// takes such an event for a forgery.
+    pub fn hashes_control_characters_alike(self) -> bool {
+        self != Self::Python
+    }
+
+    /// Whether it refuses an event by an OK with an empty id.
+    pub fn refuses_without_a_name(self) -> bool {
+        self == Self::Python
+    }
+
+    /// What it takes `until` for.
+    pub fn until(self) -> Until {
+        if self == Self::Python { Until::Exclusive } else { Until::Inclusive }
+    }
+
+    /// Whether it answers COUNT (NIP-45).
     pub fn counts(self) -> bool {
-        matches!(self, Self::Builder | Self::Rnostr)
+        self == Self::Builder
     }
 }
 

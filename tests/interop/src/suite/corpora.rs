@@ -5,7 +5,7 @@ use nostr_pool_driver::{PublishStatus, Runtime, Verdict};
 use nostr_proto::Event;
 
 use super::{IN_THE_AIR, Plan, Stage, now, publish_all};
-use crate::oracle::{is_plain, is_regular};
+use crate::oracle::{has_control_characters, is_plain, is_regular};
 
 /// Publishes them; those that the relay is to have taken, in the order in which it did. Those that it refused are noted:
 /// no more than one in fifty may be.
@@ -17,7 +17,8 @@ pub(super) async fn publish<R: Runtime>(stage: &Stage<'_, R>, plan: Plan) -> Vec
     events.sort_by_key(|event| (event.created_at(), std::cmp::Reverse(event.id())));
     events.dedup_by_key(|event| event.id());
     let now = now();
-    events.retain(|event| is_plain(event, now));
+    let any_text = stage.relay.make().hashes_control_characters_alike();
+    events.retain(|event| is_plain(event, now) && (any_text || !has_control_characters(event)));
     // Versions go one at a time, or a relay that handles messages concurrently could take them in another order.
     let (regular, versions): (Vec<Event>, Vec<Event>) = events.into_iter().partition(is_regular);
 

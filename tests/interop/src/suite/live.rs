@@ -1,11 +1,12 @@
 //! What is new comes at once; what was missed comes later.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use nostr_pool_driver::{EventItem, Gap, GapCause, Item, Mark, Runtime, SubscribeOptions, Subscription, Verdict};
 use nostr_proto::{Event, Filter, Timestamp};
 
-use super::{Stage, event, fetch_all, ids, ids_of, keys, now, publish, publish_well};
+use super::{Stage, event, fetch_all, ids, ids_of, keys, now, publish, publish_well, publish_within};
 
 /// New events come as they are published, ephemeral ones among them, each once; what is not asked for does not.
 pub(super) async fn follows<R: Runtime>(stage: &Stage<'_, R>) {
@@ -19,9 +20,17 @@ pub(super) async fn follows<R: Runtime>(stage: &Stage<'_, R>) {
     let mut expected = Vec::new();
     for n in 0..20 {
         publish_well(&writer, &event(&other, 1, now(), &format!("not asked for {n}"), &[])).await;
-        let kind = if n % 5 == 4 { 20_001 } else { 1 };
-        expected.push(event(&author, kind, now(), &format!("live {n}"), &[]));
-        publish_well(&writer, expected.last().expect("one was pushed")).await;
+        if n % 5 == 4 {
+            let brief = event(&author, 20_001, now(), &format!("brief {n}"), &[]);
+            let report = publish_within(&writer, &brief, Duration::from_secs(2)).await;
+            if report.verdict != Some(Verdict::Reached) {
+                stage.note(format!("says of an ephemeral event: {:?}", report.relays[0].1));
+            }
+            expected.push(brief);
+        } else {
+            expected.push(event(&author, 1, now(), &format!("live {n}"), &[]));
+            publish_well(&writer, expected.last().expect("one was pushed")).await;
+        }
     }
     let came = stage.soon("live events", take(&mut subscription, expected.len())).await;
     assert_eq!(ids(came.iter().map(|item| &*item.event)), ids(&expected));

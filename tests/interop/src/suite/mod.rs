@@ -17,8 +17,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use futures::future::{Either, select};
 use futures::{StreamExt, stream};
 use nostr_pool_driver::{
-    AuthPolicy, Config, Connect, FetchOptions, Fetched, History, KeySigner, Pool, PublishOptions, PublishReport, Quorum,
-    Runtime, Verdict,
+    AuthPolicy, AuthState, Config, Connect, FetchOptions, Fetched, History, KeySigner, Pool, PublishOptions,
+    PublishReport, Quorum, RelayOptions, Runtime, Verdict,
 };
 use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, Timestamp};
 
@@ -73,7 +73,10 @@ impl<R: Runtime> Stage<'_, R> {
 
     /// A pool of this relay, connected; with `me`, it authenticates.
     async fn pool(&self, me: Option<Keys>) -> Pool {
-        let mut builder = Pool::builder().config(config()).relay(self.url());
+        // Where a refusal names no event, nothing tells what is to be repeated after AUTH: so that comes first.
+        let at_once = me.is_some() && self.relay.make().refuses_without_a_name();
+        let options = RelayOptions { auth_at_once: at_once, ..RelayOptions::default() };
+        let mut builder = Pool::builder().config(config()).relay_with(self.url(), options);
         if let Some(front) = &self.front {
             builder = builder.tls_config(front.trust());
         }
@@ -82,6 +85,13 @@ impl<R: Runtime> Stage<'_, R> {
         }
         let pool = builder.build(self.runtime.clone()).expect("the arguments are right");
         pool.connect(STEP, Connect::Strict).await.expect("the relay is there");
+        let is_in = || matches!(pool.relays()[0].auth, AuthState::Authenticated { .. });
+        let authenticated = async {
+            while at_once && !is_in() {
+                self.runtime.sleep(Duration::from_millis(20)).await;
+            }
+        };
+        self.soon("authentication", authenticated).await;
         pool
     }
 
@@ -108,7 +118,7 @@ pub async fn run<R: Runtime>(runtime: R, relay: &mut Relay, transport: Transport
     let work = async {
         tell("publish");
         let events = corpora::publish(&stage, plan).await;
-        let held = Held::of(&events);
+        let held = Held::of(&events, stage.relay.make().until());
         tell("duplicates");
         corpora::publish_again(&stage, &events).await;
         tell("read everything");
