@@ -46,7 +46,11 @@ impl Relay {
             self.close(conn, code, reason);
             return;
         }
+        let reads_or_writes = matches!(message, Ok(Message::Event(_) | Message::Req { .. } | Message::Count { .. }));
         self.dispatch(conn, message, text.len(), now);
+        if reads_or_writes && self.owes_challenge(conn) {
+            self.challenge(conn);
+        }
         for (what, frames) in self.faults.unsolicited() {
             (0..frames).for_each(|_| self.say_unasked(conn, what));
         }
@@ -117,7 +121,9 @@ impl Relay {
             Ok(_) if self.faults.lose_this_event() => self.send_ok(conn, &id, true, ""),
             Ok(event) => match self.take(&event) {
                 Insertion::Held => {
-                    self.send_ok(conn, &id, true, "");
+                    if !(event.is_ephemeral() && self.faults.has(&Fault::NeverOkEphemeral)) {
+                        self.send_ok(conn, &id, true, "");
+                    }
                     self.push_live(&event);
                 }
                 Insertion::Duplicate => {
@@ -197,7 +203,9 @@ impl Relay {
         if filters.len() > self.config.max_filters {
             return Err(format!("invalid: more than {} filters", self.config.max_filters));
         }
-        filters.iter().map(Filter::from_value).collect()
+        let exclusive = self.faults.has(&Fault::ExclusiveUntil);
+        let read = |filter: Filter| if exclusive { filter.until_exclusive() } else { filter };
+        filters.iter().map(|filter| Filter::from_value(filter).map(read)).collect()
     }
 
     fn check_rate(&mut self, conn: ConnId, now: Timestamp) -> Result<(), String> {
@@ -231,10 +239,16 @@ impl Relay {
         if connection.authenticated {
             return Ok(());
         }
-        if connection.challenge.is_none() {
+        if connection.challenge.is_none() && !self.faults.has(&Fault::ChallengeBehind) {
             self.challenge(conn);
         }
         Err("auth-required: authenticate first".to_owned())
+    }
+
+    /// Whether a connection was refused something for lack of authentication, and can't know how to authenticate.
+    fn owes_challenge(&self, conn: ConnId) -> bool {
+        let waits = self.connections.get(&conn).is_some_and(|held| held.challenge.is_none() && !held.authenticated);
+        waits && self.faults.has(&Fault::ChallengeBehind) && (self.faults.auth_for_reads() || self.faults.auth_for_writes())
     }
 
     pub(crate) fn is_authenticated(&self, conn: ConnId) -> bool {

@@ -74,6 +74,8 @@ pub enum Fault {
         /// The n.
         every: u64,
     },
+    /// Takes ephemeral events and never says so.
+    NeverOkEphemeral,
     /// Says so that many seconds late, at the next [`Relay::wake`](crate::Relay::wake) or message after that.
     OkLate {
         /// Seconds.
@@ -189,6 +191,9 @@ pub enum Fault {
         /// Sends the challenge on connecting; otherwise right before the first refusal.
         challenge_on_connect: bool,
     },
+    /// Where [`AuthRequired`](Self::AuthRequired) does not send the challenge on connecting, sends it right behind the
+    /// answer to the first message that may need it instead of ahead.
+    ChallengeBehind,
     /// Never answers an AUTH, though it counts.
     NeverOkAuth,
     /// Refuses every AUTH with this reason, prefix included.
@@ -279,6 +284,8 @@ pub enum Fault {
     },
     /// Returns all that matches, whatever the limits say.
     IgnoreLimit,
+    /// Takes a filter's `until` for the first second that is not wanted any more, where NIP-01 has it for the last one that is.
+    ExclusiveUntil,
     /// Returns stored events oldest first, and of more than fit the oldest.
     OldestFirst,
     /// Returns of the stored events that fit fewer each time, and all of them again after that: the newest, but how many

@@ -48,7 +48,7 @@ fn reasons_come_without_their_prefix() {
     let refused = say(&mut relay, conn, &json!(["REQ", "b", {}]));
     assert_eq!(refused, [json!(["CLOSED", "b", "too many open subscriptions"])]);
     let event = note(1, 9, "new");
-    assert_eq!(say(&mut relay, conn, &publish(&event))[1][3], "");
+    assert_eq!(say(&mut relay, conn, &publish(&event))[0][3], "");
     assert_eq!(say(&mut relay, conn, &publish(&event))[0][3], "already have this event");
 }
 
@@ -140,4 +140,38 @@ fn answers_come_from_a_cache() {
     hear(&mut relay, conn);
     relay.set_faults(FaultPlan::new());
     assert_eq!(later(&mut relay, 10), 6, "an honest relay has no cache");
+}
+
+#[test]
+fn until_may_be_the_first_second_that_is_not_wanted() {
+    let (mut relay, conn) = faulty(Fault::ExclusiveUntil);
+    let mut ask = |until: u64| {
+        let frames = say(&mut relay, conn, &json!(["REQ", "s", {"kinds": [1], "until": until}]));
+        contents(&frames).join(" ")
+    };
+    assert_eq!((ask(4).as_str(), ask(3).as_str(), ask(1).as_str(), ask(0).as_str()), ("3 2 1", "2 1", "", ""));
+    say(&mut relay, conn, &json!(["REQ", "s", {"kinds": [1], "until": 9}]));
+    relay.store(note(1, 9, "on the bound"));
+    relay.store(note(1, 8, "before it"));
+    assert_eq!(contents(&hear(&mut relay, conn)), ["before it"]);
+    let counted = say(&mut relay, conn, &json!(["COUNT", "c", {"kinds": [1], "until": 3}]));
+    assert_eq!(counted[0][2]["count"], 2);
+}
+
+#[test]
+fn nothing_is_said_of_an_ephemeral_event() {
+    let (mut relay, conn) = faulty(Fault::NeverOkEphemeral);
+    say(&mut relay, conn, &json!(["REQ", "s", {"kinds": [1, 20_001]}]));
+    assert_eq!(verbs(&say(&mut relay, conn, &publish(&signed(1, 20_001, 9, "brief", &[])))), ["EVENT"]);
+    assert_eq!(verbs(&say(&mut relay, conn, &publish(&note(1, 9, "new")))), ["OK", "EVENT"]);
+}
+
+#[test]
+fn the_challenge_comes_behind_the_refusal() {
+    let asks = Fault::AuthRequired { reads: true, writes: true, challenge_on_connect: false };
+    let (mut relay, conn) = faulty(FaultPlan::new().with(Fault::ChallengeBehind).with(asks));
+    assert_eq!(verbs(&say(&mut relay, conn, &json!(["REQ", "s", {}]))), ["CLOSED", "AUTH"]);
+    assert_eq!(verbs(&say(&mut relay, conn, &publish(&note(1, 9, "new")))), ["OK"], "one is enough");
+    let other = relay.connect();
+    assert_eq!(verbs(&say(&mut relay, other, &publish(&note(1, 9, "new")))), ["OK", "AUTH"]);
 }

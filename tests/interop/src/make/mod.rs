@@ -105,7 +105,7 @@ impl Make {
     pub fn start(self, home: &Path, profile: Profile) -> io::Result<Relay> {
         let port = free_port()?;
         let tls_port = free_port()?;
-        let directory = home.join("run").join(self.name());
+        let directory = home.join("run").join(format!("{}-{}", std::process::id(), self.name()));
         if directory.exists() {
             std::fs::remove_dir_all(&directory)?;
         }
@@ -197,6 +197,17 @@ pub struct Relay {
 enum Running {
     InProcess(InProcess),
     Process(Process),
+}
+
+impl Drop for Relay {
+    /// What it stored and wrote goes with it, unless something is to be found out.
+    fn drop(&mut self) {
+        self.kill();
+        if !std::thread::panicking() {
+            // Nothing depends on it.
+            let _ = std::fs::remove_dir_all(&self.site.directory);
+        }
+    }
 }
 
 impl Relay {
