@@ -248,7 +248,9 @@ impl Relay {
     /// Whether a connection was refused something for lack of authentication, and can't know how to authenticate.
     fn owes_challenge(&self, conn: ConnId) -> bool {
         let waits = self.connections.get(&conn).is_some_and(|held| held.challenge.is_none() && !held.authenticated);
-        waits && self.faults.has(&Fault::ChallengeBehind) && (self.faults.auth_for_reads() || self.faults.auth_for_writes())
+        waits
+            && self.faults.has(&Fault::ChallengeBehind)
+            && (self.faults.auth_for_reads() || self.faults.auth_for_writes())
     }
 
     pub(crate) fn is_authenticated(&self, conn: ConnId) -> bool {
@@ -315,7 +317,8 @@ impl Relay {
         if self.faults.has(&Fault::IgnoreClose) {
             return;
         }
-        let Some(number) = self.connections.get(&conn).and_then(|held| held.subscriptions.get(id)).map(|open| open.number)
+        let Some(number) =
+            self.connections.get(&conn).and_then(|held| held.subscriptions.get(id)).map(|open| open.number)
         else {
             return;
         };

@@ -36,7 +36,11 @@ impl Held {
         let events: Vec<Naive> = arriving.iter().map(|event| Naive::new(&event.to_json())).collect();
         let kept = keep(&events);
         assert!(kept.too_late.is_empty(), "no version comes too late");
-        assert_eq!(kept.stored.len() + kept.ephemeral.len() + kept.overwritten.len(), arriving.len(), "all are distinct");
+        assert_eq!(
+            kept.stored.len() + kept.ephemeral.len() + kept.overwritten.len(),
+            arriving.len(),
+            "all are distinct"
+        );
         Self { events: events.into_iter().filter(|event| kept.stored.contains(&event.id)).collect(), until }
     }
 
@@ -48,8 +52,12 @@ impl Held {
 
     /// The dates of those that match, newest first.
     pub fn dates(&self, filter: &Value) -> Vec<u64> {
-        let mut dates: Vec<u64> =
-            self.events.iter().filter(|event| matches(filter, event, self.until)).map(|event| event.created_at).collect();
+        let mut dates: Vec<u64> = self
+            .events
+            .iter()
+            .filter(|event| matches(filter, event, self.until))
+            .map(|event| event.created_at)
+            .collect();
         dates.sort_unstable_by_key(|date| std::cmp::Reverse(*date));
         dates
     }

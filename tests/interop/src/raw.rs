@@ -62,7 +62,8 @@ impl Raw {
                     return Some(serde_json::from_str(&text).unwrap_or_else(|_| json!(text.as_str())));
                 }
                 Ok(Some(Ok(Message::Close(frame)))) => {
-                    let frame = frame.map(|frame| format!("close {} {:?}", u16::from(frame.code), frame.reason.as_str()));
+                    let frame =
+                        frame.map(|frame| format!("close {} {:?}", u16::from(frame.code), frame.reason.as_str()));
                     self.end = Some(frame.unwrap_or_else(|| "close without a code".to_owned()));
                 }
                 Ok(Some(Ok(_))) => {}

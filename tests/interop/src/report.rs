@@ -41,7 +41,14 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, make: Make, transport: Transport, adapter: Adapter, outcome: Outcome, notes: Vec<String>) {
+    pub(crate) fn add(
+        &mut self,
+        make: Make,
+        transport: Transport,
+        adapter: Adapter,
+        outcome: Outcome,
+        notes: Vec<String>,
+    ) {
         self.runs.push((make, transport, adapter, outcome));
         for note in notes {
             if !self.notes.contains(&(make, note.clone())) {
@@ -113,7 +120,13 @@ mod tests {
         report.add(Make::Builder, Transport::Tls, Adapter::Tokio, passed(), Vec::new());
         report.skip(Make::Python, "no".to_owned());
         assert_eq!((report.exit(None, 1), report.exit(None, 2)), (PASSED, TOO_FEW));
-        report.add(Make::Node, Transport::Plain, Adapter::AsyncStd, Outcome::Failed { step: "live".to_owned() }, Vec::new());
+        report.add(
+            Make::Node,
+            Transport::Plain,
+            Adapter::AsyncStd,
+            Outcome::Failed { step: "live".to_owned() },
+            Vec::new(),
+        );
         assert_eq!(report.exit(None, 1), FAILED);
         assert!(report.to_string().contains("FAILED at `live`"), "{report}");
     }

@@ -54,7 +54,8 @@ impl Desk {
     pub(super) fn document(&self) -> io::Result<Option<Value>> {
         let mut tcp = TcpStream::connect(("127.0.0.1", self.port))?;
         tcp.set_read_timeout(Some(Duration::from_secs(3)))?;
-        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/nostr+json\r\nConnection: close\r\n\r\n";
+        let request =
+            "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/nostr+json\r\nConnection: close\r\n\r\n";
         tcp.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         // A server that does not close is read as far as it goes.
@@ -128,7 +129,10 @@ mod tests {
         assert_eq!(show(&[json!(["OK", id, true, ""])], None), "`OK` true ``");
         assert_eq!(show(&[json!(["OK", "", false, "no"])], None), "`OK` false with an empty id `no`");
         let closed = json!(["CLOSED", "s", format!("error: {id} is odd")]);
-        assert_eq!(show(&[closed.clone(), closed], Some("close 1000")), "`CLOSED` `error: … is odd`, then ends the connection (close 1000)");
+        assert_eq!(
+            show(&[closed.clone(), closed], Some("close 1000")),
+            "`CLOSED` `error: … is odd`, then ends the connection (close 1000)"
+        );
         assert_eq!(show(&[json!("no JSON")], None), "`\"no JSON\"`");
     }
 }

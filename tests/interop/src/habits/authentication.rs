@@ -43,9 +43,8 @@ fn auth(keys: &Keys, url: &str, challenge: &str) -> Value {
 fn challenged(desk: &Desk) -> io::Result<(Raw, String)> {
     let mut raw = desk.connect()?;
     let mut heard = raw.hear_all(Duration::from_millis(300));
-    let challenge_in = |heard: &[Value]| {
-        heard.iter().rev().find(|m| m[0] == "AUTH").and_then(|m| m[1].as_str()).map(str::to_owned)
-    };
+    let challenge_in =
+        |heard: &[Value]| heard.iter().rev().find(|m| m[0] == "AUTH").and_then(|m| m[1].as_str()).map(str::to_owned);
     if challenge_in(&heard).is_none() {
         raw.say(&json!(["REQ", "private", {"kinds": [4]}]));
         heard = raw.hear_all(SILENCE);

@@ -32,7 +32,13 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     table.push(("an unknown verb", desk.ask(&json!(["HELLO", "x"]))?));
     table.push(("a text that is no JSON", desk.ask_text("hello".to_owned())?));
     table.push(("a JSON object", desk.ask(&json!({}))?));
-    table.push(("AUTH where nobody asked for it", desk.ask(&json!(["AUTH", signed(&keys(25), 22_242, now(), "", &[&["relay", &desk.url], &["challenge", "x"]])]))?));
+    table.push((
+        "AUTH where nobody asked for it",
+        desk.ask(&json!([
+            "AUTH",
+            signed(&keys(25), 22_242, now(), "", &[&["relay", &desk.url], &["challenge", "x"]])
+        ]))?,
+    ));
     table.push(("600 REQs on one connection", many(desk)?));
     table.push(("a REQ under an id that is in use", reuse(desk)?));
     table.push(("events of one second, in which order", order(desk)?));
@@ -46,7 +52,8 @@ fn document(desk: &Desk) -> io::Result<String> {
     let mut text = format!("NIPs {}", document["supported_nips"].to_string().replace(',', " "));
     match document.get("limitation").and_then(Value::as_object) {
         Some(limits) => {
-            let limits: Vec<String> = limits.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("`{k}` {v}")).collect();
+            let limits: Vec<String> =
+                limits.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("`{k}` {v}")).collect();
             text += &format!("; {}", limits.join(", "));
         }
         None => text += "; no `limitation`",

@@ -101,7 +101,8 @@ fn behind(desk: &Desk) -> io::Result<String> {
     while let Some(heard) = raw.hear(Duration::from_secs(8)) {
         if heard[1] == "behind" {
             let took = began.elapsed();
-            let late = if took > Duration::from_secs(1) { format!(" after {} s", took.as_secs()) } else { String::new() };
+            let late =
+                if took > Duration::from_secs(1) { format!(" after {} s", took.as_secs()) } else { String::new() };
             return Ok(format!("{}{late}", show(&[heard], None)));
         }
     }
@@ -112,7 +113,10 @@ fn fill(desk: &Desk) -> io::Result<()> {
     let author = keys(34);
     let mut raw = desk.connect()?;
     for n in 0..1_100 {
-        raw.say(&json!(["EVENT", signed(&author, 1, now() - 5_000 + n, &format!("filling {n} {}", "x".repeat(400)), &[])]));
+        raw.say(&json!([
+            "EVENT",
+            signed(&author, 1, now() - 5_000 + n, &format!("filling {n} {}", "x".repeat(400)), &[])
+        ]));
         if n % 50 == 49 {
             for _ in 0..50 {
                 raw.hear(Duration::from_secs(5));
@@ -159,7 +163,9 @@ fn overtaking(desk: &Desk) -> io::Result<String> {
         raw.say(&json!(["CLOSE", id]));
         writer.hear_all(Duration::from_millis(100));
     }
-    Ok(format!("of {TRIES}: {ahead} as the first, {between} between stored ones, {behind} after EOSE, {never} never; {twice} come twice"))
+    Ok(format!(
+        "of {TRIES}: {ahead} as the first, {between} between stored ones, {behind} after EOSE, {never} never; {twice} come twice"
+    ))
 }
 
 /// Whether events of a closed subscription come after the relay has answered what was asked later.

@@ -66,7 +66,9 @@ impl Make {
             Self::Builder => "nothing: it is linked in",
             Self::Python => "python3 with venv and pip; a quarter of a minute",
             Self::Node => "node and npm; seconds",
-            Self::RsRelay => "cargo, a C compiler, OpenSSL's headers, and protoc or python3 with venv and pip; a long build",
+            Self::RsRelay => {
+                "cargo, a C compiler, OpenSSL's headers, and protoc or python3 with venv and pip; a long build"
+            }
         }
     }
 

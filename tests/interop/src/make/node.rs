@@ -34,5 +34,10 @@ pub(super) fn launch(site: &Site) -> io::Result<Launch> {
         Profile::Auth => "auth",
     };
     let arguments = [&*script.to_string_lossy(), &site.port.to_string(), "events.jsonl", profile].map(str::to_owned);
-    Ok(Launch { program: "node".into(), arguments: arguments.to_vec(), directory: site.directory.clone(), port: site.port })
+    Ok(Launch {
+        program: "node".into(),
+        arguments: arguments.to_vec(),
+        directory: site.directory.clone(),
+        port: site.port,
+    })
 }

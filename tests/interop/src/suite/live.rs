@@ -64,7 +64,8 @@ pub(super) async fn resumes<R: Runtime>(stage: &mut Stage<'_, R>) {
         stage.relay.kill();
         let lost = stage.soon("the gap", next_gap(&mut subscription)).await;
         assert_eq!(lost.cause, GapCause::Disconnected, "{lost:?}");
-        let missed: Vec<Event> = (0..30).map(|n| event(&author, 1, now() - n % 7, &format!("missed {round} {n}"), &[])).collect();
+        let missed: Vec<Event> =
+            (0..30).map(|n| event(&author, 1, now() - n % 7, &format!("missed {round} {n}"), &[])).collect();
         let publishing = futures::future::join_all(missed.iter().map(|event| publish(&writer, event)));
         stage.relay.revive().expect("it starts again");
         for report in stage.soon("the publishes", publishing).await {

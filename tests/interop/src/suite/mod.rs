@@ -112,7 +112,14 @@ impl<R: Runtime> Stage<'_, R> {
 ///
 /// # Panics
 /// If the pool breaks a rule.
-pub async fn run<R: Runtime>(runtime: R, relay: &mut Relay, transport: Transport, plan: Plan, notes: &Notes, tell: &dyn Fn(&str)) {
+pub async fn run<R: Runtime>(
+    runtime: R,
+    relay: &mut Relay,
+    transport: Transport,
+    plan: Plan,
+    notes: &Notes,
+    tell: &dyn Fn(&str),
+) {
     let front = front(relay, transport);
     let mut stage = Stage { runtime: runtime.clone(), relay, front, notes };
     let work = async {
@@ -145,7 +152,13 @@ pub async fn run<R: Runtime>(runtime: R, relay: &mut Relay, transport: Transport
 ///
 /// # Panics
 /// If the pool breaks a rule.
-pub async fn authenticate<R: Runtime>(runtime: R, relay: &mut Relay, transport: Transport, notes: &Notes, tell: &dyn Fn(&str)) {
+pub async fn authenticate<R: Runtime>(
+    runtime: R,
+    relay: &mut Relay,
+    transport: Transport,
+    notes: &Notes,
+    tell: &dyn Fn(&str),
+) {
     let front = front(relay, transport);
     let mut stage = Stage { runtime: runtime.clone(), relay, front, notes };
     tell("authenticate");
@@ -159,7 +172,8 @@ pub async fn authenticate<R: Runtime>(runtime: R, relay: &mut Relay, transport: 
 }
 
 fn front(relay: &Relay, transport: Transport) -> Option<Front> {
-    (transport == Transport::Tls).then(|| Front::start(relay.tls_port(), relay.port()).expect("a loopback port is free"))
+    (transport == Transport::Tls)
+        .then(|| Front::start(relay.tls_port(), relay.port()).expect("a loopback port is free"))
 }
 
 /// Who may do everything where authentication is demanded.
@@ -215,7 +229,8 @@ async fn publish_well(pool: &Pool, event: &Event) {
 
 /// Fetches all that the relay has, past its caps.
 async fn fetch_all(pool: &Pool, filters: Vec<Filter>) -> Fetched {
-    let fetched = pool.fetch(filters, FetchOptions::default().with_history(History::All)).await.expect("the call is right");
+    let fetched =
+        pool.fetch(filters, FetchOptions::default().with_history(History::All)).await.expect("the call is right");
     assert!(fetched.coverage.is_complete(), "{:?}", fetched.coverage);
     assert!(fetched.rejected.is_empty(), "{:?}", fetched.rejected);
     fetched

@@ -50,7 +50,11 @@ pub(super) async fn by_filter<R: Runtime>(stage: &Stage<'_, R>, held: &Held) {
         let fetched = fetch_all(&pool, filters.iter().map(filter).collect()).await;
         assert_eq!(ids_of(&fetched), held.matching(&filters), "by {filters:?}");
     }
-    for with in [json!({"since": 1, "limit": 10}), json!({"kinds": [kinds[0]], "limit": 3}), json!({"authors": authors[..4], "limit": 25})] {
+    for with in [
+        json!({"since": 1, "limit": 10}),
+        json!({"kinds": [kinds[0]], "limit": 3}),
+        json!({"authors": authors[..4], "limit": 25}),
+    ] {
         let fetched = pool.fetch(vec![filter(&with)], FetchOptions::default()).await.expect("the call is right");
         assert!(fetched.coverage.is_complete(), "{:?}", fetched.coverage);
         let brought: Vec<u64> = fetched.events.iter().map(|item| item.event.created_at().as_secs()).collect();

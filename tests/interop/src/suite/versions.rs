@@ -22,7 +22,9 @@ pub(super) async fn replaces<R: Runtime>(stage: &Stage<'_, R>) {
         publish_well(&pool, &second).await;
         let report = publish_within(&pool, &late, REFUSED).await;
         let answer = match (&report.verdict, &report.relays[0].1) {
-            (Some(Verdict::Reached), PublishStatus::Accepted { duplicate }) => format!("OK true (duplicate: {duplicate})"),
+            (Some(Verdict::Reached), PublishStatus::Accepted { duplicate }) => {
+                format!("OK true (duplicate: {duplicate})")
+            }
             (Some(Verdict::Failed), PublishStatus::Rejected(why)) => format!("{why:?}"),
             // It says `error:` or nothing that tells, and the pool may try again until its deadline.
             (Some(Verdict::Failed | Verdict::Indeterminate), status) => format!("{status:?}"),
