@@ -48,8 +48,8 @@ fn main() -> ExitCode {
             eprintln!("{}: habits", make.name());
             match catch_unwind(AssertUnwindSafe(|| habits::of(make, &args.home))) {
                 Ok(Ok(table)) => tables.push((make, table)),
-                Ok(Err(error)) => report.fail(make, "habits", error.to_string()),
-                Err(_) => report.fail(make, "habits", "it panicked; see above".to_owned()),
+                Ok(Err(error)) => report.fail(make, "habits", &error.to_string()),
+                Err(_) => report.fail(make, "habits", "it panicked; see above"),
             }
         }
         if !args.habits {

@@ -19,8 +19,8 @@ pub struct Raw {
     end: Option<String>,
 }
 
-/// What a relay answers within.
-pub const SOON: Duration = Duration::from_millis(1_500);
+/// What a relay answers within. Some take two seconds over a refusal.
+pub const SOON: Duration = Duration::from_secs(3);
 
 impl Raw {
     /// Connects to a port of 127.0.0.1.

@@ -61,7 +61,7 @@ impl Report {
         self.skipped.push((make, why));
     }
 
-    pub(crate) fn fail(&mut self, make: Make, what: &str, why: String) {
+    pub(crate) fn fail(&mut self, make: Make, what: &str, why: &str) {
         self.failed.push((make, format!("{what}: {why}")));
     }
 

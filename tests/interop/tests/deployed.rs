@@ -1,5 +1,7 @@
 //! Habits that were seen of deployed relays, and what the pool is to make of each: on the model relay, one at a time.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

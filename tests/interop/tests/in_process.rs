@@ -1,5 +1,7 @@
 //! The suite against the relay that needs no installing. The others: `cargo run -p nostr-pool-interop`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use futures::executor::block_on;
 use nostr_pool_interop::make::{Make, Profile};
 use nostr_pool_interop::suite::{Notes, Plan, Transport, authenticate, run};

@@ -19,7 +19,7 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     forged["sig"] = note("another")["sig"].clone();
     table.push(("an event with a wrong signature", desk.publish(&forged)?));
     let mut renamed = note("named");
-    renamed["id"] = json!("ab".repeat(32));
+    renamed["id"] = json!("cd".repeat(32));
     table.push(("an event with a wrong id", desk.publish(&renamed)?));
     table.push(("an event without `sig`", desk.publish(&without_sig(note("unsigned")))?));
     table.push(("an event with a control character (U+001F)", desk.publish(&note("\u{1f}"))?));

@@ -114,7 +114,7 @@ impl Make {
         std::fs::create_dir_all(&directory)?;
         let site = Site { home: home.to_owned(), directory, port, tls_port, profile };
         let running = match self {
-            Self::Builder => Running::InProcess(InProcess::start(&site)?),
+            Self::Builder => Running::InProcess(Box::new(InProcess::start(&site)?)),
             Self::Python => Running::Process(Process::start(python::launch(&site)?)?),
             Self::Node => Running::Process(Process::start(node::launch(&site)?)?),
             Self::RsRelay => Running::Process(Process::start(cargo::launch(&site)?)?),
@@ -128,13 +128,11 @@ impl Make {
     /// How it offers NIP-42.
     pub fn auth(self) -> Auth {
         match self {
-            // Its NIP-42 mode asks before every EVENT and REQ.
-            Self::Builder => Auth::Demanded,
-            // Roles are set per action: both want a role that only whoever is authenticated has.
-            Self::Python => Auth::Demanded,
-            Self::Node => Auth::ForPrivate,
-            // Kind 4 goes to whoever it is for.
-            Self::RsRelay => Auth::ForPrivate,
+            // One has a mode that asks before every EVENT and REQ, the other roles, set per action: both want one that only
+            // whoever is authenticated has.
+            Self::Builder | Self::Python => Auth::Demanded,
+            // Kind 4 goes to whoever it is from or for.
+            Self::Node | Self::RsRelay => Auth::ForPrivate,
         }
     }
 
@@ -197,7 +195,7 @@ pub struct Relay {
 
 #[derive(Debug)]
 enum Running {
-    InProcess(InProcess),
+    InProcess(Box<InProcess>),
     Process(Process),
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nostr_pool_driver::{AuthState, FetchOptions, Pool, PublishOptions, Quorum, Runtime, SubscribeOptions, Verdict};
+use nostr_pool_driver::{
+    AuthState, FetchOptions, Item, Pool, PublishOptions, Quorum, Runtime, SubscribeOptions, Subscription, Verdict,
+};
 use nostr_proto::{Filter, Kind};
 
 use super::live::{take, until_eose};
@@ -44,9 +46,8 @@ pub(super) async fn on_demand<R: Runtime>(stage: &mut Stage<'_, R>) {
     publish_well(&writing, &third).await;
     let next = async {
         loop {
-            match subscription.next().await.expect("the subscription goes on") {
-                nostr_pool_driver::Item::Event(item) => return item,
-                _ => {}
+            if let Item::Event(item) = subscription.next().await.expect("the subscription goes on") {
+                return item;
             }
         }
     };
@@ -88,7 +89,7 @@ fn authenticated<R: Runtime>(stage: &Stage<'_, R>, pool: &Pool) -> &'static str 
     }
 }
 
-async fn until_eose_with(subscription: &mut nostr_pool_driver::Subscription, count: usize) {
+async fn until_eose_with(subscription: &mut Subscription, count: usize) {
     assert_eq!(take(subscription, count).await.len(), count);
     until_eose(subscription).await;
 }
