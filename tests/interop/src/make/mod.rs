@@ -65,7 +65,7 @@ impl Make {
         match self {
             Self::Builder => "nothing: it is linked in",
             Self::Python => "python3 with venv and pip; a quarter of a minute",
-            Self::Node => "node and npm; seconds",
+            Self::Node => "node and npm; half a minute",
             Self::RsRelay => {
                 "cargo, a C compiler, OpenSSL's headers, and protoc or python3 with venv and pip; a long build"
             }
