@@ -54,17 +54,30 @@ pub(crate) struct Connection {
     pub(crate) reqs: u64,
     pub(crate) later: Later,
     window: Window,
+    publishes: Window,
+}
+
+impl Window {
+    /// Counts a message; whether it is within the limit. `window_secs` of 0 is one window without end.
+    fn within(&mut self, messages: u64, window_secs: u64, now: u64) -> bool {
+        let is_over = window_secs > 0 && now.saturating_sub(self.started) >= window_secs;
+        if self.messages == 0 || is_over {
+            *self = Self { started: now, messages: 0 };
+        }
+        self.messages += 1;
+        self.messages <= messages
+    }
 }
 
 impl Connection {
     /// Counts a message; whether it is within the limit. `window_secs` of 0 is one window without end.
     pub(crate) fn within_rate(&mut self, messages: u64, window_secs: u64, now: u64) -> bool {
-        let is_over = window_secs > 0 && now.saturating_sub(self.window.started) >= window_secs;
-        if self.window.messages == 0 || is_over {
-            self.window = Window { started: now, messages: 0 };
-        }
-        self.window.messages += 1;
-        self.window.messages <= messages
+        self.window.within(messages, window_secs, now)
+    }
+
+    /// The same of a published event, against a limit of its own.
+    pub(crate) fn publishes_within(&mut self, events: u64, window_secs: u64, now: u64) -> bool {
+        self.publishes.within(events, window_secs, now)
     }
 
     /// Forgets the oldest subscriptions but so many.

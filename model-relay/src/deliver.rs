@@ -13,6 +13,9 @@ use crate::store::Answer;
 use serde_json::json;
 use std::sync::Arc;
 
+/// Answers kept for [`Fault::StaleAnswers`]; what is asked beyond that is answered afresh.
+const MAX_ANSWERS: usize = 1_000;
+
 impl Relay {
     /// Pushes a new event to every open subscription that it matches.
     pub(crate) fn push_live(&mut self, event: &Arc<StoredEvent>) {
@@ -59,8 +62,26 @@ impl Relay {
         }
     }
 
-    /// What is stored and fits into an answer, in the order in which it goes out.
+    /// What is stored and fits into an answer, or what was not long ago.
     fn stored(&mut self, filters: &[Filter]) -> Answer {
+        let Some(secs) = self.faults.stale_answers() else {
+            return self.look_up(filters);
+        };
+        let asked = format!("{filters:?}");
+        let now = self.now;
+        self.answered.retain(|_, (at, _)| now.saturating_sub(*at) < secs);
+        if let Some((_, answer)) = self.answered.get(&asked) {
+            return answer.clone();
+        }
+        let answer = self.look_up(filters);
+        if self.answered.len() < MAX_ANSWERS {
+            self.answered.insert(asked, (now, answer.clone()));
+        }
+        answer
+    }
+
+    /// What is stored and fits into an answer, in the order in which it goes out.
+    fn look_up(&mut self, filters: &[Filter]) -> Answer {
         let cap = self.config.max_limit;
         let mut answer = if self.faults.has(&Fault::IgnoreLimit) {
             let unlimited: Vec<Filter> = filters.iter().map(Filter::unlimited).collect();
@@ -164,8 +185,10 @@ impl Relay {
     /// Answers an event or an authentication.
     pub(crate) fn send_answer(&mut self, conn: ConnId, event_id: &str, accepted: bool, reason: &str) {
         let unknown = "0".repeat(64);
+        let nameless = self.faults.has(&Fault::EmptyOkId) || (!accepted && self.faults.has(&Fault::EmptyRefusedOkId));
+        let reason = self.worded(reason);
         let event_id = match event_id {
-            _ if self.faults.has(&Fault::EmptyOkId) => "",
+            _ if nameless => "",
             _ if self.faults.has(&Fault::OkUnknownId) => &unknown,
             id => id,
         };
@@ -184,8 +207,17 @@ impl Relay {
         self.refuse(conn, id, reason);
     }
 
+    /// A reason in this relay's words.
+    fn worded<'a>(&self, reason: &'a str) -> &'a str {
+        match reason.split_once(": ") {
+            Some((_, rest)) if self.faults.has(&Fault::NoPrefix) => rest,
+            _ => reason,
+        }
+    }
+
     /// Says `CLOSED`; a subscription of that id, if there is one, stays.
     pub(crate) fn refuse(&mut self, conn: ConnId, id: &str, reason: &str) {
+        let reason = self.worded(reason);
         if self.faults.has(&Fault::NoticeInsteadOfClosed) {
             self.send_text(conn, message::notice(reason));
         } else if self.faults.has(&Fault::NoticeNamesClosed) {

@@ -42,7 +42,15 @@ impl Relay {
             return;
         }
         self.stats.messages_in += 1;
+        if let Some((code, reason)) = self.faults.close_on_unknown().filter(|_| !self.knows(conn, &message)) {
+            self.close(conn, code, reason);
+            return;
+        }
+        let reads_or_writes = matches!(message, Ok(Message::Event(_) | Message::Req { .. } | Message::Count { .. }));
         self.dispatch(conn, message, text.len(), now);
+        if reads_or_writes && self.owes_challenge(conn) {
+            self.challenge(conn);
+        }
         for (what, frames) in self.faults.unsolicited() {
             (0..frames).for_each(|_| self.say_unasked(conn, what));
         }
@@ -89,6 +97,15 @@ impl Relay {
         }
     }
 
+    /// Whether a message is one that every relay knows, or answers a challenge.
+    fn knows(&self, conn: ConnId, message: &Result<Message, String>) -> bool {
+        match message {
+            Err(_) | Ok(Message::Count { .. }) => false,
+            Ok(Message::Auth(_)) => self.connections.get(&conn).is_some_and(|held| held.challenge.is_some()),
+            Ok(Message::Event(_) | Message::Req { .. } | Message::Close { .. }) => true,
+        }
+    }
+
     fn on_event(&mut self, conn: ConnId, raw: Value, now: Timestamp) {
         self.stats.events_in += 1;
         let Some(id) = own_id(&raw) else {
@@ -104,11 +121,14 @@ impl Relay {
             Ok(_) if self.faults.lose_this_event() => self.send_ok(conn, &id, true, ""),
             Ok(event) => match self.take(&event) {
                 Insertion::Held => {
-                    self.send_ok(conn, &id, true, "");
+                    if !(event.is_ephemeral() && self.faults.has(&Fault::NeverOkEphemeral)) {
+                        self.send_ok(conn, &id, true, "");
+                    }
                     self.push_live(&event);
                 }
                 Insertion::Duplicate => {
-                    self.send_ok(conn, &id, true, "duplicate: already have this event");
+                    let accepted = !self.faults.has(&Fault::DuplicateFalse);
+                    self.send_ok(conn, &id, accepted, "duplicate: already have this event");
                 }
                 Insertion::Replaced => self.send_ok(conn, &id, false, "replaced: have a newer version of this event"),
                 Insertion::NoRoom => {
@@ -121,6 +141,7 @@ impl Relay {
     /// The event, if nothing speaks against it; else the reason.
     fn accept_event(&mut self, conn: ConnId, raw: Value, now: Timestamp) -> Result<Arc<StoredEvent>, String> {
         self.check_rate(conn, now)?;
+        self.check_publish_limit(conn, now)?;
         if self.faults.auth_for_writes() {
             self.check_auth(conn)?;
         }
@@ -182,7 +203,9 @@ impl Relay {
         if filters.len() > self.config.max_filters {
             return Err(format!("invalid: more than {} filters", self.config.max_filters));
         }
-        filters.iter().map(Filter::from_value).collect()
+        let exclusive = self.faults.has(&Fault::ExclusiveUntil);
+        let read = |filter: Filter| if exclusive { filter.until_exclusive() } else { filter };
+        filters.iter().map(|filter| Filter::from_value(filter).map(read)).collect()
     }
 
     fn check_rate(&mut self, conn: ConnId, now: Timestamp) -> Result<(), String> {
@@ -197,6 +220,18 @@ impl Relay {
         }
     }
 
+    fn check_publish_limit(&mut self, conn: ConnId, now: Timestamp) -> Result<(), String> {
+        let (Some((events, window)), Some(connection)) = (self.faults.publish_limit(), self.connections.get_mut(&conn))
+        else {
+            return Ok(());
+        };
+        if connection.publishes_within(events, window, now.as_secs()) {
+            Ok(())
+        } else {
+            Err("rate-limited: slow down".to_owned())
+        }
+    }
+
     fn check_auth(&mut self, conn: ConnId) -> Result<(), String> {
         let Some(connection) = self.connections.get(&conn) else {
             return Ok(());
@@ -204,10 +239,18 @@ impl Relay {
         if connection.authenticated {
             return Ok(());
         }
-        if connection.challenge.is_none() {
+        if connection.challenge.is_none() && !self.faults.has(&Fault::ChallengeBehind) {
             self.challenge(conn);
         }
         Err("auth-required: authenticate first".to_owned())
+    }
+
+    /// Whether a connection was refused something for lack of authentication, and can't know how to authenticate.
+    fn owes_challenge(&self, conn: ConnId) -> bool {
+        let waits = self.connections.get(&conn).is_some_and(|held| held.challenge.is_none() && !held.authenticated);
+        waits
+            && self.faults.has(&Fault::ChallengeBehind)
+            && (self.faults.auth_for_reads() || self.faults.auth_for_writes())
     }
 
     pub(crate) fn is_authenticated(&self, conn: ConnId) -> bool {
@@ -274,7 +317,23 @@ impl Relay {
         if self.faults.has(&Fault::IgnoreClose) {
             return;
         }
-        let held = self.connections.get_mut(&conn).and_then(|connection| connection.subscriptions.remove(id));
+        let Some(number) =
+            self.connections.get(&conn).and_then(|held| held.subscriptions.get(id)).map(|open| open.number)
+        else {
+            return;
+        };
+        self.close_later(conn, self.faults.close_late().unwrap_or_default(), id, number);
+    }
+
+    /// Ends the subscription that this `REQ` opened, unless another has taken its place.
+    pub(crate) fn end_subscription(&mut self, conn: ConnId, id: &str, number: u64) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        if connection.subscriptions.get(id).is_none_or(|open| open.number != number) {
+            return;
+        }
+        let held = connection.subscriptions.remove(id);
         if held.is_some() && self.faults.has(&Fault::AnswerClose) {
             self.send_closed(conn, id, "");
         }

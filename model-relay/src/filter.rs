@@ -75,6 +75,17 @@ impl Filter {
         self.tags.iter().filter_map(|(name, wanted)| Some([name.as_str(), wanted.first()?.as_str()]))
     }
 
+    /// As a relay reads it that takes `until` for the first second that is not wanted any more.
+    pub(crate) fn until_exclusive(mut self) -> Self {
+        match self.until.map(|until| until.checked_sub(1)) {
+            Some(Some(last)) => self.until = Some(last),
+            // Nothing is older than the first second.
+            Some(None) => self.kinds = Some(BTreeSet::new()),
+            None => {}
+        }
+        self
+    }
+
     pub(crate) fn matches(&self, event: &StoredEvent) -> bool {
         self.ids.as_ref().is_none_or(|ids| ids.contains(&event.id))
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind()))

@@ -13,6 +13,8 @@ const MAX_HELD: usize = 10_000;
 pub(crate) struct Later {
     /// Answers, by second and order.
     answers: BTreeMap<(u64, u64), String>,
+    /// Subscriptions that a client has closed, by second and order: id, and which `REQ` opened it.
+    closings: BTreeMap<(u64, u64), (String, u64)>,
     number: u64,
     stall: Option<Stall>,
 }
@@ -28,10 +30,10 @@ struct Stall {
 
 impl Later {
     fn due(&self) -> Option<u64> {
-        let answer = self.answers.keys().next().map(|(at, _)| *at);
+        let first = [self.answers.keys().next(), self.closings.keys().next()];
         match &self.stall {
             Some(stall) => Some(stall.until),
-            None => answer,
+            None => first.into_iter().flatten().map(|(at, _)| *at).min(),
         }
     }
 
@@ -57,6 +59,7 @@ impl Relay {
         for conn in due {
             self.serve_on(conn);
             self.answer_late(conn);
+            self.end_late(conn);
         }
     }
 
@@ -75,6 +78,19 @@ impl Relay {
                 later.answers.insert((at, later.number), text);
             }
             _ => self.send_text(conn, text),
+        }
+    }
+
+    /// Ends a subscription so many seconds from now.
+    pub(crate) fn close_later(&mut self, conn: ConnId, secs: u64, id: &str, opened_by: u64) {
+        let at = self.now.saturating_add(secs);
+        match self.connections.get_mut(&conn) {
+            Some(connection) if secs > 0 && connection.later.closings.len() < MAX_HELD => {
+                let later = &mut connection.later;
+                later.number += 1;
+                later.closings.insert((at, later.number), (id.to_owned(), opened_by));
+            }
+            _ => self.end_subscription(conn, id, opened_by),
         }
     }
 
@@ -134,6 +150,18 @@ impl Relay {
             };
             let text = entry.remove();
             self.send_text(conn, text);
+        }
+    }
+
+    /// Ends the subscriptions whose time has come, unless the connection is stalled.
+    fn end_late(&mut self, conn: ConnId) {
+        while let Some(connection) = self.connections.get_mut(&conn).filter(|c| !c.later.is_stalled()) {
+            let due = connection.later.closings.first_entry().filter(|entry| entry.key().0 <= self.now);
+            let Some(entry) = due else {
+                return;
+            };
+            let (id, opened_by) = entry.remove();
+            self.end_subscription(conn, &id, opened_by);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::event::StoredEvent;
 use crate::fault::{Fault, FaultPlan, FaultState};
 use crate::outbox::{Frame, event_text};
 use crate::stats::Stats;
-use crate::store::{Insertion, Store};
+use crate::store::{Answer, Insertion, Store};
 use nostr_proto::{Event, EventId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct Relay {
     pub(crate) stats: Stats,
     /// Connections with something to send.
     pub(crate) ready: BTreeSet<ConnId>,
+    /// What was answered to which filters, and when; only for [`Fault::StaleAnswers`].
+    pub(crate) answered: BTreeMap<String, (u64, Answer)>,
     /// When the last message came, in unix seconds.
     pub(crate) now: u64,
     next_connection: u64,
@@ -62,6 +64,7 @@ impl Relay {
             faults: FaultState::default(),
             stats: Stats::default(),
             ready: BTreeSet::new(),
+            answered: BTreeMap::new(),
             now: 0,
             next_connection: 0,
         }
@@ -161,6 +164,7 @@ impl Relay {
     /// Connections and what was sent to them stay as they are; what is held back comes when it is due.
     pub fn set_faults(&mut self, plan: impl Into<FaultPlan>) {
         self.faults = FaultState::new(plan.into());
+        self.answered.clear();
     }
 
     /// The events held, newest first, ties by lowest id.

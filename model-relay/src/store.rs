@@ -19,6 +19,7 @@ pub(crate) enum Insertion {
 }
 
 /// The answer to a query.
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     /// Newest first, ties by lowest id, each once.
     pub(crate) events: Vec<Arc<StoredEvent>>,

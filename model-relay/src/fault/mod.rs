@@ -74,6 +74,8 @@ pub enum Fault {
         /// The n.
         every: u64,
     },
+    /// Takes ephemeral events and never says so.
+    NeverOkEphemeral,
     /// Says so that many seconds late, at the next [`Relay::wake`](crate::Relay::wake) or message after that.
     OkLate {
         /// Seconds.
@@ -90,6 +92,10 @@ pub enum Fault {
     DuplicateOk,
     /// Leaves the event id in `OK` empty.
     EmptyOkId,
+    /// Leaves the event id empty in each `OK` that refuses, as some deployed relays do.
+    EmptyRefusedOkId,
+    /// Refuses with `duplicate:` what it has, where an honest relay accepts it with the same words.
+    DuplicateFalse,
     /// Says `OK` to an id that belongs to no event instead.
     OkUnknownId,
     /// Refuses each event that it takes with this reason, and accepts it right after that.
@@ -126,10 +132,27 @@ pub enum Fault {
     NoticeInsteadOfClosed,
     /// Says by `NOTICE`, with the subscription's id in its text, what belongs into a `CLOSED`.
     NoticeNamesClosed,
+    /// Leaves out the prefix of every reason in `OK` and `CLOSED`: what comes before the first `": "`, and that.
+    NoPrefix,
     /// Answers a client's `CLOSE` with `CLOSED`, as some deployed relays do.
     AnswerClose,
     /// Goes on sending events after a client's `CLOSE`.
     IgnoreClose,
+    /// Handles a client's `CLOSE` that many seconds late, at the next [`Relay::wake`](crate::Relay::wake) or message after
+    /// that, and goes on sending events meanwhile: what a relay does that handles messages concurrently. A `REQ` under the
+    /// same id that comes in between stays.
+    CloseLate {
+        /// Seconds.
+        secs: u64,
+    },
+    /// Ends the connection on what it does not know: a message that can't be read, any verb but `EVENT`, `REQ`, `CLOSE`,
+    /// and `AUTH`, of which it knows the answer to a challenge of its own.
+    CloseOnUnknown {
+        /// The WebSocket close code; 1006 ends the connection without a close frame.
+        code: u16,
+        /// The close reason.
+        reason: String,
+    },
     /// Forgets the oldest subscription of a connection beyond so many, without a word.
     EvictSubscriptions {
         /// How many stay.
@@ -142,6 +165,13 @@ pub enum Fault {
         /// Messages taken per connection and window.
         messages: u64,
         /// How long a window lasts from its first message; 0 means until the connection ends.
+        window_secs: u64,
+    },
+    /// Refuses with `rate-limited:` what a connection publishes beyond so many events; reads as much as it likes.
+    PublishLimit {
+        /// `EVENT` messages taken per connection and window.
+        events: u64,
+        /// How long a window lasts from its first event; 0 means until the connection ends.
         window_secs: u64,
     },
     /// Stops serving a connection that sends more than so many `EVENT`, `REQ` and `COUNT` messages: nothing of it is
@@ -161,6 +191,9 @@ pub enum Fault {
         /// Sends the challenge on connecting; otherwise right before the first refusal.
         challenge_on_connect: bool,
     },
+    /// Where [`AuthRequired`](Self::AuthRequired) does not send the challenge on connecting, sends it right behind the
+    /// answer to the first message that may need it instead of ahead.
+    ChallengeBehind,
     /// Never answers an AUTH, though it counts.
     NeverOkAuth,
     /// Refuses every AUTH with this reason, prefix included.
@@ -251,6 +284,8 @@ pub enum Fault {
     },
     /// Returns all that matches, whatever the limits say.
     IgnoreLimit,
+    /// Takes a filter's `until` for the first second that is not wanted any more, where NIP-01 has it for the last one that is.
+    ExclusiveUntil,
     /// Returns stored events oldest first, and of more than fit the oldest.
     OldestFirst,
     /// Returns of the stored events that fit fewer each time, and all of them again after that: the newest, but how many
@@ -258,6 +293,12 @@ pub enum Fault {
     UnstableCap {
         /// The fewest; 0 counts as 1.
         fewest: usize,
+    },
+    /// Answers the filters of a `REQ` with what it answered to the same ones less than so many seconds ago, as a relay
+    /// with a cache does. What is new is pushed all the same.
+    StaleAnswers {
+        /// Seconds.
+        secs: u64,
     },
     /// Follows every nth frame with one that is no message of the protocol.
     Garbage {

@@ -98,6 +98,24 @@ impl FaultState {
         })
     }
 
+    /// How a message that it does not know ends its connection.
+    pub(crate) fn close_on_unknown(&self) -> Option<Ending> {
+        self.find(|fault| match fault {
+            Fault::CloseOnUnknown { code, reason } => Some((*code, reason.clone())),
+            _ => None,
+        })
+    }
+
+    /// Seconds.
+    pub(crate) fn close_late(&self) -> Option<u64> {
+        field!(self, CloseLate.secs)
+    }
+
+    /// Seconds.
+    pub(crate) fn stale_answers(&self) -> Option<u64> {
+        field!(self, StaleAnswers.secs)
+    }
+
     pub(crate) fn refuse_req(&self) -> Option<String> {
         field!(self, RefuseReq.reason)
     }
@@ -118,6 +136,11 @@ impl FaultState {
     /// Messages per window, and the window in seconds.
     pub(crate) fn rate_limit(&self) -> Option<(u64, u64)> {
         Some((field!(self, RateLimit.messages)?, field!(self, RateLimit.window_secs)?))
+    }
+
+    /// Events per window, and the window in seconds.
+    pub(crate) fn publish_limit(&self) -> Option<(u64, u64)> {
+        Some((field!(self, PublishLimit.events)?, field!(self, PublishLimit.window_secs)?))
     }
 
     /// Messages per window, and the window in seconds.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod corpus;
+mod deployed;
 mod faults;
 mod more_faults;
 mod oracle;
