@@ -46,6 +46,8 @@ pub(super) enum Persona {
     Crowded,
     /// Sends frames and events that are too long, cut off, or no messages at all.
     Babbler,
+    /// Has a habit that was seen of a relay in use (`tests/interop/RELAYS.md`).
+    Deployed,
 }
 
 const ALL: [Persona; 20] = [
@@ -142,7 +144,12 @@ impl Persona {
     /// The character of the nth relay. Half of all are honest.
     pub(super) fn draw(rng: &mut Rng, n: usize) -> (Self, Character) {
         let persona = if rng.one_in(3) { Self::Honest } else { *rng.pick(&ALL) };
-        (persona, persona.character(rng, n))
+        let character = persona.character(rng, n);
+        // Drawn last, and not one of `ALL`, so that the seeds of old find what they found.
+        if persona != Self::Honest && rng.one_in(12) {
+            return (Self::Deployed, deployed(rng));
+        }
+        (persona, character)
     }
 
     /// One that wants to know who asks, and serves everything to whoever says so; it may not say that it believes them.
@@ -202,6 +209,7 @@ impl Persona {
                 1 => Character { complete: false, ..complete([Fault::NoticeInsteadOfClosed]) },
                 _ => complete([Fault::NoticeNamesClosed]),
             },
+            Self::Deployed => deployed(rng),
             Self::Babbler => {
                 let oversize = Fault::OversizeEvent { bytes: rng.between(1_000, 20_000) };
                 // Nobody signed what is so long.
@@ -314,5 +322,26 @@ fn babble(rng: &mut Rng) -> Fault {
         1 => Fault::Truncate { every: rng.between(1, 4) as u64 },
         2 => Fault::OversizeNotice { bytes: rng.between(1_000, 100_000) },
         _ => Fault::LongTag { bytes: rng.between(1_000, 100_000) },
+    }
+}
+
+fn deployed(rng: &mut Rng) -> Character {
+    match rng.below(10) {
+        0 => complete([Fault::EmptyRefusedOkId]),
+        1 => complete([Fault::DuplicateFalse]),
+        2 => complete([Fault::NoPrefix]),
+        3 => complete([Fault::CloseLate { secs: rng.between(1, 4) as u64 }]),
+        4 => complete([Fault::CloseOnUnknown { code: 1006, reason: String::new() }]),
+        5 => complete([Fault::NeverOkEphemeral]),
+        6 => {
+            let asks = Fault::AuthRequired { reads: true, writes: rng.one_in(2), challenge_on_connect: false };
+            restarting([asks, Fault::ChallengeBehind])
+        }
+        7 => {
+            healing([Fault::PublishLimit { events: rng.between(3, 20) as u64, window_secs: *rng.pick(&[10, 30, 60]) }])
+        }
+        // What it gives says less than its EOSE claims.
+        8 => restarting([Fault::StaleAnswers { secs: rng.between(1, 10) as u64 }]),
+        _ => restarting([Fault::ExclusiveUntil]),
     }
 }
