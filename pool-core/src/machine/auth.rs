@@ -202,6 +202,14 @@ impl Core {
         true
     }
 
+    /// Whether a refusal that names no event is for lack of an authentication, and of the one event that is unanswered.
+    pub(super) fn nameless_lacks_auth(&mut self, ix: RelayIx, reason: &Reason) -> bool {
+        let Some(relay) = self.relays.get(&ix) else { return false };
+        let mut due = relay.publishes.iter().filter(|id| self.publishes.get(id).is_some_and(|p| p.is_in_flight(ix)));
+        let (Some(&only), None) = (due.next(), due.next()) else { return false };
+        self.publish_lacks_auth(ix, only, reason)
+    }
+
     /// Whether an OK was the answer to an AUTH, and so none to a publish.
     pub(super) fn is_auth_ok(&mut self, ix: RelayIx, event: Option<EventId>, accepted: bool, reason: &Reason) -> bool {
         if event.is_none() && (!self.is_auth_sent(ix) || self.has_event_in_flight(ix)) {

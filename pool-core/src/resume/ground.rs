@@ -16,6 +16,8 @@ pub(crate) struct Ground {
     pub(crate) given_up: Seconds,
     /// What became owed while a request runs: its answer does not prove that.
     pub(super) missed: Seconds,
+    /// A second of which the relay has an event, the latest that was heard of.
+    pub(super) witness: Option<Timestamp>,
 }
 
 impl Ground {

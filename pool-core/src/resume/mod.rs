@@ -16,6 +16,7 @@
 //! | the page is whole | – | – | – | settled | – | – |
 //! | the page is full | – | – | – | owing | – | – |
 //! | the page is of one second | – | – | – | owing | – | – |
+//! | the page lacks what the relay has | – | – | – | owing | – | – |
 //! | the page tells nothing | – | – | – | paused | – | – |
 //! | the page ends, and events of it are undecided | – | – | – | ended | – | – |
 //! | they are decided | – | – | – | – | settled | – |
@@ -40,6 +41,7 @@ mod step;
 mod tests;
 #[cfg(test)]
 mod walk;
+mod witness;
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -101,6 +103,8 @@ pub(crate) struct Resume {
     /// Pages in a row that told nothing.
     failures: u32,
     catch_up: Option<CatchUp>,
+    /// It leaves out what is of the second `until` (NIP-01 counts that in): it is asked for one more.
+    exclusive: bool,
     /// It was live, and was not asked since for what it missed, which is not owed before that.
     behind: bool,
     /// The oldest event of the leg's request, from which nothing follows.
@@ -118,6 +122,7 @@ impl Resume {
             events: 0,
             failures: 0,
             catch_up: None,
+            exclusive: false,
             behind: false,
             #[cfg(feature = "planted-bugs")]
             oldest: None,
@@ -322,7 +327,8 @@ impl Resume {
         };
         asked.limit = None;
         asked.since = (range.since > Timestamp::new(0)).then_some(range.since);
-        asked.until = range.end();
+        let more = u64::from(self.exclusive);
+        asked.until = range.end().map(|until| until.saturating_add(more));
         self.pages = self.pages.saturating_add(1);
         self.run = Run::Page(Page::new(wire, filter, range, cx.now));
         Some(asked)
@@ -377,6 +383,11 @@ impl Resume {
         }
         let live = planted!(cx.config, LargestPageLive);
         step.learnt = page.size(live).filter(|_| live || matches!(end, End::Eose { .. }));
+        if self.is_found_exclusive(&page) {
+            self.grounds.iter_mut().for_each(Ground::remember_missed);
+            self.settle(cx, &mut step);
+            return step;
+        }
         let verdict = page.verdict(end, cx.enough());
         match verdict {
             Verdict::Nothing => {}
@@ -386,6 +397,7 @@ impl Resume {
                 if let Some(range) = Range::new(oldest.saturating_add(1), page.range.until) {
                     self.prove(page.filter, range);
                 }
+                self.has_event_of(page.filter, oldest);
             }
             Verdict::Dense => {
                 let second = page.range.until;

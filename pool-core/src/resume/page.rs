@@ -84,6 +84,11 @@ impl Page {
         self.ids.len()
     }
 
+    /// Whether an event of this second came.
+    pub(super) fn has_of(&self, second: Timestamp) -> bool {
+        self.ids.values().any(|at| *at == second)
+    }
+
     /// An event of it was forged: it says nothing of how many the relay has, or gives.
     pub(super) fn forged(&mut self, id: &EventId) {
         self.ids.remove(id);
