@@ -61,6 +61,10 @@ pub enum PlantedBug {
     OneShotHogs,
     /// *A full queue is its own subscription's affair.* Planted: as long as one is full, the others get no events.
     OverflowStallsOthers,
+    /// *Every relay that brought what was skipped owes it.* Planted: one of them.
+    SkippedOwedByOne,
+    /// *A gap that is open does not shrink.* Planted: the next one begins where that connection was lost.
+    GapShrinks,
     /// *A checkpoint counts on what is acknowledged only.* Planted: on everything that was delivered.
     AckByDelivery,
     /// *A future-dated version wins nothing until it is due.* Planted: it wins at once.
@@ -117,7 +121,7 @@ pub enum PlantedBug {
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 53] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -144,6 +148,8 @@ impl PlantedBug {
         Self::PaceIgnored,
         Self::OneShotHogs,
         Self::OverflowStallsOthers,
+        Self::SkippedOwedByOne,
+        Self::GapShrinks,
         Self::AckByDelivery,
         Self::FutureWinsLatest,
         Self::OlderVersionDelivered,

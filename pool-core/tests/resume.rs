@@ -820,6 +820,31 @@ fn forged_events_do_not_make_an_answer_look_short() {
     assert!(s.has_all(), "{}", s.got());
 }
 
+/// A gap names all the ground that it is about, and one that is still open does not shrink when the next one opens.
+#[test]
+fn a_gap_begins_where_events_may_be_late_and_does_not_shrink_while_it_is_open() {
+    let filters = vec![notes().since(second(-500)), Filter::new().kind(Kind::new(7)).since(second(-700))];
+    let mut s = Stage::new(filters, Config::default());
+    s.serve();
+    let since = |s: &Stage| s.gaps().last().and_then(|gap| gap.since);
+    s.offline(2_000);
+    // Longer ago than is asked for again was not asked for at all.
+    assert_eq!(since(&s), Some(second(-700)));
+    s.store = many(1, 60);
+    let main = s.take().remove(0);
+    s.answer(&main);
+    assert!(!s.is_caught_up(), "pages are to come");
+    s.b.pass(1_000);
+    s.offline(2_000);
+    assert_eq!((s.causes().last(), since(&s)), (Some(&GapCause::Disconnected), Some(second(-700))));
+    s.serve();
+    assert!(s.has_all() && s.is_caught_up());
+    assert_eq!(since(&s), Some(second(-700)));
+    let alive = s.b.unix;
+    s.offline(100);
+    assert_eq!(since(&s), Some(nostr_proto::Timestamp::new(alive - 900 - 120)), "that one is over");
+}
+
 #[test]
 fn a_clean_start_forgets_how_much_the_relay_gives() {
     let mut s = Stage::behind(80, 200, Config::default());

@@ -248,7 +248,8 @@ pub struct Gap {
 /// Why events may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GapCause {
-    /// The connection to a relay that was live is lost. The gap is open until `CaughtUp`.
+    /// The connection to a relay that was live is lost. The gap begins as far before that as events may be late, and is open
+    /// until `CaughtUp`. One that is told while another is open reaches as far back as that.
     Disconnected,
     /// Everything that this relay owed is delivered, or was told as a gap of its own.
     CaughtUp {
@@ -258,8 +259,8 @@ pub enum GapCause {
     /// The application's queue was full, or all queues together held too much. Told once, when half of the queue is free
     /// again, or at the end.
     QueueFull {
-        /// So many events were skipped, counted for each relay that brought them. From now on they are asked for again, of a
-        /// relay that has them; its [`CaughtUp`](GapCause::CaughtUp) says when that is done. At the end of the
+        /// So many events were skipped, counted for each relay that brought them. From now on they are asked for again, of
+        /// those relays; the [`CaughtUp`](GapCause::CaughtUp) of each says when that is done. At the end of the
         /// subscription, they are not.
         skipped: u64,
         /// So many of them can't be asked for again: ephemeral ones, those that only a `search` found, those that no relay

@@ -41,7 +41,7 @@ impl Core {
         }
         self.check_filters(&filters)?;
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
-        let running = sub.replace(filters, self.backlog.hears(self.now));
+        let running = sub.replace(filters, &self.config, self.backlog.hears(self.now));
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
         for &ix in &legs {
             self.note_need(ix, id);

@@ -162,10 +162,13 @@ impl Resume {
         }
     }
 
-    /// A gap was told that is to be closed when nothing is owed any more.
-    pub(crate) fn opened(&mut self, since: Option<Timestamp>) {
-        self.catch_up.get_or_insert(CatchUp { since, events: 0 });
+    /// A gap opens that is to be closed when nothing is owed any more. Tells where it begins: one that is still open is
+    /// made up for with it.
+    pub(crate) fn opened(&mut self, since: Option<Timestamp>) -> Option<Timestamp> {
+        let catch_up = self.catch_up.get_or_insert(CatchUp { since, events: 0 });
+        catch_up.since = catch_up.since.min(since);
         self.behind = true;
+        catch_up.since
     }
 
     /// The leg is asked for `sent`. `again`: it was before, and owes what these filters ask for.

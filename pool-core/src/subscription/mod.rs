@@ -91,6 +91,8 @@ pub(crate) enum Next {
 pub(crate) struct Subscription {
     pub(crate) id: SubId,
     pub(crate) filters: Arc<[Filter]>,
+    /// How far back each may lack something: see `request::reaches`.
+    reaches: Vec<u64>,
     pub(crate) target: Target,
     mode: Mode,
     versions: Versions,
@@ -123,6 +125,7 @@ impl Subscription {
         let room = queue_items.unwrap_or(config.queue_items).min(config.queue_items);
         Self {
             id,
+            reaches: request::reaches(&filters, config),
             filters: filters.into(),
             target,
             mode,
@@ -208,9 +211,10 @@ impl Subscription {
 
     /// New filters: a new generation, which begins with [`Subscription::start`]. Returns the running requests, which are
     /// to be closed.
-    pub(crate) fn replace(&mut self, filters: Vec<Filter>, now: Now) -> Vec<(RelayIx, WireId)> {
+    pub(crate) fn replace(&mut self, filters: Vec<Filter>, config: &Config, now: Now) -> Vec<(RelayIx, WireId)> {
         self.acknowledged.restart(Checkpoint::of(&filters));
         self.earlier = Vec::new();
+        self.reaches = request::reaches(&filters, config);
         self.filters = filters.into();
         self.generation += 1;
         self.started = now.mono;

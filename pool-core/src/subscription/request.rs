@@ -48,7 +48,21 @@ pub(crate) fn allowance(filters: &[Filter], sent: Timestamp, config: &Config) ->
 
 /// What is as young as this when it comes may be new, by the clocks' skew and by how late an event may arrive.
 pub(crate) fn live_from(filters: &[Filter], now: Timestamp, config: &Config) -> Timestamp {
-    now.saturating_sub(filters.iter().map(|filter| window(filter, config)).max().unwrap_or(0))
+    now.saturating_sub(reaches(filters, config).into_iter().max().unwrap_or(0))
+}
+
+/// How many seconds before the last moment that it was live a relay may lack something, by filter.
+pub(crate) fn reaches(filters: &[Filter], config: &Config) -> Vec<u64> {
+    filters.iter().map(|filter| window(filter, config)).collect()
+}
+
+/// The earliest that may be missing of a relay that was live until then.
+pub(crate) fn missed_from(filters: &[Filter], reaches: &[u64], alive_until: Timestamp) -> Timestamp {
+    let from = |(filter, reach): (&Filter, &u64)| {
+        let from = alive_until.saturating_sub(*reach);
+        filter.since.map_or(from, |own| own.max(from))
+    };
+    filters.iter().zip(reaches).map(from).min().unwrap_or(alive_until)
 }
 
 fn window(filter: &Filter, config: &Config) -> u64 {

@@ -10,6 +10,9 @@ use crate::event::{Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutco
 use crate::ids::RelayIx;
 
 use super::Subscription;
+use crate::planted::planted;
+
+use super::request;
 
 impl Subscription {
     /// Hands an event to the application. False: there is no room, and the gap is noted.
@@ -118,9 +121,12 @@ impl Subscription {
         }
     }
 
-    pub(super) fn tell_lost(&mut self, relay: RelayIx, since: Option<Timestamp>, fx: &mut Effects) {
+    /// It was live, until then by the wall clock at least, and is no longer: what is late may be dated before that.
+    pub(super) fn tell_lost(&mut self, relay: RelayIx, alive_until: Option<Timestamp>, fx: &mut Effects) {
         let Some((url, leg)) = self.legs.get_mut(&relay) else { return };
-        leg.resume.opened(since);
+        let missed = alive_until.map(|at| request::missed_from(&self.filters, &self.reaches, at));
+        let since = leg.resume.opened(missed);
+        let since = if planted!(self, GapShrinks) { missed } else { since };
         let gap = Gap { relay: Some(url.clone()), since, until: None, cause: GapCause::Disconnected };
         self.tell(Item::Gap(gap), fx);
     }

@@ -341,7 +341,7 @@ fn run(sub: &mut Subscription, op: &Op, m: &mut Model, config: &Config, fx: &mut
         Op::Unavailable(r) => sub.unavailable(RelayIx(r), fx),
         Op::Replace => {
             m.undecided = [0; 4];
-            let _ = sub.replace(vec![Filter::new()], at(m.ms));
+            let _ = sub.replace(vec![Filter::new()], &Config::default(), at(m.ms));
             sub.start(fx);
         }
         Op::Advance(by) => {

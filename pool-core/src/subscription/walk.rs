@@ -95,7 +95,7 @@ impl Stage {
             "connection lost, another is on its way" => self.sub.disconnected(IX, None, true, &mut self.fx),
             "no connection for a while" => self.sub.unavailable(IX, &mut self.fx),
             "connection there" => self.sub.reconnected(IX, &mut self.fx),
-            "new filters" => drop(self.sub.replace(vec![Filter::new()], at(1))),
+            "new filters" => drop(self.sub.replace(vec![Filter::new()], &self.config, at(1))),
             "time" => drop(self.sub.timeout(&self.config, at(10), &mut self.fx)),
             other => panic!("the table names an input that nobody can make: {other}"),
         }

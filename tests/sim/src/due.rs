@@ -75,7 +75,7 @@ impl Oracle {
                 && sub.wants(&taken.event)
                 && self.is_due(sub, site, taken, crowded)
                 && !(crowded && sub.is_refilling(&site.url, taken.created_at()))
-                && open.is_none_or(|since| taken.date < *since)
+                && open.is_none_or(|since| taken.created_at() < *since)
                 && !sub.is_told(&site.url, taken.created_at())
                 && !self.watch.dates.excuses(id, &taken.event, unix)
         });

@@ -332,11 +332,14 @@ impl Oracle {
         self.right_since = micros;
     }
 
-    /// An event that no relay keeps reaches the pool, for a request that runs.
+    /// An event that no relay keeps reaches the pool, for a request that runs: one of the filters of now.
     pub(super) fn fleeting(&mut self, socket: SocketId, name: &str, event: &Value, unix: u64) {
-        let Some(id) = self.reqs.sub_of(socket, name).filter(|_| self.answers.is_genuine(event)) else { return };
+        let Some((id, relay)) = self.reqs.leg_of(socket, name).filter(|_| self.answers.is_genuine(event)) else {
+            return;
+        };
+        let runs = |sub: &&mut Sub| !sub.ended && sub.asked_at.contains_key(relay) && sub.wants(event);
         if !self.watch.dates.excuses(id, event, unix)
-            && let Some(sub) = self.subs.get_mut(&id).filter(|sub| !sub.ended && sub.wants(event))
+            && let Some(sub) = self.subs.get_mut(&id).filter(runs)
             && let Some(event) = event["id"].as_str().and_then(|id| id.parse().ok())
         {
             sub.fleeting.insert(event);

@@ -139,9 +139,9 @@ impl Reqs {
     }
 
     /// Whose live request it is.
-    pub(super) fn sub_of(&self, socket: SocketId, name: &str) -> Option<SubId> {
+    pub(super) fn leg_of(&self, socket: SocketId, name: &str) -> Option<(SubId, &RelayUrl)> {
         let is_it = |(_, (of, own)): &(&(SubId, RelayUrl), &(SocketId, String))| *of == socket && own == name;
-        self.mains.iter().find(is_it).map(|((sub, _), _)| *sub)
+        self.mains.iter().find(is_it).map(|((sub, relay), _)| (*sub, relay))
     }
 
     /// A ping goes out.

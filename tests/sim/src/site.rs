@@ -88,7 +88,9 @@ impl Site {
         // What it makes up for each answer is in no order.
         let misleads = misleads || adds;
         let is_hasty = character.faults.faults().iter().any(|fault| matches!(fault, Fault::EoseEarly { .. }));
-        let relied_on = character.complete && !(capped && misleads);
+        // Nor is it to be relied on for more pages than it takes requests, if it never lets go of one.
+        let hoards = character.faults.faults().iter().any(|fault| matches!(fault, Fault::IgnoreClose));
+        let relied_on = character.complete && !(capped && (misleads || hoards));
         Self {
             url,
             relay,

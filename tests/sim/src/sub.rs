@@ -305,7 +305,9 @@ impl Sub {
         match (&gap.cause, &gap.relay) {
             (GapCause::Disconnected, Some(relay)) => {
                 let since = gap.since.map_or(0, |since| since.as_secs());
-                self.gaps.insert(relay.clone(), since);
+                if self.gaps.insert(relay.clone(), since).is_some_and(|open| open < since) {
+                    return Err("a gap that is open does not shrink");
+                }
                 // What was being checked then lies in that gap, and is not asked for by those that can't be.
                 self.fleeting.retain(|event| self.delivered.contains_key(event));
             }
