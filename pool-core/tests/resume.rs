@@ -820,6 +820,35 @@ fn forged_events_do_not_make_an_answer_look_short() {
     assert!(s.has_all(), "{}", s.got());
 }
 
+/// Nor does what was dropped before anybody checked it.
+#[test]
+fn dropped_events_do_not_make_an_answer_look_short() {
+    let config = Config { quarantine_min_forged: 1_000, max_in_flight_per_relay: 25, ..Config::default() };
+    let mut s = Stage::new(vec![notes()], config);
+    s.serve();
+    s.store = many(1, 60);
+    s.offline(100);
+    let main = s.take().remove(0);
+    s.answer(&main);
+    let first = s.take().remove(0);
+    s.answer(&first);
+    let second = s.take().remove(0);
+    for event in many(-60, 90) {
+        s.b.text(0, &format!("[\"EVENT\",\"{}\",{}]", second.0, forged(&event, 1)));
+    }
+    s.b.decide_all();
+    s.answer(&second);
+    for _ in 0..10 {
+        s.b.pass(10);
+        s.serve();
+    }
+    assert!(s.has_all() && s.is_caught_up(), "{}", s.got());
+    s.store.extend(many(2_000, 60));
+    s.offline(2_100);
+    s.serve();
+    assert!(s.has_all(), "{}", s.got());
+}
+
 /// A gap names all the ground that it is about, and one that is still open does not shrink when the next one opens.
 #[test]
 fn a_gap_begins_where_events_may_be_late_and_does_not_shrink_while_it_is_open() {

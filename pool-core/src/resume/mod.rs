@@ -290,9 +290,10 @@ impl Resume {
     }
 
     /// The page dropped an event for lack of room: what it was about is owed, and the next one waits.
-    pub(crate) fn dropped(&mut self, wire: WireId) {
+    pub(crate) fn dropped(&mut self, wire: WireId, id: &EventId) {
         if let Some(page) = self.page_mut(wire) {
             page.dropped = true;
+            page.forged(id);
         }
     }
 

@@ -97,7 +97,7 @@ impl Subscription {
             leg.flooded += 1;
             let second = Range::second(event.created_at());
             leg.flood = Some(leg.flood.map_or(second, |flood| flood.hull(&second)));
-            leg.resume.dropped(wire);
+            leg.resume.dropped(wire, &event.id());
         }
         self.owe_event(relay, event);
     }
