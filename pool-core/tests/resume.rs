@@ -849,6 +849,24 @@ fn dropped_events_do_not_make_an_answer_look_short() {
     assert!(s.has_all(), "{}", s.got());
 }
 
+/// What was written down by a clock that was ahead is not taken for what was shown since.
+#[test]
+fn a_checkpoint_of_a_clock_that_was_ahead_hides_nothing_that_comes_later() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.offline(86_400);
+    s.serve();
+    s.b.call(Call::Taken { sub: s.sub, items: 0, bytes: 0 });
+    let Reply::Checkpoint(kept) = s.b.call(Call::Checkpoint { sub: s.sub }) else { panic!("it is one") };
+    let request = Subscribe { filters: vec![notes()], resume: Some(*kept), ..Subscribe::default() };
+    let mut later = Stage::with(request, Vec::new(), Config::default());
+    later.serve();
+    later.store = many(3_000, 3);
+    later.offline(10_000);
+    later.serve();
+    assert!(later.has_all(), "{:?} {:?}", later.asked, later.gaps());
+}
+
 /// A gap names all the ground that it is about, and one that is still open does not shrink when the next one opens.
 #[test]
 fn a_gap_begins_where_events_may_be_late_and_does_not_shrink_while_it_is_open() {

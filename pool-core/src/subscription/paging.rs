@@ -61,12 +61,14 @@ impl Leg {
     }
 
     /// It goes on from there, if the relay knows us by the same keys.
-    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter]) {
+    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter], now: Timestamp) {
         let grounds = filters.iter().zip(&ground.floors).zip(&ground.proven);
         let grounds = grounds.map(|((filter, floor), proven)| resume::Ground::known(filter, *floor, proven)).collect();
-        self.alive_until = Some(ground.alive_until);
+        // A clock that was ahead when that was written down must not hide what comes from now on.
+        let alive_until = ground.alive_until.min(now);
+        self.alive_until = Some(alive_until);
         self.known_as = ground.keys.clone();
-        self.resume = Resume::restore(grounds, ground.alive_until);
+        self.resume = Resume::restore(grounds, alive_until);
         self.restored = true;
     }
 }
