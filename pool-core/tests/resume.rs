@@ -867,6 +867,25 @@ fn a_checkpoint_of_a_clock_that_was_ahead_hides_nothing_that_comes_later() {
     assert!(later.has_all(), "{:?} {:?}", later.asked, later.gaps());
 }
 
+/// Nor is a gap shorter than what is asked for again after a restart.
+#[test]
+fn a_gap_names_what_a_checkpoint_left_open() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.b.call(Call::Taken { sub: s.sub, items: 0, bytes: 0 });
+    let Reply::Checkpoint(kept) = s.b.call(Call::Checkpoint { sub: s.sub }) else { panic!("it is one") };
+    let (then, before) = (second(0).as_secs().to_string(), second(-5_000).as_secs().to_string());
+    let kept = Checkpoint::from_json(&kept.to_json().replace(&then, &before)).unwrap();
+    let request = Subscribe { filters: vec![notes()], resume: Some(kept), ..Subscribe::default() };
+    let mut later = Stage::with(request, many(-5_500, 60), Config::default());
+    let main = later.take().remove(0);
+    assert_eq!(main.1[0].since, Some(second(-5_000 - 900 - 120)));
+    later.answer(&main);
+    later.offline(10);
+    let gap = later.gaps().pop().unwrap();
+    assert_eq!((gap.cause, gap.since), (GapCause::Disconnected, Some(second(-5_000 - 900 - 120))));
+}
+
 /// A gap names all the ground that it is about, and one that is still open does not shrink when the next one opens.
 #[test]
 fn a_gap_begins_where_events_may_be_late_and_does_not_shrink_while_it_is_open() {

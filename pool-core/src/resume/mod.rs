@@ -124,12 +124,12 @@ impl Resume {
         }
     }
 
-    /// What an earlier leg for the same filters had. `since` is when it was last known to be alive.
+    /// What an earlier leg for the same filters had. `since`: the earliest that it may have missed after that.
     pub(crate) fn restore(grounds: Vec<Ground>, since: Timestamp) -> Self {
         let mut resume = Self::new(0);
+        let owed = grounds.iter().filter_map(|ground| ground.owed.hull()).map(|range| range.since).min();
         resume.grounds = grounds;
-        resume.opened(Some(since));
-        resume.behind = false;
+        resume.catches_up_from(Some(owed.map_or(since, |owed| owed.min(since))));
         resume
     }
 
@@ -165,9 +165,14 @@ impl Resume {
     /// A gap opens that is to be closed when nothing is owed any more. Tells where it begins: one that is still open is
     /// made up for with it.
     pub(crate) fn opened(&mut self, since: Option<Timestamp>) -> Option<Timestamp> {
+        self.behind = true;
+        self.catches_up_from(since)
+    }
+
+    /// Something is owed from then on, which is to be told when it is made up for. Tells from when on anything is.
+    fn catches_up_from(&mut self, since: Option<Timestamp>) -> Option<Timestamp> {
         let catch_up = self.catch_up.get_or_insert(CatchUp { since, events: 0 });
         catch_up.since = catch_up.since.min(since);
-        self.behind = true;
         catch_up.since
     }
 
@@ -208,6 +213,7 @@ impl Resume {
         let uncut = hints.finish || frames == 0 || frames < cx.enough();
         let again = self.catch_up.is_some();
         let mut unprovable: Option<Range> = None;
+        let mut wants: Option<Timestamp> = None;
         for ((ground, filter), asked) in self.grounds.iter_mut().zip(cx.filters).zip(asked) {
             let whole = window(filter).filter(|_| all);
             let floor = whole.map_or(sent, |range| range.since);
@@ -221,7 +227,8 @@ impl Resume {
                 {
                     ground.owe(range);
                 }
-                self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
+                let since = wants.get_or_insert(range.since);
+                *since = range.since.min(*since);
             }
             ground.floor = Some(ground.floor.map_or(floor, |earlier| earlier.min(floor)));
             let planted_limit = planted!(cx.config, LimitReplayed);
@@ -235,6 +242,9 @@ impl Resume {
                 ground.prove(Range { since: oldest.saturating_add(1), until: Timestamp::MAX });
             }
             ground.remember_missed();
+        }
+        if wants.is_some() {
+            self.catches_up_from(wants);
         }
         if let Some(catch_up) = &mut self.catch_up {
             catch_up.events += events;
@@ -253,12 +263,17 @@ impl Resume {
 
     /// All that the relay has is wanted, and nothing was asked for yet: it was lost right after its EOSE.
     pub(crate) fn want_all(&mut self, filters: &[Filter]) {
+        let mut wants: Option<Timestamp> = None;
         for (ground, filter) in self.grounds.iter_mut().zip(filters).filter(|(ground, _)| ground.floor.is_none()) {
             if let Some(range) = window(filter).filter(|_| filter.search.is_none()) {
                 ground.floor = Some(range.since);
                 ground.owe(range);
-                self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
+                let since = wants.get_or_insert(range.since);
+                *since = range.since.min(*since);
             }
+        }
+        if wants.is_some() {
+            self.catches_up_from(wants);
         }
     }
 
@@ -284,8 +299,12 @@ impl Resume {
         let running = !matches!(self.run, Run::Rest | Run::Pause(_)) || self.dense.is_some();
         for at in filters {
             let Some(ground) = self.grounds.get_mut(at) else { continue };
-            self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
-            if running { ground.missed.add(range) } else { ground.owe(range) }
+            if running {
+                ground.missed.add(range);
+            } else {
+                ground.owe(range);
+            }
+            self.catches_up_from(Some(range.since));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::time::{Instant, Now};
 use super::checkpoint::RelayGround;
 use super::known::Better;
 use super::leg::{self, Leg, State};
-use super::{Next, Subscription};
+use super::{Next, Subscription, request};
 
 /// What pages go by, the subscription's own apart.
 #[derive(Clone, Copy, Debug)]
@@ -61,14 +61,14 @@ impl Leg {
     }
 
     /// It goes on from there, if the relay knows us by the same keys.
-    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter], now: Timestamp) {
+    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter], reaches: &[u64], now: Timestamp) {
         let grounds = filters.iter().zip(&ground.floors).zip(&ground.proven);
         let grounds = grounds.map(|((filter, floor), proven)| resume::Ground::known(filter, *floor, proven)).collect();
         // A clock that was ahead when that was written down must not hide what comes from now on.
         let alive_until = ground.alive_until.min(now);
         self.alive_until = Some(alive_until);
         self.known_as = ground.keys.clone();
-        self.resume = Resume::restore(grounds, alive_until);
+        self.resume = Resume::restore(grounds, request::missed_from(filters, reaches, alive_until));
         self.restored = true;
     }
 }
