@@ -279,6 +279,34 @@ fn a_publish_is_sent_again_once_and_what_was_accepted_is_not() {
     assert!(b.orders().is_empty() && b.sent().is_empty());
 }
 
+/// Some relays refuse without saying which event, which is no question where only one is unanswered.
+#[test]
+fn a_refusal_that_names_no_event_is_of_the_only_one_that_is_unanswered() {
+    for (others, orders) in [(0, 1), (1, 0)] {
+        for said in ["auth-required: who are you?", "restricted: members only"] {
+            let (mut b, socket) = Bench::connected(config(AuthPolicy::Always), RelayOptions::default());
+            b.text(socket, "[\"AUTH\",\"c\"]");
+            let publish = b.publish(&note("hello"));
+            for n in 0..others {
+                b.publish(&note(&format!("other {n}")));
+            }
+            let frames = b.sent();
+            b.text(socket, &format!("[\"OK\",\"\",false,\"{said}\"]"));
+            assert_eq!(b.commands.iter().filter(|c| matches!(c, Command::SignAuth { .. })).count(), orders, "{said}");
+            if orders > 0 {
+                let id = b.sign();
+                b.ok(socket, id, true, "");
+                assert_eq!(b.sent(), frames, "the same again");
+            }
+            // Of any other refusal it is not known what it is about, and nothing without a name is a yes.
+            for other in ["false,\"blocked: no\"", "true,\"\""] {
+                b.text(socket, &format!("[\"OK\",\"\",{other}]"));
+            }
+            assert_eq!(b.status(publish), PublishStatus::InFlight);
+        }
+    }
+}
+
 #[test]
 fn restricted_is_tried_once_where_a_challenge_is_in_hand() {
     for (challenged, orders) in [(true, 1), (false, 0)] {

@@ -580,6 +580,21 @@ fn what_a_full_queue_skips_is_fetched_again_and_nobody_else_notices() {
     assert!(closing >= 1, "{:?}", w.gaps(small));
 }
 
+/// What was skipped is older than what was skipped first: relays answer newest first.
+#[test]
+fn what_is_told_to_be_made_up_for_begins_with_the_oldest_that_was_skipped() {
+    let mut w = World::new(1, Config::default());
+    w.relays[0].stored = notes(40);
+    let oldest = w.relays[0].stored.iter().map(Event::created_at).min();
+    let sub = w.reader(Filter::new(), 8);
+    w.take(sub, 8);
+    w.drain(sub);
+    assert_eq!(w.events(sub).len(), 40);
+    let all = w.taken[&sub].iter().filter_map(|item| if let Item::Gap(gap) = item { Some(gap) } else { None });
+    let over: Vec<&Gap> = all.filter(|gap| matches!(gap.cause, GapCause::CaughtUp { .. })).collect();
+    assert_eq!(over.last().unwrap().since, oldest, "{over:?}");
+}
+
 #[test]
 fn what_no_relay_keeps_is_lost_and_said_to_be() {
     let mut w = World::new(1, Config::default());
@@ -645,7 +660,6 @@ fn the_bound_on_all_queues_skips_and_makes_up_for_it_too() {
     }
 }
 
-/// The seconds that a checkpoint has of a relay's first filter.
 /// To tell one that there is room again may take that room.
 #[test]
 fn whoever_was_held_up_by_the_others_goes_on_in_the_end() {
@@ -667,6 +681,7 @@ fn whoever_was_held_up_by_the_others_goes_on_in_the_end() {
     }
 }
 
+/// The seconds that a checkpoint has of a relay's first filter.
 fn proven(checkpoint: &Checkpoint) -> usize {
     checkpoint.to_json().matches("\"proven\":[[[").count()
 }

@@ -27,6 +27,8 @@ struct Stage {
     cap: usize,
     /// Whether it says `finish` and `more` (NIP-67).
     hints: bool,
+    /// Whether it leaves out the second `until`.
+    exclusive: bool,
     /// The requests so far, in order.
     asked: Vec<(String, Vec<Filter>)>,
 }
@@ -39,7 +41,7 @@ impl Stage {
     fn with(request: Subscribe, store: Vec<Event>, config: Config) -> Self {
         let mut b = Bench::new(1, config);
         let Reply::Subscribed(sub) = b.call(Call::Subscribe(request)) else { panic!("it is a subscription") };
-        Self { b, sub, store, cap: 20, hints: false, asked: Vec::new() }
+        Self { b, sub, store, cap: 20, hints: false, exclusive: false, asked: Vec::new() }
     }
 
     /// One that was live, was away for so many seconds and missed so many notes, and is asking again.
@@ -67,7 +69,10 @@ impl Stage {
     fn found(&self, filters: &[Filter]) -> Vec<Event> {
         let mut all = Vec::new();
         for filter in filters {
-            let plain = Filter { limit: None, search: None, ..filter.clone() };
+            let mut plain = Filter { limit: None, search: None, ..filter.clone() };
+            if self.exclusive {
+                plain.until = plain.until.map(|until| until.saturating_sub(1));
+            }
             let mut found: Vec<&Event> = self.store.iter().filter(|event| plain.matches(event)).collect();
             found.sort_by_key(|event| std::cmp::Reverse(event.created_at()));
             let most = self.cap.min(filter.limit.map_or(usize::MAX, |limit| limit as usize));
@@ -820,6 +825,72 @@ fn forged_events_do_not_make_an_answer_look_short() {
     assert!(s.has_all(), "{}", s.got());
 }
 
+/// Nor does what was dropped before anybody checked it.
+#[test]
+fn dropped_events_do_not_make_an_answer_look_short() {
+    let config = Config { quarantine_min_forged: 1_000, max_in_flight_per_relay: 25, ..Config::default() };
+    let mut s = Stage::new(vec![notes()], config);
+    s.serve();
+    s.store = many(1, 60);
+    s.offline(100);
+    let main = s.take().remove(0);
+    s.answer(&main);
+    let first = s.take().remove(0);
+    s.answer(&first);
+    let second = s.take().remove(0);
+    for event in many(-60, 90) {
+        s.b.text(0, &format!("[\"EVENT\",\"{}\",{}]", second.0, forged(&event, 1)));
+    }
+    s.b.decide_all();
+    s.answer(&second);
+    for _ in 0..10 {
+        s.b.pass(10);
+        s.serve();
+    }
+    assert!(s.has_all() && s.is_caught_up(), "{}", s.got());
+    s.store.extend(many(2_000, 60));
+    s.offline(2_100);
+    s.serve();
+    assert!(s.has_all(), "{}", s.got());
+}
+
+/// What was written down by a clock that was ahead is not taken for what was shown since.
+#[test]
+fn a_checkpoint_of_a_clock_that_was_ahead_hides_nothing_that_comes_later() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.offline(86_400);
+    s.serve();
+    s.b.call(Call::Taken { sub: s.sub, items: 0, bytes: 0 });
+    let Reply::Checkpoint(kept) = s.b.call(Call::Checkpoint { sub: s.sub }) else { panic!("it is one") };
+    let request = Subscribe { filters: vec![notes()], resume: Some(*kept), ..Subscribe::default() };
+    let mut later = Stage::with(request, Vec::new(), Config::default());
+    later.serve();
+    later.store = many(3_000, 3);
+    later.offline(10_000);
+    later.serve();
+    assert!(later.has_all(), "{:?} {:?}", later.asked, later.gaps());
+}
+
+/// Nor is a gap shorter than what is asked for again after a restart.
+#[test]
+fn a_gap_names_what_a_checkpoint_left_open() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    s.b.call(Call::Taken { sub: s.sub, items: 0, bytes: 0 });
+    let Reply::Checkpoint(kept) = s.b.call(Call::Checkpoint { sub: s.sub }) else { panic!("it is one") };
+    let (then, before) = (second(0).as_secs().to_string(), second(-5_000).as_secs().to_string());
+    let kept = Checkpoint::from_json(&kept.to_json().replace(&then, &before)).unwrap();
+    let request = Subscribe { filters: vec![notes()], resume: Some(kept), ..Subscribe::default() };
+    let mut later = Stage::with(request, many(-5_500, 60), Config::default());
+    let main = later.take().remove(0);
+    assert_eq!(main.1[0].since, Some(second(-5_000 - 900 - 120)));
+    later.answer(&main);
+    later.offline(10);
+    let gap = later.gaps().pop().unwrap();
+    assert_eq!((gap.cause, gap.since), (GapCause::Disconnected, Some(second(-5_000 - 900 - 120))));
+}
+
 /// A gap names all the ground that it is about, and one that is still open does not shrink when the next one opens.
 #[test]
 fn a_gap_begins_where_events_may_be_late_and_does_not_shrink_while_it_is_open() {
@@ -843,6 +914,22 @@ fn a_gap_begins_where_events_may_be_late_and_does_not_shrink_while_it_is_open() 
     let alive = s.b.unix;
     s.offline(100);
     assert_eq!(since(&s), Some(nostr_proto::Timestamp::new(alive - 900 - 120)), "that one is over");
+}
+
+/// A page that begins at the second at which the one before ended has to bring what is known of that second.
+#[test]
+fn a_relay_that_leaves_out_the_second_of_until_is_asked_for_one_more() {
+    for hints in [true, false] {
+        let mut s = Stage::new(vec![notes()], Config::default());
+        s.serve();
+        (s.exclusive, s.hints) = (true, hints);
+        // Seven of each second: a page of twenty ends amid one.
+        s.store = (0..140).map(|n| at(1 + n / 7, &format!("{n}"))).collect();
+        s.offline(100);
+        s.serve();
+        assert!(s.has_all() && s.is_caught_up(), "{} {:?}", s.got(), s.gaps());
+        assert!(s.gaps().iter().all(|gap| !matches!(gap.cause, GapCause::DenseSecond)), "none is too dense");
+    }
 }
 
 #[test]

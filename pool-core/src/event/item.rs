@@ -259,9 +259,9 @@ pub enum GapCause {
     /// The application's queue was full, or all queues together held too much. Told once, when half of the queue is free
     /// again, or at the end.
     QueueFull {
-        /// So many events were skipped, counted for each relay that brought them. From now on they are asked for again, of
-        /// those relays; the [`CaughtUp`](GapCause::CaughtUp) of each says when that is done. At the end of the
-        /// subscription, they are not.
+        /// So many times an event was skipped: for each relay that brought it, but copies that waited for the same check of a
+        /// signature count once. From now on they are asked for again, of those relays; the
+        /// [`CaughtUp`](GapCause::CaughtUp) of each says when that is done. At the end of the subscription, they are not.
         skipped: u64,
         /// So many of them can't be asked for again: ephemeral ones, those that only a `search` found, those that no relay
         /// has that is still asked, pending ones, and news for which there was no room either.

@@ -7,7 +7,7 @@ use crate::ids::WireId;
 use crate::planted::planted;
 
 use super::seconds::Range;
-use super::{CatchUp, Context, Ground, Resume, Run, Step};
+use super::{Context, Ground, Resume, Run, Step};
 
 impl Resume {
     /// The page was refused, or not answered in time: its ground is asked for again, after a pause.
@@ -70,18 +70,19 @@ impl Resume {
 
     /// What was given up there is owed again, with a new budget. Tells whether there was anything.
     pub(crate) fn refill(&mut self, range: Range) -> bool {
-        let mut any = false;
+        let mut since: Option<Timestamp> = None;
         for ground in &mut self.grounds {
             let wanted = ground.given_up.within(range);
-            any |= !wanted.is_empty();
             wanted.ranges().iter().for_each(|range| ground.owe(*range));
+            let first = wanted.hull().map(|range| range.since);
+            since = since.into_iter().chain(first).min();
         }
-        if any {
+        if since.is_some() {
             self.renew();
             self.failures = 0;
-            self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
+            self.catches_up_from(since);
         }
-        any
+        since.is_some()
     }
 
     pub(super) fn failed(&mut self, cx: &Context<'_>) {

@@ -31,6 +31,7 @@
 //! `created_at` but which stretch of its own request an answer covers, so that no relay can move more than its own ground.
 //! What is given up is told as a gap in the same step. A leg is asked for one page at a time, newest first.
 
+mod catching_up;
 mod dense;
 mod giving_up;
 mod ground;
@@ -53,6 +54,7 @@ use crate::ids::WireId;
 use crate::planted::planted;
 use crate::time::Instant;
 
+use catching_up::CatchUp;
 use dense::{Dense, Outcome};
 use ground::window;
 use page::Verdict;
@@ -60,7 +62,7 @@ use seconds::Range;
 
 pub(crate) use ground::Ground;
 pub(crate) use page::{End, Page};
-pub(crate) use step::{Context, Step, Told};
+pub(crate) use step::{Context, Step};
 
 /// What a leg's request asked for, of one filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,14 +83,6 @@ enum Run {
     Page(Page),
     /// A page failed.
     Pause(Instant),
-}
-
-/// A catch-up that has yet to be told as over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct CatchUp {
-    since: Option<Timestamp>,
-    /// Matching events that came for it.
-    events: u64,
 }
 
 /// See the module's table.
@@ -129,12 +123,12 @@ impl Resume {
         }
     }
 
-    /// What an earlier leg for the same filters had. `since` is when it was last known to be alive.
+    /// What an earlier leg for the same filters had. `since`: the earliest that it may have missed after that.
     pub(crate) fn restore(grounds: Vec<Ground>, since: Timestamp) -> Self {
         let mut resume = Self::new(0);
+        let owed = grounds.iter().filter_map(|ground| ground.owed.hull()).map(|range| range.since).min();
         resume.grounds = grounds;
-        resume.opened(Some(since));
-        resume.behind = false;
+        resume.catches_up_from(Some(owed.map_or(since, |owed| owed.min(since))));
         resume
     }
 
@@ -165,15 +159,6 @@ impl Resume {
             Run::Page(page) if page.wire == wire => Some(page),
             Run::Rest | Run::Asked(_) | Run::Pause(_) | Run::Page(_) => None,
         }
-    }
-
-    /// A gap opens that is to be closed when nothing is owed any more. Tells where it begins: one that is still open is
-    /// made up for with it.
-    pub(crate) fn opened(&mut self, since: Option<Timestamp>) -> Option<Timestamp> {
-        let catch_up = self.catch_up.get_or_insert(CatchUp { since, events: 0 });
-        catch_up.since = catch_up.since.min(since);
-        self.behind = true;
-        catch_up.since
     }
 
     /// The leg is asked for `sent`. `again`: it was before, and owes what these filters ask for.
@@ -213,6 +198,7 @@ impl Resume {
         let uncut = hints.finish || frames == 0 || frames < cx.enough();
         let again = self.catch_up.is_some();
         let mut unprovable: Option<Range> = None;
+        let mut wants: Option<Timestamp> = None;
         for ((ground, filter), asked) in self.grounds.iter_mut().zip(cx.filters).zip(asked) {
             let whole = window(filter).filter(|_| all);
             let floor = whole.map_or(sent, |range| range.since);
@@ -226,7 +212,8 @@ impl Resume {
                 {
                     ground.owe(range);
                 }
-                self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
+                let since = wants.get_or_insert(range.since);
+                *since = range.since.min(*since);
             }
             ground.floor = Some(ground.floor.map_or(floor, |earlier| earlier.min(floor)));
             let planted_limit = planted!(cx.config, LimitReplayed);
@@ -240,6 +227,9 @@ impl Resume {
                 ground.prove(Range { since: oldest.saturating_add(1), until: Timestamp::MAX });
             }
             ground.remember_missed();
+        }
+        if wants.is_some() {
+            self.catches_up_from(wants);
         }
         if let Some(catch_up) = &mut self.catch_up {
             catch_up.events += events;
@@ -258,12 +248,17 @@ impl Resume {
 
     /// All that the relay has is wanted, and nothing was asked for yet: it was lost right after its EOSE.
     pub(crate) fn want_all(&mut self, filters: &[Filter]) {
+        let mut wants: Option<Timestamp> = None;
         for (ground, filter) in self.grounds.iter_mut().zip(filters).filter(|(ground, _)| ground.floor.is_none()) {
             if let Some(range) = window(filter).filter(|_| filter.search.is_none()) {
                 ground.floor = Some(range.since);
                 ground.owe(range);
-                self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
+                let since = wants.get_or_insert(range.since);
+                *since = range.since.min(*since);
             }
+        }
+        if wants.is_some() {
+            self.catches_up_from(wants);
         }
     }
 
@@ -289,15 +284,20 @@ impl Resume {
         let running = !matches!(self.run, Run::Rest | Run::Pause(_)) || self.dense.is_some();
         for at in filters {
             let Some(ground) = self.grounds.get_mut(at) else { continue };
-            self.catch_up.get_or_insert(CatchUp { since: Some(range.since), events: 0 });
-            if running { ground.missed.add(range) } else { ground.owe(range) }
+            if running {
+                ground.missed.add(range);
+            } else {
+                ground.owe(range);
+            }
+            self.catches_up_from(Some(range.since));
         }
     }
 
     /// The page dropped an event for lack of room: what it was about is owed, and the next one waits.
-    pub(crate) fn dropped(&mut self, wire: WireId) {
+    pub(crate) fn dropped(&mut self, wire: WireId, id: &EventId) {
         if let Some(page) = self.page_mut(wire) {
             page.dropped = true;
+            page.forged(id);
         }
     }
 
@@ -472,14 +472,5 @@ impl Resume {
             self.give_up_all(GapCause::Budget, step);
         }
         self.tell_caught_up(step);
-    }
-
-    fn tell_caught_up(&mut self, step: &mut Step) {
-        if self.owes() || self.behind || matches!(self.run, Run::Asked(_)) {
-            return;
-        }
-        if let Some(CatchUp { since, events }) = self.catch_up.take() {
-            step.told.push(Told { since, until: None, cause: GapCause::CaughtUp { events } });
-        }
     }
 }

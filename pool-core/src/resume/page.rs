@@ -89,7 +89,7 @@ impl Page {
         self.ids.values().any(|at| *at == second)
     }
 
-    /// An event of it was forged: it says nothing of how many the relay has, or gives.
+    /// An event of it was forged, or nobody looked whether it is: it says nothing of how many the relay has, or gives.
     pub(super) fn forged(&mut self, id: &EventId) {
         self.ids.remove(id);
     }
@@ -162,7 +162,7 @@ impl Page {
             None => Verdict::Nothing,
             Some(_) if self.too_many_pushed => Verdict::Nothing,
             Some(oldest) if oldest < self.range.until => Verdict::After(oldest),
-            Some(_) if matches!(end, End::Cut) => Verdict::Nothing,
+            Some(_) if self.dropped || matches!(end, End::Cut) => Verdict::Nothing,
             Some(_) => Verdict::Dense,
         }
     }

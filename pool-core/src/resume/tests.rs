@@ -230,7 +230,7 @@ impl Run_ {
             if matches!(fate, Fate::Dropped) && nth == found.len() / 2 {
                 // It never arrives; but it is known to be there.
                 let _ = resume.seen(wire, ev.id(), Timestamp::new(ev.at), config.max_page_events, cx.now.mono);
-                resume.dropped(wire);
+                resume.dropped(wire, &ev.id());
                 let of = |(_, filter): &(usize, &Filter)| filter.search.is_none() && matches(filter, ev);
                 let wanted: Vec<usize> = filters.iter().enumerate().filter(of).map(|(at, _)| at).collect();
                 resume.owe(wanted.into_iter(), Range::second(Timestamp::new(ev.at)));

@@ -179,7 +179,7 @@ impl Subscription {
     pub(crate) fn add_leg(&mut self, relay: RelayIx, url: RelayUrl, now: Now) {
         let mut leg = Leg::new(now.mono, self.filters.len());
         if let Some(ground) = self.earlier.iter().find(|ground| ground.relay == url) {
-            leg.restore(ground, &self.filters);
+            leg.restore(ground, &self.filters, &self.reaches, now.unix);
         }
         self.legs.insert(relay, (url, leg));
     }

@@ -17,7 +17,7 @@ use crate::time::{Instant, Now};
 use super::checkpoint::RelayGround;
 use super::known::Better;
 use super::leg::{self, Leg, State};
-use super::{Next, Subscription};
+use super::{Next, Subscription, request};
 
 /// What pages go by, the subscription's own apart.
 #[derive(Clone, Copy, Debug)]
@@ -61,12 +61,14 @@ impl Leg {
     }
 
     /// It goes on from there, if the relay knows us by the same keys.
-    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter]) {
+    pub(crate) fn restore(&mut self, ground: &RelayGround, filters: &[Filter], reaches: &[u64], now: Timestamp) {
         let grounds = filters.iter().zip(&ground.floors).zip(&ground.proven);
         let grounds = grounds.map(|((filter, floor), proven)| resume::Ground::known(filter, *floor, proven)).collect();
-        self.alive_until = Some(ground.alive_until);
+        // A clock that was ahead when that was written down must not hide what comes from now on.
+        let alive_until = ground.alive_until.min(now);
+        self.alive_until = Some(alive_until);
         self.known_as = ground.keys.clone();
-        self.resume = Resume::restore(grounds, ground.alive_until);
+        self.resume = Resume::restore(grounds, request::missed_from(filters, reaches, alive_until));
         self.restored = true;
     }
 }
@@ -97,7 +99,7 @@ impl Subscription {
             leg.flooded += 1;
             let second = Range::second(event.created_at());
             leg.flood = Some(leg.flood.map_or(second, |flood| flood.hull(&second)));
-            leg.resume.dropped(wire);
+            leg.resume.dropped(wire, &event.id());
         }
         self.owe_event(relay, event);
     }

@@ -66,7 +66,6 @@ fn authenticates_when_the_challenge_comes_behind_the_refusal() {
 }
 
 #[test]
-#[ignore = "an OK that refuses for lack of AUTH and names no event is not laid at the one EVENT that is unanswered"]
 fn authenticates_when_the_refusal_names_no_event() {
     publishes(FaultPlan::new().with(demands(true)).with(Fault::EmptyRefusedOkId));
 }
@@ -115,7 +114,6 @@ fn reads_on_while_closed_subscriptions_still_come() {
 
 /// All of them come, or what does not lies in a gap.
 #[test]
-#[ignore = "a page whose `until` the relay reads as exclusive skips what is left of that second, and proves it"]
 fn pages_through_a_relay_whose_until_is_exclusive() {
     let server = relay(20, Fault::ExclusiveUntil);
     // Seven of each second: a page of twenty ends in the middle of one.

@@ -13,6 +13,9 @@ use super::sub::Sub;
 
 const SECOND: u64 = 1_000_000;
 
+/// What a relay took so long before its connection was lost, in microseconds, is proven by then: pings are answered.
+const PROVEN: u64 = 150 * SECOND;
+
 /// A relay that starts anew has everything asked for again that is dated so many seconds before that, or later.
 const AGAIN: u64 = 800;
 
@@ -64,18 +67,18 @@ impl Oracle {
         // A relay without room for a page beside its live requests never makes up for anything: what it took since lies in the
         // gap that was told when its connection was lost, which stays open. Nobody else's open gap excuses anything.
         let crowded = self.is_full(site);
-        if site.is_hasty && sub.asked.get(&site.url) != Some(&1) {
-            return Vec::new();
-        }
+        // What one that is hasty sends after its EOSE is lost with the connection.
+        let asked_at = sub.asked_at.get(&site.url).copied().unwrap_or_default();
+        let by = |taken: &Taken| taken.at < by && !(site.is_hasty && taken.at < asked_at);
         let open = sub.gaps.get(&site.url).filter(|_| crowded);
-        let held = site.accepted.held(&site.relay).filter(|(_, taken)| taken.at < by);
+        let held = site.accepted.held(&site.relay).filter(|(_, taken)| by(taken));
         let missing = held.filter(|(event, taken)| {
             !sub.delivered.contains_key(event)
                 && !sub.before.contains(event)
                 && sub.wants(&taken.event)
                 && self.is_due(sub, site, taken, crowded)
                 && !(crowded && sub.is_refilling(&site.url, taken.created_at()))
-                && open.is_none_or(|since| taken.created_at() < *since)
+                && open.is_none_or(|open| taken.created_at() < open.since || taken.at + PROVEN < open.told)
                 && !sub.is_told(&site.url, taken.created_at())
                 && !self.watch.dates.excuses(id, &taken.event, unix)
         });
@@ -86,7 +89,7 @@ impl Oracle {
             taken: taken.at,
             created_at: taken.created_at(),
             live_since: sub.live_since.get(&site.url).copied(),
-            unpaged: crowded || site.misleads && !site.heals,
+            unpaged: crowded || site.is_endless,
             of: sub.sort(),
         };
         missing.map(tell).collect()

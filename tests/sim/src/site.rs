@@ -34,6 +34,8 @@ pub(super) struct Site {
     pub(super) most_requests: Option<usize>,
     /// Whether it says of an answer what is not so.
     pub(super) misleads: bool,
+    /// Whether it ends no answer in time for a page.
+    pub(super) is_endless: bool,
     /// Whether it says that an answer is whole before it is: what comes after that is lost with the connection.
     pub(super) is_hasty: bool,
     /// What it took, and when.
@@ -87,6 +89,7 @@ impl Site {
         let adds = character.faults.faults().iter().any(|f| tries_patience(f) && !matches!(f, Fault::EoseLate { .. }));
         // What it makes up for each answer is in no order.
         let misleads = misleads || adds;
+        let is_endless = character.faults.faults().iter().any(is_endless);
         let is_hasty = character.faults.faults().iter().any(|fault| matches!(fault, Fault::EoseEarly { .. }));
         // Nor is it to be relied on for more pages than it takes requests, if it never lets go of one.
         let hoards = character.faults.faults().iter().any(|fault| matches!(fault, Fault::IgnoreClose));
@@ -105,6 +108,7 @@ impl Site {
             capped,
             most_requests,
             misleads,
+            is_endless: is_endless && !character.heals,
             is_hasty: is_hasty && !character.heals,
             accepted: Accepted::default(),
             floods: false,
@@ -141,18 +145,15 @@ impl Site {
 /// Seconds after which an EOSE comes too late for a page.
 const IN_TIME: u64 = 9;
 
+/// Whether no answer ends because of it, or none in time.
+fn is_endless(fault: &Fault) -> bool {
+    matches!(fault, Fault::NeverEose | Fault::EoseLate { secs: IN_TIME.. } | Fault::NoticeInsteadOfEose { .. })
+}
+
 /// Whether it says of an answer, in this way, what is not so, or not in time: that it is whole, that it is not, what of
 /// all that matches is in it.
 fn misleads(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::NeverEose
-            | Fault::EoseEarly { .. }
-            | Fault::EoseLate { secs: IN_TIME.. }
-            | Fault::NoticeInsteadOfEose { .. }
-            | Fault::OldestFirst
-            | Fault::UnstableCap { .. }
-    )
+    matches!(fault, Fault::EoseEarly { .. } | Fault::OldestFirst | Fault::UnstableCap { .. }) || is_endless(fault)
 }
 
 /// Whether pages may tell nothing because of it, however often they are asked for: nothing but what nobody asked for comes, or

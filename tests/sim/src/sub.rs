@@ -9,6 +9,15 @@ use serde_json::Value;
 use super::answers::Answers;
 use super::shares::Shares;
 
+/// A gap that is open since a connection was lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    /// The earliest date that may be missing.
+    pub(super) since: u64,
+    /// When it was told first, in true microseconds.
+    pub(super) told: u64,
+}
+
 /// A subscription as the oracle knows it.
 #[derive(Debug)]
 pub(super) struct Sub {
@@ -66,7 +75,7 @@ pub(super) struct Sub {
     pub(super) started: Instant,
     pub(super) eose_told: bool,
     /// Relays to which the connection was lost, as was told, and since when something may be missing.
-    pub(super) gaps: BTreeMap<RelayUrl, u64>,
+    pub(super) gaps: BTreeMap<RelayUrl, Open>,
     /// Pending events whose fate is not told, and how often each was shown.
     pending: BTreeMap<EventId, u32>,
 }
@@ -172,7 +181,7 @@ impl Sub {
                 self.leg(relay, state, at);
                 Ok(())
             }
-            Item::Gap(gap) => self.gap(gap, known),
+            Item::Gap(gap) => self.gap(gap, at, known),
             Item::Eose(coverage) => {
                 if self.eose_told {
                     return Err("the aggregate EOSE comes once per generation");
@@ -301,13 +310,15 @@ impl Sub {
     }
 
     /// A gap is opened before it is closed. `known`: the relay was told who is asking.
-    pub(super) fn gap(&mut self, gap: &Gap, known: bool) -> Result<(), &'static str> {
+    pub(super) fn gap(&mut self, gap: &Gap, at: u64, known: bool) -> Result<(), &'static str> {
         match (&gap.cause, &gap.relay) {
             (GapCause::Disconnected, Some(relay)) => {
                 let since = gap.since.map_or(0, |since| since.as_secs());
-                if self.gaps.insert(relay.clone(), since).is_some_and(|open| open < since) {
+                let open = self.gaps.entry(relay.clone()).or_insert(Open { since, told: at });
+                if open.since < since {
                     return Err("a gap that is open does not shrink");
                 }
+                open.since = since;
                 // What was being checked then lies in that gap, and is not asked for by those that can't be.
                 self.fleeting.retain(|event| self.delivered.contains_key(event));
             }
