@@ -202,12 +202,15 @@ impl Core {
         true
     }
 
-    /// Whether a refusal that names no event is for lack of an authentication, and of the one event that is unanswered.
-    pub(super) fn nameless_lacks_auth(&mut self, ix: RelayIx, reason: &Reason) -> bool {
-        let Some(relay) = self.relays.get(&ix) else { return false };
-        let mut due = relay.publishes.iter().filter(|id| self.publishes.get(id).is_some_and(|p| p.is_in_flight(ix)));
-        let (Some(&only), None) = (due.next(), due.next()) else { return false };
-        self.publish_lacks_auth(ix, only, reason)
+    /// A refusal that names no event: if it is for lack of an authentication, and one event alone is unanswered, it is of that,
+    /// and the relay gets to know us. The event is not settled by what does not name it: it goes out again when its OK is
+    /// overdue.
+    pub(super) fn on_nameless_refusal(&mut self, ix: RelayIx, reason: &Reason) {
+        let Some(relay) = self.relays.get(&ix) else { return };
+        let mut due = relay.publishes.iter().filter_map(|id| self.publishes.get(id)?.in_flight_under(ix));
+        if let (Some(under), None) = (due.next(), due.next()) {
+            let _ = self.lacks_auth(ix, reason, under);
+        }
     }
 
     /// Whether an OK was the answer to an AUTH, and so none to a publish.

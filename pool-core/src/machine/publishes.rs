@@ -180,8 +180,8 @@ impl Core {
             }
             return;
         }
-        if event.is_none() && !accepted && self.nameless_lacks_auth(ix, reason) {
-            return;
+        if event.is_none() && !accepted {
+            self.on_nameless_refusal(ix, reason);
         }
         let ids = event.and_then(|id| self.by_event.get(&id)).cloned().unwrap_or_default();
         // It slows the whole relay, whichever try it answers.
