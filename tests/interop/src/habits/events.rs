@@ -18,10 +18,6 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     let mut forged = note("signed");
     forged["sig"] = note("another")["sig"].clone();
     table.push(("an event with a wrong signature", desk.publish(&forged)?));
-    let mut renamed = note("named");
-    renamed["id"] = json!("cd".repeat(32));
-    table.push(("an event with a wrong id", desk.publish(&renamed)?));
-    table.push(("an event without `sig`", desk.publish(&without_sig(note("unsigned")))?));
     table.push(("an event with a control character (U+001F)", desk.publish(&note("\u{1f}"))?));
     table.push(("an expired event", desk.publish(&signed(&author, 1, at, "", &[&["expiration", "1000"]]))?));
     table.push(("an event of tomorrow", desk.publish(&signed(&author, 1, now() + 86_400, "", &[]))?));
@@ -38,13 +34,6 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     table.push(("a deletion (NIP-09)", deletion(desk)?));
     table.push(("an event that expires, once it has", expiry(desk)?));
     Ok(table)
-}
-
-fn without_sig(mut event: Value) -> Value {
-    if let Some(fields) = event.as_object_mut() {
-        fields.remove("sig");
-    }
-    event
 }
 
 fn deletion(desk: &Desk) -> io::Result<String> {

@@ -32,13 +32,6 @@ pub(super) fn probe(desk: &Desk) -> io::Result<Table> {
     table.push(("an unknown verb", desk.ask(&json!(["HELLO", "x"]))?));
     table.push(("a text that is no JSON", desk.ask_text("hello".to_owned())?));
     table.push(("a JSON object", desk.ask(&json!({}))?));
-    table.push((
-        "AUTH where nobody asked for it",
-        desk.ask(&json!([
-            "AUTH",
-            signed(&keys(25), 22_242, now(), "", &[&["relay", &desk.url], &["challenge", "x"]])
-        ]))?,
-    ));
     table.push(("600 REQs on one connection", many(desk)?));
     table.push(("a REQ under an id that is in use", reuse(desk)?));
     table.push(("events of one second, in which order", order(desk)?));
