@@ -18,8 +18,8 @@ pub(crate) enum Count {
     Wake,
     /// A verifier thread was woken.
     Notify,
-    /// The task of an open socket was polled, whoever woke it.
-    Poll,
+    /// The task of an open socket had nothing to do, and waited to be woken.
+    Wait,
     /// It let others go first.
     Yield,
     /// A frame was handed to the core.
@@ -58,7 +58,7 @@ mod on {
         pub max_held: Duration,
         /// Where the longest began.
         pub max_held_at: Option<&'static Location<'static>>,
-        /// How often the lock was waited for, in all.
+        /// How long the lock was waited for, in all.
         pub waited: Duration,
         /// The longest wait.
         pub max_waited: Duration,
@@ -66,9 +66,9 @@ mod on {
         pub wakes: u64,
         /// Verifier threads woken.
         pub notifies: u64,
-        /// Polls of the tasks of open sockets, whoever woke them.
-        pub polls: u64,
-        /// Times that such a task let others go first although it had more to do.
+        /// Times that the task of an open socket had nothing to do and waited, to be woken by us, its socket or a timer.
+        pub waits: u64,
+        /// Times that it let others go first although it had more to do, and woke itself.
         pub yields: u64,
         /// Frames handed to the core.
         pub frames: u64,
@@ -120,7 +120,7 @@ mod on {
             Metrics {
                 wakes: of(Count::Wake),
                 notifies: of(Count::Notify),
-                polls: of(Count::Poll),
+                waits: of(Count::Wait),
                 yields: of(Count::Yield),
                 frames: of(Count::Frame),
                 inline: of(Count::Inline),

@@ -92,8 +92,9 @@ async fn eose(pool: &Pool, relay: &RelayUrl) -> Result<Duration, Box<dyn Error>>
     while let Some(item) = subscription.next().await {
         match item {
             Item::Event(_) => events += 1,
-            Item::Eose(coverage) if coverage.is_complete() && events >= 100 => return Ok(asked.elapsed()),
-            item => return Err(format!("after {events} events: {item:?}").into()),
+            Item::Eose(ref coverage) if coverage.is_complete() && events >= 100 => return Ok(asked.elapsed()),
+            Item::Eose(_) | Item::Gap(_) => return Err(format!("after {events} events: {item:?}").into()),
+            _ => {}
         }
     }
     Err("the subscription ended before EOSE".into())
@@ -101,9 +102,9 @@ async fn eose(pool: &Pool, relay: &RelayUrl) -> Result<Duration, Box<dyn Error>>
 
 fn row(mut times: Vec<Duration>) -> String {
     times.sort();
-    let at = |share: f64| -> f64 {
-        let place = (times.len() as f64 * share).ceil() as usize;
+    let at = |percent: usize| -> f64 {
+        let place = (times.len() * percent).div_ceil(100);
         times.get(place.saturating_sub(1)).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     };
-    format!("{:>6} {:>8.2} {:>8.2} {:>8.2}", times.len(), at(0.5), at(0.99), at(1.0))
+    format!("{:>6} {:>8.2} {:>8.2} {:>8.2}", times.len(), at(50), at(99), at(100))
 }

@@ -112,8 +112,9 @@ async fn subscribe_all(pool: &Pool) -> Result<usize, Box<dyn Error>> {
             while let Some(item) = subscription.next().await {
                 match item {
                     Item::Event(_) => events += 1,
-                    Item::Eose(coverage) if coverage.is_complete() => return (events, Some(subscription)),
-                    _ => return (events, None),
+                    Item::Eose(ref coverage) if coverage.is_complete() => return (events, Some(subscription)),
+                    Item::Eose(_) | Item::Gap(_) => return (events, None),
+                    _ => {}
                 }
             }
             (events, None)
@@ -159,20 +160,20 @@ async fn calls(name: &str, runtime: impl Runtime, args: &Args) -> Result<(), Box
 fn print_rates(name: &str, m: &Metrics, events: usize, wall: Duration) {
     let per = |n: u64| n as f64 / events.max(1) as f64;
     println!(
-        "  {name:<10} per event delivered: {:.2} frames, {:.3} tasks woken, {:.3} polls of sockets, {:.3} yields, {:.3} \
+        "  {name:<10} per event delivered: {:.2} frames, {:.3} tasks woken, sockets' tasks: {:.3} waits, {:.3} yields; {:.3} \
          verifier threads woken, {:.3} locks of {:.2} µs in all",
         per(m.frames),
         per(m.wakes),
-        per(m.polls),
+        per(m.waits),
         per(m.yields),
         per(m.notifies),
         per(m.locks),
         micros(m.held) / events.max(1) as f64
     );
     println!(
-        "  {name:<10} {events} events in {:.2} s; {:.1} frames per poll; {} signatures inline, {} in {} batches",
+        "  {name:<10} {events} events in {:.2} s; {:.1} frames per wake-up of their tasks; {} signatures inline, {} in {} batches",
         wall.as_secs_f64(),
-        m.frames as f64 / m.polls.max(1) as f64,
+        m.frames as f64 / (m.waits + m.yields).max(1) as f64,
         m.inline,
         m.signatures,
         m.batches

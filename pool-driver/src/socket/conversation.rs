@@ -101,9 +101,11 @@ impl<'a, R: Runtime> Conversation<'a, R> {
         loop {
             let mut waited = false;
             poll_fn(|cx| {
-                self.shared.meter.add(Count::Poll, 1);
                 let turn = self.poll_turn(cx);
-                waited |= turn.is_pending();
+                if turn.is_pending() {
+                    waited = true;
+                    self.shared.meter.add(Count::Wait, 1);
+                }
                 turn
             })
             .await;
