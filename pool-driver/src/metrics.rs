@@ -197,7 +197,7 @@ mod off {
     use super::Count;
 
     #[derive(Debug, Default)]
-    pub(crate) struct Meter;
+    pub(crate) struct Meter {}
 
     impl Meter {
         pub(crate) fn add(&self, _: Count, _: usize) {}
