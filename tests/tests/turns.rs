@@ -159,7 +159,7 @@ async fn polls_are_bounded<R: Runtime>(runtime: R) {
         let (frames, bytes) = (most.frames.load(SeqCst), most.bytes.load(SeqCst));
         println!("{flow:?}: {frames} frames and {bytes} bytes in one poll at most");
         let size = if let Flow::Endless(size) = flow { size } else { 100 };
-        assert!(frames >= 1 && frames <= TURNS_PER_POLL * FRAMES_PER_TURN, "{flow:?}: {frames} frames in one poll");
+        assert!((1..=TURNS_PER_POLL * FRAMES_PER_TURN).contains(&frames), "{flow:?}: {frames} frames in one poll");
         assert!(bytes < TURNS_PER_POLL * (BYTES_PER_TURN + size), "{flow:?}: {bytes} bytes in one poll");
     }
 }
