@@ -42,8 +42,10 @@
 //!   `max_in_flight·s/T`, 92 ms. Floods of six relays or more fill three quarters of [`Config::max_in_flight`]; then whoever
 //!   brings more is not read from until it has fallen to a half, which takes `(max_in_flight/4)·s/T`, 23 ms, each time.
 //!
-//! So an OK, which needs no signature, waits for a poll of each flooding relay's task and for the lock; EOSE waits for that
-//! and for the signatures before it. `bench/NOTES.md` has both as measured.
+//! So an OK, which needs no signature, waits for the lock and for a poll of each flooding relay's task; EOSE waits for that
+//! and for the signatures before it. How many polls the runtime gives to tasks that are ready before it looks whose socket is,
+//! is the runtime's: tokio on one thread gives 61, unless told otherwise by its builder's `event_interval`.
+//! `bench/NOTES.md` has both as measured.
 
 mod builder;
 mod clock;
