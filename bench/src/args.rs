@@ -9,12 +9,14 @@ use nostr_pool_corpus::Mix;
 pub(crate) const HELP: &str = "\
 Benchmarks of nostr-pool beside the bare floors and another library.
 
-Usage: nostr-pool-bench [w1|w2|floors|all] [options]
+Usage: nostr-pool-bench [w1|w2|floors|fairness|metrics|all] [options]
        nostr-pool-bench codec [options]
 
   w1      N unique events from one relay
   w2      the same N events from each of 10 relays, and w1, which it is compared to
   floors  reading a socket, hashing, verifying and parsing on their own
+  fairness  how much a flooding relay delays another, on each runtime
+  metrics   wake-ups and lock hold times; needs `--features metrics`
   codec   the codec beside other codecs and JSON parsers; `codec --help` lists its options
   all     everything (default)
 
@@ -23,11 +25,13 @@ Usage: nostr-pool-bench [w1|w2|floors|all] [options]
   --relays N        relays of w2, default 10
   --mix MIX         shared (1.1 KB in the mean) or heavy (1.6 KB, default)
   --seed N          seed of the generated corpus, default 1
-  --only A,B        contenders to run: bare, tokio, async-std, sdk
+  --only A,B        contenders to run: bare, tokio, async-std, sdk;
+                    runtimes of fairness and metrics: tokio-1 (one thread), tokio, async-std
   --read-buffer N   read buffer of the bare socket, in bytes, default as in our adapters
   --pause N         the server waits this many µs after each event, as if it were live; default 0
   --in-flight N     signatures being checked per relay, in all four times as many; default as in the pool
   --threads N       verifier threads of the pool, default as in the pool
+  --seconds N       how long each case of fairness is probed, default 2
 ";
 
 /// What this process is to do.
@@ -42,6 +46,14 @@ pub(crate) enum Role {
     },
     /// Hidden: the replay server.
     Serve,
+    Fairness,
+    Metrics,
+    /// Hidden: the relays of fairness.
+    FairRelays,
+    /// Hidden: one case of fairness.
+    Probe(String),
+    /// Hidden: one load of metrics.
+    Meter(String),
     /// Hidden: one contender, once.
     Measure(String),
 }
@@ -58,6 +70,8 @@ pub(crate) struct Args {
     pub(crate) read_buffer: Option<usize>,
     pub(crate) threads: Option<usize>,
     pub(crate) in_flight: Option<usize>,
+    /// Of each case of fairness.
+    pub(crate) seconds: u64,
     /// In µs.
     pub(crate) pause: u64,
     /// Hidden: ports of the replay server.
@@ -77,6 +91,7 @@ impl Args {
             read_buffer: None,
             threads: None,
             in_flight: None,
+            seconds: 2,
             pause: 0,
             ports: Vec::new(),
         };
@@ -85,6 +100,12 @@ impl Args {
             match word.as_str() {
                 "-h" | "--help" => args.role = Role::Help,
                 "all" => args.role = Role::All,
+                "fairness" => args.role = Role::Fairness,
+                "metrics" => args.role = Role::Metrics,
+                "--fair-relays" => args.role = Role::FairRelays,
+                "--probe" => args.role = Role::Probe(value()?),
+                "--meter" => args.role = Role::Meter(value()?),
+                "--seconds" => args.seconds = number(&word, &value()?)?,
                 "floors" => args.role = Role::Floors,
                 "w1" => args.role = Role::Workloads { w2: false },
                 "w2" => args.role = Role::Workloads { w2: true },

@@ -1,7 +1,7 @@
 //! Those that read the events: the bare socket, this library on its runtimes, and another library.
 
 mod bare;
-mod pool;
+pub(crate) mod pool;
 mod sdk;
 
 use std::error::Error;

@@ -7,8 +7,10 @@
 mod args;
 mod child;
 mod contenders;
+mod fairness;
 mod floors;
 mod measure;
+mod metrics;
 mod report;
 mod serve;
 mod workload;
@@ -42,6 +44,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
         Role::Serve => serve::run(&args),
         Role::Measure(contender) => child::run(contender, &args),
+        Role::Fairness => fairness::report(&args),
+        Role::FairRelays => fairness::serve(&args),
+        Role::Probe(case) => fairness::probe(case, &args),
+        Role::Metrics => metrics::report(&args),
+        Role::Meter(load) => metrics::measure(load, &args),
         Role::Floors => report::floors(&args),
         Role::Workloads { w2 } => report::workloads(&args, *w2),
         Role::All => {

@@ -104,7 +104,7 @@ fn blast(socket: &mut TcpStream, subscription: &str, events: &[String], pause: D
 }
 
 /// The header of an unmasked text frame (RFC 6455, section 5.2).
-fn push_header(out: &mut Vec<u8>, len: usize) {
+pub(crate) fn push_header(out: &mut Vec<u8>, len: usize) {
     out.push(0x81);
     if let Ok(short) = u8::try_from(len)
         && short < 126

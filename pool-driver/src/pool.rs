@@ -144,6 +144,12 @@ impl Pool {
         self.shared().look(|state| state.core.stats())
     }
 
+    /// What the pool has cost the machine so far.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(&self) -> crate::Metrics {
+        self.shared().meter.report()
+    }
+
     /// The bounds and delays in force.
     pub fn config(&self) -> Config {
         self.shared().look(|state| state.core.config().clone())

@@ -134,3 +134,17 @@ fn an_adapter_that_breaks_a_rule_is_found_out() {
     assert!(differences.starts_with("dialling: no such host\n    - failed: resolve\n    + failed: connect\n"));
     assert!(!differences.contains("nobody listens"), "{differences}");
 }
+
+/// The same while everything of the pool runs on one thread.
+#[test]
+fn a_flood_blocks_no_runtime_of_one_thread() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts");
+    let runtime = Tokio::new(tokio.handle().clone());
+    let busy = thread::spawn(|| conformance::busy(runtime));
+    while !busy.is_finished() {
+        tokio.block_on(async { tokio::time::sleep(Duration::from_millis(10)).await });
+    }
+    let (trace, expected, longest) = busy.join().expect("it does not panic");
+    println!("one thread of tokio: {longest:?}");
+    assert_eq!(trace, expected);
+}

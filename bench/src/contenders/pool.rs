@@ -10,7 +10,11 @@ use crate::args::Args;
 use crate::measure::{Clock, Outcome};
 
 pub(crate) async fn run(runtime: impl Runtime, urls: &[String], args: &Args) -> Result<Outcome, Box<dyn Error>> {
-    let pool = builder(urls, args).build(runtime)?;
+    read(&builder(urls, args).build(runtime)?, urls, args).await
+}
+
+/// One subscription of this pool.
+pub(crate) async fn read(pool: &Pool, urls: &[String], args: &Args) -> Result<Outcome, Box<dyn Error>> {
     pool.connect(Duration::from_secs(10), Connect::Strict).await?;
     let clock = Clock::start();
     let mut subscription = pool.subscribe([Filter::new()], SubscribeOptions::default())?;
@@ -37,7 +41,7 @@ pub(crate) async fn run(runtime: impl Runtime, urls: &[String], args: &Args) -> 
     Err("the subscription ended before EOSE".into())
 }
 
-fn builder(urls: &[String], args: &Args) -> PoolBuilder {
+pub(crate) fn builder(urls: &[String], args: &Args) -> PoolBuilder {
     let mut config = Config::default();
     config.max_connections = config.max_connections.max(urls.len());
     if let Some(most) = args.in_flight {

@@ -6,7 +6,7 @@ mod state;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::channel::oneshot;
@@ -16,6 +16,7 @@ use nostr_pool_core::{Call, CallError, Input, Now, Reply, SocketId};
 use crate::clock::Clock;
 use crate::dial::{Dial, DialSettings};
 use crate::engine::{Engine, OpenOrder};
+use crate::metrics::{Count, Meter};
 use crate::outbox::Outbox;
 use crate::signer::{self, Signer};
 use crate::tap::Taps;
@@ -26,6 +27,9 @@ pub(crate) use state::{ItemQueue, State, StatusRing, TimerStep, Watcher};
 /// Why no lock of ours is ever poisoned.
 pub(crate) const UNPOISONED: &str = "no code panics while it holds a lock of the pool";
 
+/// Core work in one go, where there is a choice; then others get the lock.
+const LOCK_TIME: Duration = Duration::from_micros(50);
+
 /// One pool.
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -34,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) dial: DialSettings,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) taps: Taps,
+    pub(crate) meter: Meter,
     /// The first one is the author of what is published unsigned.
     pub(crate) signers: Vec<Arc<dyn Signer>>,
     /// Done when the pool ends, for whoever goes on only as long.
@@ -46,6 +51,8 @@ pub(crate) struct Work {
     pub(crate) wakers: Vec<Waker>,
     opens: Vec<(SocketId, Dial, Arc<Outbox>)>,
     verify: Vec<Job>,
+    /// Which relay brought those, if one did: its slot.
+    relay: Option<u32>,
     sign: Vec<signer::Order>,
     wound_down: bool,
     /// Dropping it tells the end of the pool.
@@ -63,8 +70,17 @@ impl Shared {
         let (ending, ended) = oneshot::channel();
         state.ending = Some(ending);
         let ended = ended.map(drop).boxed().shared();
-        let (jobs, taps) = (Arc::default(), Taps::default());
-        Self { state: Mutex::new(state), engine, clock, dial, jobs, taps, signers, ended }
+        Self {
+            state: Mutex::new(state),
+            engine,
+            clock,
+            dial,
+            jobs: Arc::default(),
+            taps: Taps::default(),
+            meter: Meter::default(),
+            signers,
+            ended,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -78,6 +94,7 @@ impl Shared {
     }
 
     /// Runs `step` under the core's lock, and then, unlocked, whatever the core wants done because of it.
+    #[cfg_attr(feature = "metrics", track_caller)]
     pub(crate) fn enter<T>(self: &Arc<Self>, step: impl FnOnce(&mut State, Now) -> T) -> T {
         let mut work = Work::default();
         let result = self.step(&mut work, step);
@@ -85,26 +102,38 @@ impl Shared {
         result
     }
 
-    /// Like [`enter`](Self::enter), but a single signature to check is left to the caller: checking it right here is
-    /// faster than waking a thread for it.
+    /// Like [`enter`](Self::enter), for what came of this socket. A single signature to check is left to the caller:
+    /// checking it right here is faster than waking a thread for it.
+    #[cfg_attr(feature = "metrics", track_caller)]
     #[must_use = "the signature must be checked, and the core told"]
-    pub(crate) fn enter_lone<T>(self: &Arc<Self>, step: impl FnOnce(&mut State, Now) -> T) -> (T, Option<Job>) {
-        let mut work = Work::default();
-        let result = self.step(&mut work, step);
+    pub(crate) fn enter_lone(self: &Arc<Self>, socket: SocketId, step: impl FnOnce(&mut State, Now)) -> Option<Job> {
+        let mut work = Work { relay: Some(socket.slot()), ..Work::default() };
+        self.step(&mut work, step);
         let lone = if work.verify.len() == 1 { work.verify.pop() } else { None };
+        self.meter.add(Count::Inline, lone.iter().len());
         self.act(work);
-        (result, lone)
+        lone
     }
 
+    #[cfg_attr(feature = "metrics", track_caller)]
     fn step<T>(&self, work: &mut Work, step: impl FnOnce(&mut State, Now) -> T) -> T {
+        let mut hold = self.meter.asked();
         let mut state = self.lock();
+        hold.taken();
         let now = self.now();
         let result = step(&mut state, now);
         state.pump(work);
+        hold.released(|| drop(state));
         result
     }
 
+    /// Whether whoever has fed the core since `begun` is to unlock it, although there is more.
+    pub(crate) fn is_turn_over(&self, begun: Instant) -> bool {
+        self.instant().saturating_duration_since(begun) >= LOCK_TIME
+    }
+
     /// For destructors: does nothing if a panic elsewhere left the lock poisoned, for they must not panic themselves.
+    #[cfg_attr(feature = "metrics", track_caller)]
     pub(crate) fn enter_dropping(self: &Arc<Self>, step: impl FnOnce(&mut State, Now)) {
         if !self.state.is_poisoned() {
             self.enter(step);
@@ -112,14 +141,22 @@ impl Shared {
     }
 
     /// Looks at the state without changing the core.
+    #[cfg_attr(feature = "metrics", track_caller)]
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(&mut self.lock())
+        let mut hold = self.meter.asked();
+        let mut state = self.lock();
+        hold.taken();
+        let result = look(&mut state);
+        hold.released(|| drop(state));
+        result
     }
 
+    #[cfg_attr(feature = "metrics", track_caller)]
     pub(crate) fn feed(self: &Arc<Self>, input: Input<'_>) {
         self.enter(|state, now| state.core.handle_input(input, now));
     }
 
+    #[cfg_attr(feature = "metrics", track_caller)]
     pub(crate) fn call(self: &Arc<Self>, call: Call) -> Result<Reply, CallError> {
         self.enter(|state, now| state.core.handle_call(call, now))
     }
@@ -130,11 +167,12 @@ impl Shared {
     }
 
     fn act(self: &Arc<Self>, work: Work) {
-        let Work { wakers, opens, verify, sign, wound_down, ending } = work;
+        let Work { wakers, opens, verify, relay, sign, wound_down, ending } = work;
         drop(ending);
         if !verify.is_empty() {
-            self.jobs.push(verify);
+            self.meter.add(Count::Notify, self.jobs.push(relay, verify));
         }
+        self.meter.add(Count::Wake, wakers.len());
         wakers.into_iter().for_each(Waker::wake);
         for (socket, dial, outbox) in opens {
             self.engine.open(OpenOrder { shared: self.clone(), socket, dial, outbox });

@@ -13,6 +13,7 @@ use nostr_pool_core::{CloseReason, Input, SocketId};
 use nostr_proto::RelayUrl;
 
 use crate::frame::{Incoming, Outgoing, SocketError};
+use crate::metrics::Count;
 use crate::outbox::{Order, Outbox};
 use crate::runtime::Runtime;
 use crate::shared::Shared;
@@ -24,9 +25,7 @@ const BATCH_FRAMES: usize = 64;
 const BATCH_BYTES: usize = 256 << 10;
 /// Answers to the peer's pings that may wait to leave. With as many, no more of the peer is read.
 const MAX_PONGS: usize = 64;
-/// Core work in one go; then others get the lock.
-const LOCK_TIME: Duration = Duration::from_micros(50);
-/// How often that is looked at, in frames.
+/// How often it looks whether others are to get the lock, in frames.
 const LOCK_CHECK: usize = 8;
 /// The other side is given this long to answer a close frame, and our last frames this long to leave.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -100,13 +99,24 @@ impl<'a, R: Runtime> Conversation<'a, R> {
     /// Talks until the end, and says why it ended.
     pub(super) async fn run(mut self) -> CloseReason {
         loop {
-            poll_fn(|cx| self.poll_turn(cx)).await;
+            let mut waited = false;
+            poll_fn(|cx| {
+                let turn = self.poll_turn(cx);
+                if turn.is_pending() {
+                    waited = true;
+                    self.shared.meter.add(Count::Wait, 1);
+                }
+                turn
+            })
+            .await;
             self.feed();
             if let Some(reason) = self.end.take() {
                 self.last_words(&reason).await;
                 return reason;
             }
-            if self.full {
+            // Nor does a peer get a second turn whose frames come just as fast as they are read.
+            if self.full || !waited {
+                self.shared.meter.add(Count::Yield, 1);
                 yield_now().await;
             }
         }
@@ -267,13 +277,14 @@ impl<'a, R: Runtime> Conversation<'a, R> {
         });
         self.shared.taps.push(self.url, Direction::In, texts);
         let socket = self.socket;
+        self.shared.meter.add(Count::Frame, self.received.len());
         let mut received = self.received.drain(..);
         while self.sent > 0 || received.len() > 0 {
-            let (_, mut lone) = self.shared.enter_lone(|state, now| {
+            let mut lone = self.shared.enter_lone(socket, |state, now| {
                 for _ in 0..std::mem::take(&mut self.sent) {
                     state.core.handle_input(Input::Sent { socket }, now);
                 }
-                let begun = self.runtime.now();
+                let begun = self.shared.instant();
                 while received.len() > 0 {
                     for frame in received.by_ref().take(LOCK_CHECK) {
                         let input = match &frame {
@@ -284,7 +295,7 @@ impl<'a, R: Runtime> Conversation<'a, R> {
                         };
                         state.core.handle_input(input, now);
                     }
-                    if self.runtime.now().saturating_duration_since(begun) >= LOCK_TIME {
+                    if self.shared.is_turn_over(begun) {
                         break;
                     }
                 }
@@ -292,7 +303,7 @@ impl<'a, R: Runtime> Conversation<'a, R> {
             // One answer may lead to another question: a copy of the same event with another signature, say.
             while let Some(job) = lone {
                 let answer = job.answer();
-                (_, lone) = self.shared.enter_lone(|state, now| state.core.handle_input(answer.into_input(), now));
+                lone = self.shared.enter_lone(socket, |state, now| state.core.handle_input(answer.into_input(), now));
             }
         }
     }

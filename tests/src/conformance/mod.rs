@@ -22,6 +22,7 @@
 //! A script never reads a clock but to say that something took less, or more, than a bound that is several times what it
 //! takes; it never relies on the order of two things that nothing orders.
 
+mod busy;
 mod closing;
 mod cx;
 mod dialling;
@@ -43,6 +44,7 @@ use std::time::Instant;
 
 use nostr_pool_driver::Runtime;
 
+pub use busy::{Longest, busy};
 pub use cx::Cx;
 pub use report::{Outcome, Report};
 pub use runtimes::together;
@@ -80,7 +82,7 @@ impl<R> std::fmt::Debug for Script<R> {
 
 /// Every script.
 pub fn scripts<R: Runtime>() -> Vec<Script<R>> {
-    let parts: [Vec<Script<R>>; 7] = [
+    let parts: [Vec<Script<R>>; 8] = [
         dialling::scripts(),
         framing::scripts(),
         closing::scripts(),
@@ -88,6 +90,7 @@ pub fn scripts<R: Runtime>() -> Vec<Script<R>> {
         handles::scripts(),
         runtimes::scripts(),
         load::scripts(),
+        busy::scripts(),
     ];
     parts.into_iter().flatten().collect()
 }
