@@ -46,7 +46,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::FutureWinsLatest, 9, "what a relay sent before its EOSE is delivered before it counts"),
     found(PlantedBug::OlderVersionDelivered, 2, "no older version comes after a newer one"),
     found(PlantedBug::ExpiredDelivered, 0, "what has expired is not delivered"),
-    found(PlantedBug::RepairForgotten, 24, "what a relay sent before its EOSE is delivered before it counts"),
+    found(PlantedBug::RepairForgotten, 34, "what a relay sent before its EOSE is delivered before it counts"),
     found(PlantedBug::SuspectAfterOne, 9, "an event is suspect after two connections that ended right after it"),
     found(PlantedBug::OwnCloseBlamed, 67, "an event is suspect after two connections that ended right after it"),
     found(PlantedBug::OversizeSent, 10, "no event is sent to a relay that does not take as long a message"),
