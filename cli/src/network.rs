@@ -64,6 +64,7 @@ impl NetworkArgs {
         }
         let mut builder = builder.roots(self.trusted()?).headers(headers);
         if let Some(proxy) = self.proxy.clone() {
+            let proxy = proxy.isolated();
             builder = builder.proxy(if self.proxy_onion_only { proxy.onion_only() } else { proxy });
         }
         let built = match self.runtime {
@@ -73,6 +74,7 @@ impl NetworkArgs {
         built.map_err(|e| match e {
             BuildError::Roots(e @ RootsError::Certificate(_)) => Stop::usage(format!("--root: {e}")),
             BuildError::Roots(e) => Stop::usage(format!("--roots: {e}")),
+            e @ (BuildError::Seed(_) | BuildError::Thread(_)) => Stop::failed(e.to_string()),
             e => Stop::usage(format!("--relay: {e}")),
         })
     }

@@ -41,9 +41,9 @@ fn message(error: &clap::Error) -> String {
             (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue), error.source())
     {
         let value = match arg.split(' ').next() {
-            Some("--relay" | "--proxy") => secrets::without_password(value),
-            // The value of a header may be a secret, and its name is in the reason.
-            Some("--header") => return format!("{arg}: {reason}"),
+            Some("--relay") => secrets::without_password(value),
+            // Any part of these may be a secret, and the reason says enough.
+            Some("--header" | "--proxy") => return format!("{arg}: {reason}"),
             _ => value.to_owned(),
         };
         return format!("{arg}: {reason} (given: '{}')", output::cut(&without_secrets(&value), SHOWN));

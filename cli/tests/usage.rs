@@ -175,6 +175,10 @@ fn a_password_in_a_url_is_never_shown() {
             assert!(!run.fault().contains("hunter2"), "{run:?}");
         }
     }
+    for proxy in ["socks5://me:hunter2", "hunter2@host:1", "socks5://hunter2@host:x", "http://me:hunter2@host:1"] {
+        let run = run(&["req", "--relay", "ws://relay.example", "--proxy", proxy]).exits(64);
+        assert!(!run.fault().contains("hunter2") && run.fault().contains("--proxy"), "{run:?}");
+    }
     let run = run(&["req", "--relay", urls[0]]).exits(64);
     assert!(run.fault().contains("ws://…@relay.example") && run.fault().contains("user name or password"), "{run:?}");
 }

@@ -88,7 +88,18 @@ impl From<&RelayUrl> for Given {
 
 impl From<&str> for Given {
     fn from(given: &str) -> Self {
-        Self(RelayUrl::parse(given).map_err(|error| AddRelayError::Url { given: given.to_owned(), error }))
+        Self(RelayUrl::parse(given).map_err(|error| AddRelayError::Url { given: without_login(given), error }))
+    }
+}
+
+/// What was given, without what stands before an `@`: it may be a password, and errors are shown.
+fn without_login(given: &str) -> String {
+    match given.rsplit_once('@') {
+        None => given.to_owned(),
+        Some((before, host)) => match before.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://…@{host}"),
+            None => format!("…@{host}"),
+        },
     }
 }
 
@@ -282,5 +293,21 @@ impl fmt::Debug for PoolBuilder {
             .field("relays", &self.relays.len())
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_shown_nowhere() {
+        for given in ["wss://me:secret@relay.example.com", "me:secret@host", "wss://a@b:secret@host/x@y", "ws:/secret@"]
+        {
+            let refused = Given::from(given).0.unwrap_err();
+            assert!(!format!("{refused} {refused:?}").contains("secret"), "{refused:?}");
+        }
+        let refused = Given::from("ftp://relay.example.com").0.unwrap_err();
+        assert!(refused.to_string().contains("ftp://relay.example.com"), "what holds no password is shown as it is");
     }
 }

@@ -44,7 +44,7 @@ use rustls::pki_types::ServerName;
 use crate::frame::SocketError;
 use crate::runtime::{FrameLimits, Runtime};
 use crate::shared::UNPOISONED;
-use crate::transport::Transport;
+use crate::transport::{Transport, Turns};
 
 pub use headers::{HeaderError, Headers};
 pub use limit::{Step, StepDeadlines};
@@ -143,7 +143,7 @@ pub(crate) async fn dial<R: Runtime>(
     let io = if url.is_secure() {
         let bad_name = |_| SocketError::Tls(io::Error::other("no certificate can be for such a host"));
         let name = ServerName::try_from(url.host().to_owned()).map_err(bad_name)?;
-        let handshake = TlsConnector::from(settings.tls.clone()).connect(name, tcp);
+        let handshake = TlsConnector::from(settings.tls.clone()).connect(name, Turns::new(tcp));
         let tls = limit.step(Step::Tls, || Some(address), handshake).await?;
         Transport::tls(tls.map_err(|e| tls::bad_certificate(&e).map_or(SocketError::Tls(e), SocketError::Certificate))?)
     } else {
@@ -152,8 +152,8 @@ pub(crate) async fn dial<R: Runtime>(
     let own = settings.relay_headers().get(url).cloned().unwrap_or_default();
     let headers =
         [("User-Agent", settings.user_agent.as_str())].into_iter().chain(settings.headers.overridden_by(&own));
-    let io = limit.step(Step::Upgrade, || Some(address), upgrade::upgrade(io, url, headers)).await??;
-    Ok(runtime.websocket(io, settings.limits).await)
+    let upgraded = async { Ok(runtime.websocket(upgrade::upgrade(io, url, headers).await?, settings.limits).await) };
+    limit.step(Step::Upgrade, || Some(address), upgraded).await?
 }
 
 /// The way to a relay.

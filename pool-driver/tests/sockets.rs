@@ -287,6 +287,7 @@ fn too_much_unverified_pauses_the_socket_and_loses_nothing() {
 fn alive_after_eose(sends: &Incoming<String>) -> u64 {
     let mock = Mock::simple();
     let config = Config { keepalive: Duration::from_millis(500), ..Config::default() };
+    let reach = (config.late_window + config.skew).as_secs();
     let pool = Pool::builder().config(config).relay(URL).build(mock.clone()).unwrap();
     let mut subscription = pool.subscribe([Filter::new()], SubscribeOptions::default()).unwrap();
     let peer = mock.peer(0);
@@ -315,7 +316,8 @@ fn alive_after_eose(sends: &Incoming<String>) -> u64 {
     peer.end();
     loop {
         if let Some(Item::Gap(gap)) = block_on(subscription.next()) {
-            return gap.since.unwrap().as_secs().saturating_sub(eose);
+            // A gap begins where what is late may be dated.
+            return (gap.since.unwrap().as_secs() + reach).saturating_sub(eose);
         }
     }
 }

@@ -19,7 +19,8 @@ pub enum AuthPolicy {
     /// answers with [`Call::Authenticate`](crate::Call::Authenticate) or [`Call::DenyAuth`](crate::Call::DenyAuth).
     Ask,
     /// Challenges are answered where an authentication is needed: see the relay's
-    /// [`auth_at_once`](crate::RelayOptions::auth_at_once) for the others.
+    /// [`auth_at_once`](crate::RelayOptions::auth_at_once) for the others. As the policy of a whole pool, also those of relays
+    /// that only events named: [`RelayOptions::auth`](crate::RelayOptions::auth) says otherwise.
     Always,
 }
 

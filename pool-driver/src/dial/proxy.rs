@@ -65,7 +65,8 @@ impl Proxy {
     }
 
     /// Logs in under another name for each relay, unless there is a login: Tor keeps those apart, so that nobody at the
-    /// end of a circuit sees which relays one client uses (`IsolateSOCKSAuth`, which is Tor's default).
+    /// end of a circuit sees which relays one client uses (`IsolateSOCKSAuth`, which is Tor's default). A proxy that asks for
+    /// no login keeps nothing apart.
     #[must_use]
     pub fn isolated(mut self) -> Self {
         self.isolated = true;

@@ -9,7 +9,7 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use httparse::{EMPTY_HEADER, Header, Response};
+use httparse::{EMPTY_HEADER, Header, Response, Status};
 use nostr_proto::RelayUrl;
 use sha1::{Digest, Sha1};
 
@@ -120,13 +120,16 @@ async fn read_head<T: AsyncRead + Unpin>(io: &mut T) -> Result<(Vec<u8>, Vec<u8>
 fn check(head: &[u8], accept: &str) -> Result<(), SocketError> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut response = Response::new(&mut headers);
-    match response.parse(head) {
-        Ok(status) if status.is_complete() => {}
+    let length = match response.parse(head) {
+        Ok(Status::Complete(length)) => length,
         Err(httparse::Error::TooManyHeaders) => return Err(SocketError::Handshake(UpgradeFault::HeadTooLarge)),
         Ok(_) | Err(_) => return Err(SocketError::Handshake(UpgradeFault::NotHttp)),
-    }
+    };
     match (response.version, response.code) {
-        (Some(1), Some(101)) => check_headers(response.headers, accept).map_err(SocketError::Handshake),
+        // One that is over before its end would take what comes behind it for itself.
+        (Some(1), Some(101)) if length == head.len() => {
+            check_headers(response.headers, accept).map_err(SocketError::Handshake)
+        }
         (_, Some(status)) if status != 101 => Err(SocketError::Upgrade { status }),
         // HTTP/1.0 knows no upgrades, but its other answers are as good as any.
         _ => Err(SocketError::Handshake(UpgradeFault::NotHttp)),
@@ -188,6 +191,17 @@ mod tests {
     #[test]
     fn the_key_is_answered_as_the_rfc_says() {
         assert_eq!(accept(KEY), ACCEPT);
+    }
+
+    /// Else the frames up to the next empty line would be lost.
+    #[test]
+    fn a_head_that_is_over_before_its_end_is_no_answer() {
+        let good =
+            format!("HTTP/1.1 101 Yes\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: {ACCEPT}\n\n");
+        assert_eq!(answered(&good), Ok(()));
+        let early = format!("{good}\u{1}\u{2}hi\r\n\r\n");
+        let refused = check(early.as_bytes(), ACCEPT);
+        assert!(matches!(refused, Err(SocketError::Handshake(UpgradeFault::NotHttp))), "{refused:?}");
     }
 
     #[test]

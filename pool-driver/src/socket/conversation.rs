@@ -51,7 +51,7 @@ pub(super) struct Conversation<'a, R: Runtime> {
     orders: VecDeque<Order>,
     /// Something in the sink is not flushed.
     unflushed: bool,
-    /// Pings of the peer whose answers have not left. Their room is the WebSocket's own, which nothing else bounds.
+    /// Pings of the peer whose answers have not left. Their room is the WebSocket's own; it is bounded here.
     pongs: usize,
     /// Frames that the sink took and the core has not heard of.
     sent: usize,

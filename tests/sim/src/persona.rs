@@ -8,7 +8,7 @@ use nostr_pool_corpus::rng::Rng;
 pub(super) enum Persona {
     /// Does nothing wrong.
     Honest,
-    /// Does odd things that deployed relays do, several at once, and serves everything.
+    /// Does things that are allowed and not usual, several at once, and serves everything.
     Quirky,
     /// Ends the stored events never, early, late, twice or by NOTICE.
     Endless,

@@ -79,9 +79,18 @@ pub(super) fn show(heard: &[Value], end: Option<&str>) -> String {
         }
     }
     if let Some(end) = end {
-        shown.push(format!("ends the connection ({})", cut(end)));
+        shown.push(format!("ends the connection ({})", cut(plainly(end))));
     }
     if shown.is_empty() { "nothing".to_owned() } else { shown.join(", then ") }
+}
+
+/// How a connection ended, in our words where a library would speak of errors.
+fn plainly(end: &str) -> &str {
+    match end {
+        end if end.contains("without closing handshake") => "without a close frame",
+        end if end.contains("reset by peer") => "by a reset",
+        end => end,
+    }
 }
 
 fn show_one(message: &Value) -> String {

@@ -21,7 +21,7 @@ pub(super) fn install(home: &Path, log: &Path) -> Result<(), String> {
     run(&mut command, log)
 }
 
-/// Not with the package's own lock file: of `nostr-rs-relay`'s, a crate does not build with compilers of today.
+/// Resolved afresh, not by the package's own lock file: a newer `time` is needed.
 fn cargo_install(home: &Path, package: &str, version: &str) -> Command {
     let mut command = Command::new("cargo");
     command.args(["install", package, "--version", version, "--jobs", "2", "--root"]).arg(home.join("cargo"));

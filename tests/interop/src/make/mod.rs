@@ -137,7 +137,7 @@ impl Make {
     }
 
     /// Whether it hashes control characters for which NIP-01 has no escape as `\u00xx`, in lower case. One that does not
-    /// takes such an event for a forgery.
+    /// refuses such an event.
     pub fn hashes_control_characters_alike(self) -> bool {
         self != Self::Python
     }

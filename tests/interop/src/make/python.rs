@@ -52,7 +52,7 @@ fn config_of(site: &Site) -> String {
     } else {
         text += "subscription_limit: 500\nmax_limit: 500\nmax_event_size: 4000000\n";
     }
-    // `relay_urls`, not `valid_urls` as in the package's own configuration, is the key that it reads.
+    // What AUTH may name.
     let urls: Vec<String> = site.urls().iter().map(|url| format!("\"{url}\"")).collect();
     text += &format!("authentication:\n  relay_urls: [{}]\n", urls.join(", "));
     text += match site.profile {
