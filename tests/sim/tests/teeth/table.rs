@@ -42,6 +42,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::PaceIgnored, 30, "a relay that wanted a pause gets messages one by one"),
     found(PlantedBug::OneShotHogs, 14, "a connection that had its turn makes room"),
     found(PlantedBug::OverflowStallsOthers, 2, "what a relay sent before its EOSE is delivered before it counts"),
+    found(PlantedBug::GapShrinks, 3, "a gap that is open does not shrink"),
     found(PlantedBug::AckByDelivery, 210, "whoever has caught up has everything"),
     found(PlantedBug::FutureWinsLatest, 9, "what a relay sent before its EOSE is delivered before it counts"),
     found(PlantedBug::OlderVersionDelivered, 2, "no older version comes after a newer one"),
