@@ -32,8 +32,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// What a task of the runtime may wait for its turn. The machine may be busy otherwise, so this can only be generous.
 const GAP: Duration = Duration::from_secs(5);
 /// CPU that one poll of any task of the pool may take, which is what the pool keeps a thread of the runtime from others.
-/// A busy machine makes it several times as much, at times (61 ms were seen); all signatures of the flood take a second.
-const POLL: Duration = Duration::from_millis(250);
+/// It does not depend on what else the machine does; a thousand signatures would take more.
+const POLL: Duration = Duration::from_millis(25);
 
 pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
     vec![Script::alone(
