@@ -14,8 +14,8 @@ use crate::transport::Transport;
 /// What the driver needs of an async runtime. One value of it drives one pool; two pools may run on two runtimes in
 /// one process, so nothing here may be taken from an ambient runtime.
 ///
-/// Everything else is the driver's, dialling, TLS and the WebSocket's opening handshake included. An adapter is one file; the two that come with this
-/// workspace are about 150 lines each.
+/// Everything else is the driver's, dialling, TLS and the WebSocket's opening handshake included. An adapter is one file; the
+/// two that come with this workspace are less than 200 lines each.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A TCP connection.
     type Tcp: AsyncRead + AsyncWrite + Unpin + Send + 'static;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, reason = "this crate is a test: a broken rule ends it")]
 
+mod around;
 pub mod conformance;
 pub mod fronts;
 pub mod routed;

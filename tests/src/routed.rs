@@ -5,11 +5,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
-use nostr_pool_driver::{FrameLimits, Runtime, Transport};
+use nostr_pool_driver::Runtime;
+
+use crate::around::as_inner;
 
 /// Where an address leads.
 #[derive(Clone, Copy, Debug)]
@@ -51,21 +52,7 @@ impl<R> Routed<R> {
 }
 
 impl<R: Runtime> Runtime for Routed<R> {
-    type Tcp = R::Tcp;
-    type Text = R::Text;
-    type Socket = R::Socket;
-
-    fn now(&self) -> Instant {
-        self.inner.now()
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.inner.sleep(time)
-    }
-
-    fn spawn(&self, future: BoxFuture<'static, ()>) {
-        self.inner.spawn(future);
-    }
+    as_inner!(now, sleep, spawn, websocket);
 
     fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         self.looked_up.fetch_add(1, Ordering::SeqCst);
@@ -79,9 +66,5 @@ impl<R: Runtime> Runtime for Routed<R> {
             Some(Leads::Nowhere) => pending().boxed(),
             None => std::future::ready(Err(io::ErrorKind::ConnectionRefused.into())).boxed(),
         }
-    }
-
-    fn websocket(&self, io: Transport<R::Tcp>, limits: FrameLimits) -> BoxFuture<'static, R::Socket> {
-        self.inner.websocket(io, limits)
     }
 }

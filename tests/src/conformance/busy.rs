@@ -1,7 +1,5 @@
 //! A relay that floods, and everyone else: other relays, other tasks of the runtime.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -11,15 +9,14 @@ use cpu_time::ThreadTime;
 use futures::FutureExt;
 use futures::future::{BoxFuture, poll_fn};
 use nostr_model_relay::{Config as RelayConfig, Server};
-use nostr_pool_driver::{
-    FetchOptions, FrameLimits, Item, PublishOptions, Quorum, Runtime, SubscribeOptions, Transport, Verdict,
-};
+use nostr_pool_driver::{FetchOptions, Item, PublishOptions, Quorum, Runtime, SubscribeOptions, Verdict};
 use nostr_proto::{Event, RelayUrl};
 
 use super::Script;
 use super::cx::Cx;
 use super::peer::{FIN, Listener, TEXT, frame};
 use super::session::config;
+use crate::around::as_inner;
 use crate::scenarios::{build, builder, next, note, notes, store, url_of};
 
 /// Signatures of the flood. Then it goes on with copies.
@@ -118,17 +115,7 @@ struct Timed<R> {
 }
 
 impl<R: Runtime> Runtime for Timed<R> {
-    type Tcp = R::Tcp;
-    type Text = R::Text;
-    type Socket = R::Socket;
-
-    fn now(&self) -> Instant {
-        self.inner.now()
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.inner.sleep(time)
-    }
+    as_inner!(now, sleep, resolve, connect, websocket);
 
     fn spawn(&self, mut future: BoxFuture<'static, ()>) {
         let longest = self.longest.clone();
@@ -139,18 +126,6 @@ impl<R: Runtime> Runtime for Timed<R> {
             polled
         });
         self.inner.spawn(timed.boxed());
-    }
-
-    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        self.inner.resolve(host, port)
-    }
-
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<R::Tcp>> {
-        self.inner.connect(address)
-    }
-
-    fn websocket(&self, io: Transport<R::Tcp>, limits: FrameLimits) -> BoxFuture<'static, R::Socket> {
-        self.inner.websocket(io, limits)
     }
 }
 

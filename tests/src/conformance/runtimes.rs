@@ -1,22 +1,19 @@
 //! Runtimes that end under a pool, and two of them in one process.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared, select};
 use futures::{FutureExt, StreamExt};
-use nostr_pool_driver::{
-    Connect, FetchOptions, FrameLimits, Item, PublishOptions, Quorum, Runtime, SubscribeOptions, Transport, Verdict,
-};
+use nostr_pool_driver::{Connect, FetchOptions, Item, PublishOptions, Quorum, Runtime, SubscribeOptions, Verdict};
 
 use super::Script;
 use super::cx::{self, Cx};
 use super::peer::Listener;
 use super::session::config;
+use crate::around::as_inner;
 use crate::scenarios::{PATIENCE, build, builder, next, note, notes, pool, relay, store};
 
 pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
@@ -61,34 +58,12 @@ impl<R: Runtime> Mortal<R> {
 }
 
 impl<R: Runtime> Runtime for Mortal<R> {
-    type Tcp = R::Tcp;
-    type Text = R::Text;
-    type Socket = R::Socket;
-
-    fn now(&self) -> Instant {
-        self.inner.now()
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.inner.sleep(time)
-    }
+    as_inner!(now, sleep, resolve, connect, websocket);
 
     fn spawn(&self, future: BoxFuture<'static, ()>) {
         if self.end.peek().is_none() {
             self.inner.spawn(select(self.end.clone(), future).map(drop).boxed());
         }
-    }
-
-    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        self.inner.resolve(host, port)
-    }
-
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<R::Tcp>> {
-        self.inner.connect(address)
-    }
-
-    fn websocket(&self, io: Transport<R::Tcp>, limits: FrameLimits) -> BoxFuture<'static, R::Socket> {
-        self.inner.websocket(io, limits)
     }
 }
 

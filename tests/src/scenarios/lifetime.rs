@@ -1,20 +1,20 @@
 //! Beginning and end of a pool.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
 use nostr_pool_driver::{
-    CallError, Connect, EndReason, FetchError, FetchOptions, FrameLimits, Item, PublishOptions, PublishStatus, Quorum,
-    Runtime, SignError, Signer, SubscribeOptions, Transport, Unfinished, Verdict,
+    CallError, Connect, EndReason, FetchError, FetchOptions, Item, PublishOptions, PublishStatus, Quorum, Runtime,
+    SignError, Signer, SubscribeOptions, Unfinished, Verdict,
 };
 use nostr_proto::{PublicKey, UnsignedEvent};
 
 use super::*;
+use crate::around::as_inner;
 
 /// A runtime that knows how many of the pool's tasks are alive. It is also what a third adapter looks like.
 #[derive(Clone, Debug)]
@@ -44,34 +44,12 @@ impl Drop for Alive {
 }
 
 impl<R: Runtime> Runtime for Counting<R> {
-    type Tcp = R::Tcp;
-    type Text = R::Text;
-    type Socket = R::Socket;
-
-    fn now(&self) -> Instant {
-        self.inner.now()
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.inner.sleep(time)
-    }
+    as_inner!(now, sleep, resolve, connect, websocket);
 
     fn spawn(&self, future: BoxFuture<'static, ()>) {
         self.tasks.fetch_add(1, Ordering::SeqCst);
         let alive = Alive(self.tasks.clone());
         self.inner.spawn(future.map(move |()| drop(alive)).boxed());
-    }
-
-    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        self.inner.resolve(host, port)
-    }
-
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<R::Tcp>> {
-        self.inner.connect(address)
-    }
-
-    fn websocket(&self, io: Transport<R::Tcp>, limits: FrameLimits) -> BoxFuture<'static, R::Socket> {
-        self.inner.websocket(io, limits)
     }
 }
 
