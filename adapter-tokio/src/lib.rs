@@ -85,6 +85,11 @@ impl Runtime for Tokio {
         self.0.spawn(future);
     }
 
+    fn yield_now(&self) -> BoxFuture<'static, ()> {
+        // A task that wakes itself is polled again before sockets are looked at, up to 61 times; one that yields so is not.
+        tokio::task::yield_now().boxed()
+    }
+
     fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let lookup = self.0.spawn_blocking(move || (host.as_str(), port).to_socket_addrs());
         async move { Ok(lookup.await.map_err(io::Error::other)??.collect()) }.boxed()

@@ -30,7 +30,8 @@
 //! lock. So much of one relay goes before another's:
 //!
 //! - *A poll* of a socket's task reads 2 × 64 messages, or 2 × 256 KiB and two messages, at most; then it lets the runtime's
-//!   other tasks run, however much is left and however fast more comes.
+//!   other tasks run, however much is left and however fast more comes. Before that it does so after each millisecond of
+//!   core work, which is looked at whenever the lock is given back.
 //! - *The lock* is given back after 50 µs, which is looked at after every 8 frames, and after every answer of a verifier
 //!   thread. What one frame or one answer costs depends on the subscriptions of the pool: an event that was verified is
 //!   matched against all of them.
@@ -43,9 +44,8 @@
 //!   brings more is not read from until it has fallen to a half, which takes `(max_in_flight/4)·s/T`, 23 ms, each time.
 //!
 //! So an OK, which needs no signature, waits for the lock and for a poll of each flooding relay's task; EOSE waits for that
-//! and for the signatures before it. How many polls the runtime gives to tasks that are ready before it looks whose socket is,
-//! is the runtime's: tokio on one thread gives 61, unless told otherwise by its builder's `event_interval`.
-//! `bench/NOTES.md` has both as measured.
+//! and for the signatures before it. A task that lets others go first does so by [`Runtime::yield_now`], so that those whose
+//! socket or timer is ready are among them, also where one thread does everything. `bench/NOTES.md` has both as measured.
 
 mod builder;
 mod clock;

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
-use futures::{AsyncRead, AsyncWrite, Sink, Stream};
+use futures::future::{BoxFuture, poll_fn};
+use futures::{AsyncRead, AsyncWrite, FutureExt, Sink, Stream};
 use nostr_proto::limits::MAX_MESSAGE_BYTES;
 
 use crate::frame::{Incoming, Outgoing, SocketError};
@@ -40,6 +41,24 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Runs a future to its end in the background.
     fn spawn(&self, future: BoxFuture<'static, ()>);
+
+    /// Pending once, for a task that has more to do: the others go first, and those whose socket or timer is ready are among
+    /// them. Polled in a task of this runtime.
+    ///
+    /// As it is given here, it wakes itself at once, which is enough wherever a thread of its own looks at sockets and timers.
+    /// An executor that looks at them between polls, and only now and then while tasks are ready, needs its own.
+    fn yield_now(&self) -> BoxFuture<'static, ()> {
+        let mut yielded = false;
+        poll_fn(move |cx| {
+            if yielded {
+                return Poll::Ready(());
+            }
+            yielded = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .boxed()
+    }
 
     /// Every address of a host.
     fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;

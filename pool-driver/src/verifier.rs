@@ -12,7 +12,7 @@ use nostr_proto::{BadSignature, HashedEvent, Proof, Verifier, verify};
 
 use crate::metrics::Count;
 use crate::mining::Mine;
-use crate::shared::{Shared, UNPOISONED};
+use crate::shared::{LOCK_TIME, Shared, UNPOISONED};
 
 /// Signatures that a thread takes at once. Handing over one at a time costs more than checking it.
 const BATCH: usize = 32;
@@ -221,7 +221,7 @@ fn work(jobs: &Jobs, shared: &Weak<Shared>) {
                 let begun = shared.instant();
                 for answer in answers.by_ref() {
                     state.core.handle_input(answer.into_input(), now);
-                    if shared.is_turn_over(begun) {
+                    if shared.is_over(LOCK_TIME, begun) {
                         break;
                     }
                 }

@@ -19,6 +19,11 @@ macro_rules! as_inner {
             self.inner.sleep(time)
         }
     };
+    (@yield_now) => {
+        fn yield_now(&self) -> futures::future::BoxFuture<'static, ()> {
+            self.inner.yield_now()
+        }
+    };
     (@spawn) => {
         fn spawn(&self, future: futures::future::BoxFuture<'static, ()>) {
             self.inner.spawn(future);

@@ -52,7 +52,7 @@ impl<R> Routed<R> {
 }
 
 impl<R: Runtime> Runtime for Routed<R> {
-    as_inner!(now, sleep, spawn, websocket);
+    as_inner!(now, sleep, yield_now, spawn, websocket);
 
     fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         self.looked_up.fetch_add(1, Ordering::SeqCst);

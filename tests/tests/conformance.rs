@@ -107,6 +107,10 @@ impl Runtime for Selfish {
         self.0.sleep(time)
     }
 
+    fn yield_now(&self) -> BoxFuture<'static, ()> {
+        self.0.yield_now()
+    }
+
     fn spawn(&self, future: BoxFuture<'static, ()>) {
         self.0.spawn(future);
     }

@@ -2,7 +2,7 @@
 //! bounded, by counting, whatever the runtime.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,6 +63,10 @@ impl<R: Runtime> Runtime for Flooded<R> {
 
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         self.inner.sleep(time)
+    }
+
+    fn yield_now(&self) -> BoxFuture<'static, ()> {
+        self.inner.yield_now()
     }
 
     fn spawn(&self, mut future: BoxFuture<'static, ()>) {
@@ -164,13 +168,54 @@ async fn polls_are_bounded<R: Runtime>(runtime: R) {
     }
 }
 
+fn one_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts")
+}
+
 #[test]
 fn on_tokio() {
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts");
-    tokio.block_on(async { polls_are_bounded(Tokio::current()).await });
+    one_thread().block_on(async { polls_are_bounded(Tokio::current()).await });
 }
 
 #[test]
 fn on_async_std() {
     async_std::task::block_on(polls_are_bounded(AsyncStd));
+}
+
+/// While a task is busy and yields, the one thread of tokio looks each time whose socket is ready, not every 61 polls.
+#[test]
+fn a_yield_has_sockets_looked_at() {
+    const ROUNDS: usize = 1_000;
+    one_thread().block_on(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let mut writer = std::net::TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        writer.set_nodelay(true).expect("it is a socket");
+        let (reader, _) = listener.accept().expect("it was dialled");
+        reader.set_nonblocking(true).expect("it is a socket");
+        let reader = tokio::net::TcpStream::from_std(reader).expect("tokio runs");
+        let got = Arc::new(AtomicUsize::new(0));
+        let count = got.clone();
+        let reading = tokio::spawn(async move {
+            while count.load(SeqCst) < ROUNDS {
+                reader.readable().await.expect("it stays open");
+                if let Ok(bytes) = reader.try_read(&mut [0; 256]) {
+                    count.fetch_add(bytes, SeqCst);
+                }
+            }
+        });
+        let runtime = Tokio::current();
+        let busy = tokio::spawn(async move {
+            let mut behind = 0;
+            for written in 0..ROUNDS {
+                behind = behind.max(written - got.load(SeqCst));
+                writer.write_all(&[0]).expect("there is room");
+                runtime.yield_now().await;
+            }
+            behind
+        });
+        reading.await.expect("it does not panic");
+        let behind = busy.await.expect("it does not panic");
+        println!("{behind} bytes behind at most");
+        assert!(behind < 10, "{behind} bytes were not looked for");
+    });
 }

@@ -9,7 +9,8 @@
 //!    executor is handed in. It is held weakly: a pool must not keep its runtime alive, and if the runtime goes first,
 //!    tasks are dropped, which the driver takes as the end of the pool.
 //! 2. **Clock, `sleep` and `spawn`.** What `sleep` returns is polled on any thread. Spawned tasks run to their end without
-//!    anybody holding on to them.
+//!    anybody holding on to them. `yield_now` is left as the trait gives it, for a thread of `async-io`'s own looks at sockets
+//!    and timers while tasks are busy.
 //! 3. **`resolve` and `connect`.** Neither has a deadline of its own, for the dial has one; dropping the future has to be
 //!    enough to give it up. The system's resolver blocks, so it is called on a thread that may.
 //! 4. **`websocket`.** The transport that comes in is plain or under TLS, and the opening handshake is done: what comes are

@@ -28,7 +28,7 @@ pub(crate) use state::{ItemQueue, State, StatusRing, TimerStep, Watcher};
 pub(crate) const UNPOISONED: &str = "no code panics while it holds a lock of the pool";
 
 /// Core work in one go, where there is a choice; then others get the lock.
-const LOCK_TIME: Duration = Duration::from_micros(50);
+pub(crate) const LOCK_TIME: Duration = Duration::from_micros(50);
 
 /// One pool.
 pub(crate) struct Shared {
@@ -127,9 +127,9 @@ impl Shared {
         result
     }
 
-    /// Whether whoever has fed the core since `begun` is to unlock it, although there is more.
-    pub(crate) fn is_turn_over(&self, begun: Instant) -> bool {
-        self.instant().saturating_duration_since(begun) >= LOCK_TIME
+    /// Whether whoever began then has had this much time, and others are to go first although there is more.
+    pub(crate) fn is_over(&self, time: Duration, begun: Instant) -> bool {
+        self.instant().saturating_duration_since(begun) >= time
     }
 
     /// For destructors: does nothing if a panic elsewhere left the lock poisoned, for they must not panic themselves.

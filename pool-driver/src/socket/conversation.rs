@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::vec::Drain;
 
 use futures::future::{BoxFuture, select};
 use futures::{FutureExt, Sink, Stream};
@@ -16,7 +17,7 @@ use crate::frame::{Incoming, Outgoing, SocketError};
 use crate::metrics::Count;
 use crate::outbox::{Order, Outbox};
 use crate::runtime::Runtime;
-use crate::shared::Shared;
+use crate::shared::{LOCK_TIME, Shared};
 use crate::tap::Direction;
 
 /// Frames that are drained from the socket before the core hears of them.
@@ -27,6 +28,8 @@ const BATCH_BYTES: usize = 256 << 10;
 const MAX_PONGS: usize = 64;
 /// How often it looks whether others are to get the lock, in frames.
 const LOCK_CHECK: usize = 8;
+/// Core work in one poll, after which the runtime's other tasks go first. Looked at each time that the lock is given back.
+const POLL_TIME: Duration = Duration::from_millis(1);
 /// The other side is given this long to answer a close frame, and our last frames this long to leave.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
@@ -109,15 +112,14 @@ impl<'a, R: Runtime> Conversation<'a, R> {
                 turn
             })
             .await;
-            self.feed();
+            self.feed().await;
             if let Some(reason) = self.end.take() {
                 self.last_words(&reason).await;
                 return reason;
             }
             // Nor does a peer get a second turn whose frames come just as fast as they are read.
             if self.full || !waited {
-                self.shared.meter.add(Count::Yield, 1);
-                yield_now().await;
+                self.let_others().await;
             }
         }
     }
@@ -270,55 +272,59 @@ impl<'a, R: Runtime> Conversation<'a, R> {
     }
 
     /// Tells the core what was sent and received, in as many goes as it takes.
-    fn feed(&mut self) {
+    async fn feed(&mut self) {
         let texts = self.received.iter().filter_map(|received| match received {
             Received::Text(text) => Some(text.as_ref()),
             _ => None,
         });
         self.shared.taps.push(self.url, Direction::In, texts);
-        let socket = self.socket;
         self.shared.meter.add(Count::Frame, self.received.len());
-        let mut received = self.received.drain(..);
+        let mut batch = std::mem::take(&mut self.received);
+        let mut received = batch.drain(..);
+        let mut begun = self.shared.instant();
         while self.sent > 0 || received.len() > 0 {
-            let mut lone = self.shared.enter_lone(socket, |state, now| {
-                for _ in 0..std::mem::take(&mut self.sent) {
-                    state.core.handle_input(Input::Sent { socket }, now);
-                }
-                let begun = self.shared.instant();
-                while received.len() > 0 {
-                    for frame in received.by_ref().take(LOCK_CHECK) {
-                        let input = match &frame {
-                            Received::Text(text) => Input::Text { socket, frame: text.as_ref() },
-                            Received::Binary => Input::Binary { socket },
-                            Received::Ping => Input::Ping { socket },
-                            Received::Pong => Input::Pong { socket },
-                        };
-                        state.core.handle_input(input, now);
-                    }
-                    if self.shared.is_turn_over(begun) {
-                        break;
-                    }
-                }
-            });
-            // One answer may lead to another question: a copy of the same event with another signature, say.
-            while let Some(job) = lone {
-                let answer = job.answer();
-                lone = self.shared.enter_lone(socket, |state, now| state.core.handle_input(answer.into_input(), now));
+            if self.shared.is_over(POLL_TIME, begun) {
+                self.let_others().await;
+                begun = self.shared.instant();
             }
+            self.feed_some(&mut received);
+        }
+        drop(received);
+        self.received = batch;
+    }
+
+    /// One go of it: as much as may be fed before others get the lock.
+    fn feed_some(&mut self, received: &mut Drain<'_, Received<R::Text>>) {
+        let socket = self.socket;
+        let mut lone = self.shared.enter_lone(socket, |state, now| {
+            for _ in 0..std::mem::take(&mut self.sent) {
+                state.core.handle_input(Input::Sent { socket }, now);
+            }
+            let begun = self.shared.instant();
+            while received.len() > 0 {
+                for frame in received.by_ref().take(LOCK_CHECK) {
+                    let input = match &frame {
+                        Received::Text(text) => Input::Text { socket, frame: text.as_ref() },
+                        Received::Binary => Input::Binary { socket },
+                        Received::Ping => Input::Ping { socket },
+                        Received::Pong => Input::Pong { socket },
+                    };
+                    state.core.handle_input(input, now);
+                }
+                if self.shared.is_over(LOCK_TIME, begun) {
+                    break;
+                }
+            }
+        });
+        // One answer may lead to another question: a copy of the same event with another signature, say.
+        while let Some(job) = lone {
+            let answer = job.answer();
+            lone = self.shared.enter_lone(socket, |state, now| state.core.handle_input(answer.into_input(), now));
         }
     }
-}
 
-/// Lets the runtime's other tasks run.
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    fn let_others(&self) -> BoxFuture<'static, ()> {
+        self.shared.meter.add(Count::Yield, 1);
+        self.runtime.yield_now()
+    }
 }

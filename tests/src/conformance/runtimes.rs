@@ -58,7 +58,7 @@ impl<R: Runtime> Mortal<R> {
 }
 
 impl<R: Runtime> Runtime for Mortal<R> {
-    as_inner!(now, sleep, resolve, connect, websocket);
+    as_inner!(now, sleep, yield_now, resolve, connect, websocket);
 
     fn spawn(&self, future: BoxFuture<'static, ()>) {
         if self.end.peek().is_none() {

@@ -44,7 +44,7 @@ impl Drop for Alive {
 }
 
 impl<R: Runtime> Runtime for Counting<R> {
-    as_inner!(now, sleep, resolve, connect, websocket);
+    as_inner!(now, sleep, yield_now, resolve, connect, websocket);
 
     fn spawn(&self, future: BoxFuture<'static, ()>) {
         self.tasks.fetch_add(1, Ordering::SeqCst);
