@@ -266,6 +266,7 @@ impl PoolBuilder {
             relay_headers: Mutex::new(relay_headers),
             limits: self.limits,
             resolver: self.resolver,
+            lookups: Default::default(),
             proxy: self.proxy,
             token: STANDARD_NO_PAD.encode(token),
             left_out: AtomicU64::new(0),

@@ -22,6 +22,7 @@
 mod eyeballs;
 mod headers;
 mod limit;
+mod lookups;
 mod proxy;
 mod resolver;
 mod special;
@@ -35,6 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures_rustls::TlsConnector;
 use nostr_pool_core::Origin;
 use nostr_proto::RelayUrl;
@@ -57,6 +59,7 @@ pub(crate) use tls::config as tls_config;
 
 use eyeballs::Race;
 use limit::Limit;
+use lookups::Lookups;
 
 /// Addresses of an answer of the resolver that are looked at.
 const MAX_ANSWER: usize = 64;
@@ -75,6 +78,7 @@ pub(crate) struct DialSettings {
     pub(crate) limits: FrameLimits,
     /// `None`: the runtime's.
     pub(crate) resolver: Option<Box<dyn Resolver>>,
+    pub(crate) lookups: Lookups,
     pub(crate) proxy: Option<Proxy>,
     /// Tells this pool from others at the proxy.
     pub(crate) token: String,
@@ -216,7 +220,10 @@ async fn resolve<R: Runtime>(
     }
     let looked_up = match &settings.resolver {
         Some(resolver) => resolver.resolve(host.to_owned(), port),
-        None => runtime.resolve(host.to_owned(), port),
+        None => {
+            let lookup = runtime.resolve(host.to_owned(), port);
+            settings.lookups.run(lookup, |running| runtime.spawn(running)).boxed()
+        }
     };
     let mut addresses = limit.step(Step::Resolve, || None, looked_up).await?.map_err(SocketError::Resolve)?;
     addresses.truncate(MAX_ANSWER);
