@@ -24,6 +24,7 @@ mod effects;
 mod event;
 mod health;
 mod ids;
+mod index;
 mod input;
 mod machine;
 mod map;

@@ -11,6 +11,7 @@ use crate::event::Mark;
 use crate::ids::{RelayIx, SubId, Ticket, WireId};
 use crate::planted::planted;
 
+use super::matching::BySub;
 use super::versions::Standing;
 use super::{Core, Job};
 
@@ -81,28 +82,14 @@ impl Core {
 
     /// Hands a verified event to every subscription that it matches and that asks one of its relays.
     pub(super) fn deliver(&mut self, event: &VerifiedEvent, waiters: &[Waiter]) {
-        let relays: Vec<RelayIx> = self.dedup.relays(&event.id()).to_vec();
-        let mut takers: Vec<(SubId, Mark)> = Vec::new();
-        for sub in self.subs.values().filter(|sub| !sub.id.is_hidden()) {
-            // A relay that was taken out meanwhile brings nothing any more.
-            let own = waiters.iter().find(|w| w.sub == sub.id && sub.legs.contains_key(&w.relay)).map(|w| w.mark);
-            let mark = own.or_else(|| {
-                let legs = relays.iter().filter_map(|ix| sub.legs.get(ix));
-                let live = legs.map(|(_, leg)| leg.is_live()).reduce(|a, b| a || b)?;
-                Some(if live { Mark::Live } else { Mark::Stored })
-            });
-            if let Some(mark) = mark
-                && sub.matches(event)
-            {
-                takers.push((sub.id, mark));
-            }
-        }
+        let waiters = BySub::new(waiters);
+        let mut takers = self.takers(event, &waiters);
         if planted!(self.config, OneTakerOnly) {
             takers.truncate(1);
         }
         let standing = self.standing(event);
         for (sub, mark) in takers {
-            let by: Vec<RelayIx> = waiters.iter().filter(|w| w.sub == sub).map(|w| w.relay).collect();
+            let by: Vec<RelayIx> = waiters.of(sub).iter().map(|w| w.relay).collect();
             self.deliver_one(sub, &by, mark, event, standing);
         }
     }

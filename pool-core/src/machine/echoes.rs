@@ -15,6 +15,7 @@ use nostr_proto::{UnsignedEvent, VerifiedEvent};
 
 use crate::event::{Item, PendingItem, PendingOutcome, Verdict};
 use crate::ids::{PublishId, SubId};
+use crate::index::EVERYWHERE;
 use crate::planted::planted;
 
 use super::Core;
@@ -41,8 +42,10 @@ impl Core {
     pub(super) fn echo(&mut self, publish: PublishId, event: &UnsignedEvent, before: Option<VerifiedEvent>) {
         let as_event = event.as_event();
         let mut subs: Vec<SubId> = Vec::new();
-        for sub in self.subs.values_mut() {
-            if sub.matches(&as_event) {
+        for id in self.index.candidates(&as_event, &[EVERYWHERE]) {
+            if let Some(sub) = self.subs.get_mut(&id)
+                && sub.matches(&as_event)
+            {
                 let item = |seq| Item::Pending(PendingItem { event: event.clone(), publish, seq });
                 if sub.tell_numbered(item, &mut self.fx) {
                     subs.push(sub.id);

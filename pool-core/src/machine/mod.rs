@@ -9,6 +9,7 @@ mod decisions;
 mod echoes;
 mod frames;
 mod lanes;
+mod matching;
 mod notice;
 mod origins;
 mod oversize;
@@ -38,6 +39,7 @@ use crate::dedup::Dedup;
 use crate::effects::Effects;
 use crate::event::{PoolEvent, PublishReport};
 use crate::ids::{PublishId, RelayIx, SubId, Ticket, WireId};
+use crate::index::Index;
 use crate::input::Input;
 use crate::map::Map;
 use crate::planted::planted;
@@ -94,6 +96,8 @@ pub struct Core {
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
     subs: BTreeMap<SubId, Subscription>,
+    /// The application's subscriptions, by what they ask for and where.
+    index: Index,
     finished: Finished,
     backlog: Backlog,
     /// The running requests.
@@ -165,6 +169,7 @@ impl Core {
             slots: Slots::default(),
             paused: BTreeSet::new(),
             subs: BTreeMap::new(),
+            index: Index::new(derive(&seed, b"index", 0)),
             finished: Finished::default(),
             backlog: Backlog::default(),
             repairs: BTreeMap::new(),

@@ -239,6 +239,7 @@ impl Core {
                 assert_eq!(noted, (leg(sub) == Some(true), leg(sub) == Some(false)), "what {sub} needs is noted");
             }
         }
+        self.audit_index();
         assert!(self.slots.seats.keys().all(|ix| self.relays.contains_key(ix)), "seats are of relays that are there");
     }
 }

@@ -9,6 +9,7 @@ use crate::call::{CallError, Subscribe, Target};
 use crate::connection::Connection;
 use crate::event::EndReason;
 use crate::ids::{RelayIx, SubId, WireId};
+use crate::index::EVERYWHERE;
 use crate::planted::planted;
 use crate::subscription::leg::Ending;
 use crate::subscription::paging::Ground;
@@ -27,6 +28,7 @@ impl Core {
         let id = SubId(self.next_sub);
         self.next_sub += 1;
         self.subs.insert(id, Subscription::new(id, request, &self.config, self.backlog.hears(self.now)));
+        self.enter_index(id, [EVERYWHERE]);
         for (ix, url) in relays {
             self.add_leg(id, ix, url);
         }
@@ -40,8 +42,11 @@ impl Core {
         }
         self.check_filters(&filters)?;
         let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
-        let running = sub.replace(filters, &self.config, self.backlog.hears(self.now));
         let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
+        self.leave_index(id, legs.iter().copied().chain([EVERYWHERE]));
+        let Some(sub) = self.subs.get_mut(&id) else { return Ok(()) };
+        let running = sub.replace(filters, &self.config, self.backlog.hears(self.now));
+        self.enter_index(id, legs.iter().copied().chain([EVERYWHERE]));
         for &ix in &legs {
             self.note_need(ix, id);
             if let Some(relay) = self.relays.get_mut(&ix) {
@@ -96,6 +101,7 @@ impl Core {
         relay.legs.insert(id);
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.add_leg(ix, url, self.backlog.hears(self.now));
+        self.enter_index(id, [ix]);
         self.note_need(ix, id);
         self.engage_leg(id, ix);
     }
@@ -120,6 +126,7 @@ impl Core {
 
     /// Takes a leg away; the aggregate EOSE, of which it may have been the last, remains to be told.
     pub(super) fn take_leg(&mut self, id: SubId, ix: RelayIx) {
+        self.leave_index(id, [ix]);
         let Some(sub) = self.subs.get_mut(&id) else { return };
         for wire in sub.remove_leg(ix, &mut self.fx) {
             self.close_wire(ix, wire);
@@ -140,6 +147,8 @@ impl Core {
     }
 
     pub(super) fn end_sub(&mut self, id: SubId, reason: EndReason) {
+        let legs: Vec<RelayIx> = self.subs.get(&id).into_iter().flat_map(|sub| sub.legs.keys().copied()).collect();
+        self.leave_index(id, legs.into_iter().chain([EVERYWHERE]));
         let Some(mut sub) = self.subs.remove(&id) else { return };
         self.timers.set(TimerKey::Subscription(id), None);
         sub.end(reason, &mut self.fx);
