@@ -7,7 +7,7 @@ use nostr_proto::{HllOffset, HyperLogLog, Kind, PublicKey};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::CountOutcome;
+use crate::event::{CountOutcome, CountReport};
 
 fn url(n: usize) -> RelayUrl {
     RelayUrl::parse(&std::format!("wss://r{n}.example.com")).unwrap()

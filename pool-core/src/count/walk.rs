@@ -26,7 +26,7 @@ fn in_state(state: &str, config: &Config) -> Counting {
     let ask = |c: &mut Counting| c.asked(A, WireId(3), Epoch::default());
     let refuse = |c: &mut Counting, text: &str| c.refused(A, Reason::parse(text), config, now(0));
     match state {
-        "Waiting" => {}
+        "Waiting" | "Asked" => {}
         "Waiting refused" => {
             ask(&mut c);
             refuse(&mut c, "rate-limited: slowly");
@@ -42,7 +42,6 @@ fn in_state(state: &str, config: &Config) -> Counting {
                 drop(c.timeout(now(n * 10)));
             }
         }
-        "Asked" => {}
         "Noticed" => {
             ask(&mut c);
             c.noticed(A, Reason::parse("unknown verb"), now(2).mono);
