@@ -26,7 +26,7 @@ fn reactions(to: &str, authors: std::ops::Range<u8>) -> Vec<Event> {
 #[test]
 fn each_relay_counts_and_the_largest_number_is_told() {
     let relays = [relay_with(&notes(5)), relay_with(&notes(8)), relay_with(&notes(3))];
-    relays[2].set_faults(Fault::ApproximateCount.into());
+    relays[2].set_faults(Fault::ApproximateCount);
     let urls = relays.each_ref().map(Server::url);
     let run = run(&args(&urls, &["--kind", "1"])).exits(0);
     let lines = run.lines();
@@ -41,7 +41,7 @@ fn each_relay_counts_and_the_largest_number_is_told() {
 fn registers_are_merged() {
     let note = "ab".repeat(32);
     let relays = [relay_with(&reactions(&note, 1..80)), relay_with(&reactions(&note, 40..120))];
-    relays.iter().for_each(|relay| relay.set_faults(Fault::CountRegisters.into()));
+    relays.iter().for_each(|relay| relay.set_faults(Fault::CountRegisters));
     let urls = relays.each_ref().map(Server::url);
     let tag = format!("e={note}");
     let told = run(&args(&urls, &["--kind", "7", "--tag", &tag, "--json"])).exits(0);
@@ -88,7 +88,7 @@ fn whoever_does_not_count_is_told_by_what_it_did() {
 #[test]
 fn a_relay_that_asks_who_counts_is_told_with_auth_only() {
     let relay = relay_with(&notes(5));
-    relay.set_faults(Fault::AuthRequired { reads: true, writes: false, challenge_on_connect: true }.into());
+    relay.set_faults(Fault::AuthRequired { reads: true, writes: false, challenge_on_connect: true });
     let url = [relay.url()];
     run(&args(&url, &["--timeout", "5"])).exits(1);
     let known = finish(command(&args(&url, &["--auth"])).env("NOSTR_SECRET_KEY", SECRET_HEX).spawn().unwrap()).exits(0);

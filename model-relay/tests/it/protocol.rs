@@ -436,7 +436,7 @@ fn registers_are_those_that_nip_45_defines() {
     use nostr_proto::{Filter, HllOffset, HyperLogLog};
 
     let (mut relay, conn) = honest();
-    relay.set_faults(Fault::CountRegisters.into());
+    relay.set_faults(Fault::CountRegisters);
     let target = "ab".repeat(16) + &"9c".repeat(16);
     for value in [target.clone(), format!("30023:{target}:x"), "nostr".to_owned()] {
         let name = if value == target {
@@ -460,7 +460,7 @@ fn registers_are_those_that_nip_45_defines() {
     }
     let answer = say(&mut relay, conn, &json!(["COUNT", "c", {"kinds": [7]}]));
     assert_eq!(answer, [json!(["COUNT", "c", {"count": 120}])], "no tag, no registers");
-    relay.set_faults(Fault::ShortRegisters.into());
+    relay.set_faults(Fault::ShortRegisters);
     let answer = say(&mut relay, conn, &json!(["COUNT", "c", {"#t": ["nostr"]}]));
     assert_eq!(answer[0][2]["hll"].as_str().map(str::len), Some(510));
 }
