@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use nostr_pool_tokio::Quorum;
-use nostr_proto::{EventId, Filter, Kind, PublicKey, RelayUrl, Timestamp};
+use nostr_proto::{Kind, RelayUrl};
 
-use crate::filter;
+use crate::filter_args::FilterArgs;
 use crate::network::NetworkArgs;
-use crate::parse::{self, EventTag, FilterTag};
+use crate::parse::{self, EventTag};
 
 /// Read from, publish to and check Nostr relays, many at once.
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ const MAIN_HELP: &str = "\
 Examples:
   nostr-pool demo
   nostr-pool req --relay wss://relay.example.com --kind 1 --limit 20
+  nostr-pool count --relay wss://relay.example.com --kind 7 --tag e=ID
   nostr-pool keygen --output ~/.nostr-key
   nostr-pool publish --relay wss://relay.example.com --content 'hello' --key-file ~/.nostr-key
   nostr-pool verify events.jsonl
@@ -55,6 +56,13 @@ pub(crate) enum Command {
     /// filter matches. Without any, everything is asked for that the relays are willing to send.
     #[command(after_help = REQ_HELP)]
     Req(Box<ReqArgs>),
+    /// Have relays count events (NIP-45), and say what each answered.
+    ///
+    /// Takes the filters of `req`. No relay has all events, so there is no number of all: `maximum` is the largest that one
+    /// relay told; where relays send HyperLogLog registers for a filter with one tag, such as the reactions to a note,
+    /// `estimate` is what all of them have together, give or take 7 %.
+    #[command(after_help = COUNT_HELP)]
+    Count(Box<CountArgs>),
     /// Publish events to relays, and say what became of each.
     ///
     /// Takes signed events as JSON lines on stdin. Or, with --content, --kind or --tag, signs one event with the key in
@@ -102,33 +110,8 @@ pub(crate) struct ReqArgs {
     /// A relay to ask; give it once per relay
     #[arg(long = "relay", value_name = "URL", required = true, value_parser = parse::relay)]
     pub(crate) relays: Vec<RelayUrl>,
-    /// A whole filter, as NIP-01 writes it; may be repeated
-    #[arg(long = "filter", value_name = "JSON", value_parser = filter::parse)]
-    pub(crate) filters: Vec<Filter>,
-    /// Events of this kind; may be repeated
-    #[arg(long = "kind", value_name = "NUMBER", value_parser = parse::kind, allow_negative_numbers = true)]
-    pub(crate) kinds: Vec<Kind>,
-    /// Events by this author, in hex or as npub; may be repeated
-    #[arg(long = "author", value_name = "KEY", value_parser = parse::author)]
-    pub(crate) authors: Vec<PublicKey>,
-    /// The event with this id; may be repeated
-    #[arg(long = "id", value_name = "ID", value_parser = parse::id)]
-    pub(crate) ids: Vec<EventId>,
-    /// Events with this tag, such as t=nostr; repeat a letter for either value, another letter for both tags
-    #[arg(long = "tag", value_name = "LETTER=VALUE", value_parser = parse::filter_tag)]
-    pub(crate) tags: Vec<FilterTag>,
-    /// Events created at this unix time or later
-    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp, allow_negative_numbers = true)]
-    pub(crate) since: Option<Timestamp>,
-    /// Events created at this unix time or earlier
-    #[arg(long, value_name = "SECONDS", value_parser = parse::timestamp, allow_negative_numbers = true)]
-    pub(crate) until: Option<Timestamp>,
-    /// The newest N stored events of each relay
-    #[arg(long, value_name = "N", value_parser = parse::limit, allow_negative_numbers = true)]
-    pub(crate) limit: Option<u32>,
-    /// Events that match these words (relays with NIP-50 only)
-    #[arg(long, value_name = "WORDS")]
-    pub(crate) search: Option<String>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     /// Print older versions of replaceable events, too, where they come after a newer one
     #[arg(long)]
     pub(crate) all_versions: bool,
@@ -189,6 +172,52 @@ Exit codes:
        be had: events may be missing
    64  an argument is at fault, or the file of --resume can't be read or written
   130  ended by Ctrl-C (--stats are printed first, and the file of --resume is written)";
+
+/// Arguments of `count`.
+#[derive(Debug, Args)]
+pub(crate) struct CountArgs {
+    /// A relay to ask; give it once per relay
+    #[arg(long = "relay", value_name = "URL", required = true, value_parser = parse::relay)]
+    pub(crate) relays: Vec<RelayUrl>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Report after this, whoever has not answered by then
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse::seconds, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+    /// Tell relays that ask who is asking: NIP-42, signed with the key in --key-file or in NOSTR_SECRET_KEY
+    #[arg(long)]
+    pub(crate) auth: bool,
+    /// A file that holds the secret key for --auth, in hex or as nsec; goes before NOSTR_SECRET_KEY
+    #[arg(long, value_name = "PATH", requires = "auth")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
+
+const COUNT_HELP: &str = "\
+Examples:
+  nostr-pool count --relay wss://a.example --relay wss://b.example --kind 1 --author npub1…
+  nostr-pool count --relay wss://a.example --relay wss://b.example --kind 7 --tag e=ID
+  nostr-pool count --relay wss://a.example --kind 3 --tag p=KEY --json
+  nostr-pool count --relay wss://a.example --kind 1059 --auth --key-file ~/.nostr-key
+
+An object of --json:
+  maximum   the largest number of one relay (null: none counted)
+  estimate  what those have together that sent registers, no less than the largest exact number and no
+            more than all together (null: no registers, or none that can be merged)
+  authors   the same as the registers alone have it, which count authors (null likewise)
+  relays    of each: relay, status (counted, refused, silent, nonsense, lost, unreachable, too-large or
+            cancelled), count and approximate where counted, reason otherwise
+
+Exit codes:
+    0  at least one relay counted (or the reader of stdout went away)
+    1  none did: each refused, talked nonsense or was not reached
+    2  none did, and at least one was asked and did not answer
+   64  an argument is at fault
+  130  ended by Ctrl-C";
 
 /// Arguments of `publish`.
 #[derive(Debug, Args)]

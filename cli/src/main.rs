@@ -1,9 +1,11 @@
 //! The `nostr-pool` command: read from, publish to and check Nostr relays.
 
 mod args;
+mod count;
 mod demo;
 mod exit;
 mod filter;
+mod filter_args;
 mod hangup;
 mod interrupt;
 mod key;
@@ -52,6 +54,7 @@ fn run(command: Command) -> Result<Exit, Stop> {
         match command {
             Command::Demo(args) => demo::run(&args).await,
             Command::Req(args) => req::run(&args).await,
+            Command::Count(args) => count::run(&args).await,
             Command::Publish(args) => publish::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Keygen(args) => keygen::run(&args),

@@ -10,7 +10,7 @@ use nostr_pool_tokio::{
     AuthState, Config, Coverage, EventItem, Gap, GapCause, History, Item, LegOutcome, LegReport, LegState, Mode, Pool,
     RejectedEvent, RelayUpdate, SubscribeOptions, Subscription, Versions, Why,
 };
-use nostr_proto::{EventId, Filter, RelayUrl, Timestamp};
+use nostr_proto::{EventId, RelayUrl, Timestamp};
 
 use crate::args::ReqArgs;
 use crate::exit::{Exit, Stop};
@@ -37,7 +37,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Runs the command.
 pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let started = (Instant::now(), ProcessTime::now());
-    let filters = filters(args)?;
+    let filters = args.filter.filters()?;
     let urls = relays::distinct(&args.relays);
     let keys = key::load_for_auth(args.auth, args.key_file.as_deref())?;
     let pool = relays::open(&urls, &config(args), keys, &args.network)?;
@@ -95,37 +95,6 @@ fn config(args: &ReqArgs) -> Config {
         queue_bytes: QUEUE_BYTES,
         ..config
     }
-}
-
-/// The filters that the arguments ask for.
-fn filters(args: &ReqArgs) -> Result<Vec<Filter>, Stop> {
-    if let (Some(since), Some(until)) = (args.since, args.until)
-        && since > until
-    {
-        return Err(Stop::usage("--since: later than --until, so nothing can match"));
-    }
-    let mut flags = Filter::new();
-    for id in &args.ids {
-        flags = flags.id(*id);
-    }
-    for author in &args.authors {
-        flags = flags.author(*author);
-    }
-    for kind in &args.kinds {
-        flags = flags.kind(*kind);
-    }
-    for tag in &args.tags {
-        flags = flags.tag(tag.letter, tag.value.clone());
-    }
-    flags.since = args.since;
-    flags.until = args.until;
-    flags.limit = args.limit;
-    flags.search = args.search.clone();
-    let mut filters = args.filters.clone();
-    if filters.is_empty() || flags != Filter::new() {
-        filters.push(flags);
-    }
-    Ok(filters)
 }
 
 enum End {

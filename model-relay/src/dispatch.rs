@@ -84,13 +84,13 @@ impl Relay {
             }
             Ok(Message::Count { subscription, filters }) => {
                 self.stats.counts += 1;
+                if let Some((code, reason)) = self.faults.close_on_count() {
+                    self.close(conn, code, reason);
+                    return;
+                }
                 match self.accept_filters(conn, &filters, now) {
                     Err(reason) => self.refuse(conn, &subscription, &reason),
-                    Ok(filters) => {
-                        let count = self.store.count(&filters);
-                        let bare = self.faults.has(&Fault::BareCount);
-                        self.send_text(conn, message::count(&subscription, count, bare));
-                    }
+                    Ok(filters) => self.on_count(conn, &subscription, &filters),
                 }
             }
             Ok(Message::Close { subscription }) => self.on_close(conn, &subscription),
@@ -307,7 +307,7 @@ impl Relay {
             Unsolicited::Ok => message::ok(&format!("{n:064x}"), n.is_multiple_of(2), ""),
             Unsolicited::Challenge => return self.challenge_with(conn, &format!("challenge-{n}-of-connection-{conn}")),
             Unsolicited::Notice => message::notice(&nobody),
-            Unsolicited::Count => message::count(&nobody, 1, false),
+            Unsolicited::Count => message::count(&nobody, &json!({ "count": 1 })),
         };
         self.send_text(conn, text);
     }

@@ -75,6 +75,11 @@ impl Filter {
         self.tags.iter().filter_map(|(name, wanted)| Some([name.as_str(), wanted.first()?.as_str()]))
     }
 
+    /// The first value of the first tag that there is a condition on.
+    pub(crate) fn first_tag_value(&self) -> Option<&str> {
+        self.tags.values().next()?.first().map(String::as_str)
+    }
+
     /// As a relay reads it that takes `until` for the first second that is not wanted any more.
     pub(crate) fn until_exclusive(mut self) -> Self {
         match self.until.map(|until| until.checked_sub(1)) {

@@ -54,6 +54,7 @@
 mod auth;
 mod config;
 mod connection;
+mod count;
 mod deliver;
 mod dispatch;
 mod event;

@@ -66,10 +66,6 @@ pub(crate) fn challenge(text: &str) -> String {
     json!(["AUTH", text]).to_string()
 }
 
-pub(crate) fn count(subscription: &str, count: usize, bare: bool) -> String {
-    if bare {
-        json!(["COUNT", subscription, count]).to_string()
-    } else {
-        json!(["COUNT", subscription, { "count": count }]).to_string()
-    }
+pub(crate) fn count(subscription: &str, answer: &Value) -> String {
+    json!(["COUNT", subscription, answer]).to_string()
 }

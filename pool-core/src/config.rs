@@ -15,7 +15,7 @@ pub struct Config {
     pub max_relays: usize,
     /// Logical subscriptions at once. Default 20,000.
     pub max_subscriptions: usize,
-    /// Filters in one subscription. Default 10, which is what relays commonly take in one REQ.
+    /// Filters in one subscription or count. Default 10, which is what relays commonly take in one REQ.
     pub max_filters: usize,
     /// Publishes remembered at once, finished ones included; the oldest finished one makes room. Default 1,000.
     pub max_publishes: usize,
@@ -144,7 +144,7 @@ pub struct Config {
     /// First wait after a refusal, before an EVENT is sent to the same relay again, or a request made again, and the first
     /// pause after `rate-limited`. Doubles, up to `backoff_max`. Default 1 s.
     pub retry_base: Duration,
-    /// How many times one EVENT is sent to one relay. Default 5.
+    /// How many times one EVENT is sent to one relay, and a relay asked to count that answers with `error`. Default 5.
     pub max_sends: u32,
     /// The same where the relay's reason for refusing is unknown or empty. Default 3.
     pub max_sends_unknown: u32,
@@ -156,6 +156,13 @@ pub struct Config {
     /// How long delivery goes on after the publish was called, verdict or not; until the deadline of the verdict at least.
     /// Default 600 s.
     pub publish_lifetime: Duration,
+
+    /// Counts (NIP-45) under way at once. Default 100.
+    pub max_counts: usize,
+    /// The longest COUNT message, in bytes. Default 128 KiB.
+    pub max_count_bytes: usize,
+    /// A count is told after this, whoever has not answered by then. Default 10 s.
+    pub count_deadline: Duration,
 
     /// Whether relays get to know who is asking (NIP-42), where the relay's own options say nothing. Default `Never`.
     pub auth: AuthPolicy,
@@ -243,6 +250,9 @@ impl Default for Config {
             suspect_window: Duration::from_secs(2),
             publish_deadline: Duration::from_secs(30),
             publish_lifetime: Duration::from_secs(600),
+            max_counts: 100,
+            max_count_bytes: 128 << 10,
+            count_deadline: Duration::from_secs(10),
             auth: AuthPolicy::Never,
             identity: None,
             auth_wait: Duration::from_secs(5),

@@ -1,5 +1,6 @@
 //! Where machines put what is to happen outside.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,7 +9,7 @@ use nostr_proto::RelayUrl;
 
 use crate::backlog::Untaken;
 use crate::command::Command;
-use crate::event::{Item, PoolEvent, PublishUpdate, RelayUpdate};
+use crate::event::{CountReport, Item, PoolEvent, PublishUpdate, RelayUpdate};
 use crate::ids::{PublishId, SocketId, SubId};
 
 /// Commands and events in the order in which they came about. The driver empties it after every step.
@@ -39,6 +40,10 @@ impl Effects {
 
     pub(crate) fn publish(&mut self, publish: PublishId, update: PublishUpdate) {
         self.events.push_back(PoolEvent::Publish { publish, update });
+    }
+
+    pub(crate) fn counted(&mut self, report: CountReport) {
+        self.events.push_back(PoolEvent::Counted(Box::new(report)));
     }
 
     pub(crate) fn relay(&mut self, relay: &RelayUrl, update: RelayUpdate) {

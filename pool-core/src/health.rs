@@ -168,6 +168,11 @@ impl Vitals {
         self.silent.first().copied().filter(|_| self.silent.len() == 1)
     }
 
+    /// Whether something came for every request.
+    pub(crate) fn is_none_silent(&self) -> bool {
+        self.silent.is_empty()
+    }
+
     /// When the last of the requests without an EOSE was sent.
     pub(crate) fn last_asked(&self) -> Option<Instant> {
         self.asked.last_key_value().map(|(_, at)| *at)

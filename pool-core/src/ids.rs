@@ -70,6 +70,10 @@ counter_id! {
     PublishId
 }
 counter_id! {
+    /// A COUNT. Never used twice in the life of a core.
+    CountId
+}
+counter_id! {
     /// A question to the driver that must be answered exactly once.
     Ticket
 }

@@ -19,6 +19,7 @@ mod call;
 mod command;
 mod config;
 mod connection;
+mod count;
 mod dedup;
 mod effects;
 mod event;
@@ -42,18 +43,18 @@ mod walked;
 
 pub use auth::{AuthFailure, AuthPolicy, AuthState};
 pub use call::{
-    Acknowledge, Call, CallError, History, Mode, Origin, Publish, PublishUnsigned, Quorum, ReconnectOptions,
+    Acknowledge, Call, CallError, Count, History, Mode, Origin, Publish, PublishUnsigned, Quorum, ReconnectOptions,
     RelayOptions, Reply, Subscribe, Target, Versions, Which,
 };
 pub use command::Command;
 pub use config::Config;
 pub use event::{
-    Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
-    PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate, RejectedEvent, Rejection, RelayUpdate,
-    UnknownCause, Verdict, Why,
+    CountAnswer, CountOutcome, CountReport, Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport,
+    LegState, Mark, Merged, PendingItem, PendingOutcome, PoolEvent, PublishReport, PublishStatus, PublishUpdate,
+    RejectedEvent, Rejection, RelayUpdate, UnknownCause, Verdict, Why,
 };
 pub use health::{Health, Latency};
-pub use ids::{PublishId, SocketId, SubId, Ticket};
+pub use ids::{CountId, PublishId, SocketId, SubId, Ticket};
 pub use input::{CloseReason, Input};
 pub use machine::{Core, Unfinished};
 #[cfg(feature = "planted-bugs")]

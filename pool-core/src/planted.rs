@@ -37,6 +37,12 @@ pub enum PlantedBug {
     LateOkChangesVerdict,
     /// *A request that nobody needs any more is closed.* Planted: not when its subscription is dropped.
     CloseLostOnDrop,
+    /// *A relay that refuses to count has not counted none.* Planted: it has.
+    CountRefusedIsZero,
+    /// *The report of a count comes by its deadline.* Planted: when every relay has answered.
+    CountNeverDue,
+    /// *Registers of several relays are merged.* Planted: those of the last one count.
+    CountLastRegistersWin,
     /// *`duplicate:` is acceptance, even with `false`.* Planted: it is refusal.
     DuplicateRejected,
     /// *The same bytes go out at every try.* Planted: from the second try on, there is a space more.
@@ -119,7 +125,7 @@ pub enum PlantedBug {
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 55] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -172,6 +178,9 @@ impl PlantedBug {
         Self::ClosedIsEose,
         Self::TimedOutLegEnded,
         Self::StragglersDelivered,
+        Self::CountRefusedIsZero,
+        Self::CountNeverDue,
+        Self::CountLastRegistersWin,
     ];
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{PublishId, RelayIx, SubId};
+use crate::ids::{CountId, PublishId, RelayIx, SubId};
 use crate::time::Instant;
 
 /// Whose time it is.
@@ -18,6 +18,7 @@ pub(crate) enum TimerKey {
     Clock,
     Subscription(SubId),
     Publish(PublishId),
+    Count(CountId),
     /// Relays are not read from, or were not until just now, because of what the applications have not taken.
     Backlog,
 }
@@ -33,6 +34,8 @@ pub enum DeadlineKind {
     Pause,
     /// A relay's EOSE is due, or requests are to be made again because the wall clock was set back.
     Subscription,
+    /// A relay that put a COUNT off is to be asked again, or its report is due.
+    Count,
     /// An OK, another try, the turn of an EVENT or a verdict is due.
     Publish,
     /// Relays are to be read from again, or may be paused again: see
@@ -100,6 +103,7 @@ impl Timers {
             TimerKey::Lanes(_) => DeadlineKind::Pause,
             TimerKey::Subscription(_) | TimerKey::Clock => DeadlineKind::Subscription,
             TimerKey::Publish(_) | TimerKey::Trial(_) => DeadlineKind::Publish,
+            TimerKey::Count(_) => DeadlineKind::Count,
             TimerKey::Backlog => DeadlineKind::Backlog,
         };
         Some(Deadline { at, why })

@@ -13,5 +13,5 @@ pub(crate) fn table(docs: &str) -> (Vec<String>, Vec<Vec<String>>) {
 
 fn cells(line: &str) -> Vec<String> {
     let line = line.trim_start_matches("//!").trim().trim_matches('|');
-    line.split('|').map(|cell| cell.trim().trim_end_matches(['¹', '²', '³', '⁴', '⁵']).to_string()).collect()
+    line.split('|').map(|cell| cell.trim().trim_end_matches(['¹', '²', '³', '⁴', '⁵', '⁶', '⁷']).to_string()).collect()
 }

@@ -1,7 +1,7 @@
 //! The async shell of nostr-pool that every runtime shares.
 //!
 //! The decisions are made by [`nostr_pool_core`]: state machines without I/O. This crate gives them sockets, clocks and
-//! threads, and the application its handles: [`Pool`], [`Subscription`], [`Publishing`]. It is written on `futures` and
+//! threads, and the application its handles: [`Pool`], [`Subscription`], [`Publishing`], [`Counting`]. It is written on `futures` and
 //! `std::thread` and knows no runtime; an adapter (`nostr-pool-tokio`, `nostr-pool-async-std`) brings one by
 //! implementing [`Runtime`], and re-exports everything here.
 //!
@@ -50,6 +50,7 @@
 mod builder;
 mod clock;
 mod connect;
+mod counting;
 mod dial;
 mod engine;
 mod error;
@@ -76,6 +77,7 @@ mod verifier;
 
 pub use builder::{Given, PoolBuilder};
 pub use connect::{Connect, ConnectOutcome, ConnectReport, Connecting};
+pub use counting::{CountOptions, Counting};
 pub use dial::{
     BadCertificate, HeaderError, Headers, Proxy, ProxyFailure, ProxyUrlError, Refusal, Resolver, Roots, RootsError,
     Step, StepDeadlines, UpgradeFault,
@@ -98,13 +100,14 @@ pub use transport::Transport;
 
 pub use nostr_pool_core::{
     Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CheckpointError, CloseReason, Config,
-    ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Health, History, Item, Latency, LegOutcome,
-    LegReport, LegState, Mark, Mode, Origin, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
-    PublishUpdate, Quorum, ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord,
-    RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
+    ConnectionState, CountAnswer, CountId, CountOutcome, CountReport, Coverage, EndReason, EventItem, Gap, GapCause,
+    Health, History, Item, Latency, LegOutcome, LegReport, LegState, Mark, Merged, Mode, Origin, PendingItem,
+    PendingOutcome, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions, RejectedEvent,
+    Rejection, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause,
+    Verdict, Versions, Which, Why,
 };
 pub use nostr_proto::{
-    self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayInfo, RelayUrl, SecretKey,
-    Timestamp, UnsignedEvent, VerifiedEvent,
+    self, Event, EventId, EventTemplate, Filter, HllOffset, HyperLogLog, Keys, Kind, Prefix, PublicKey, Reason,
+    RelayInfo, RelayUrl, SecretKey, Timestamp, UnsignedEvent, VerifiedEvent,
 };
 pub use rustls;

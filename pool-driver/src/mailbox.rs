@@ -84,6 +84,11 @@ impl<B: Buffer> Mailbox<B> {
         wakers.extend(inner.waker.take());
     }
 
+    /// Whether nothing will be put in any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// The reader is gone: what is in is dropped, and nothing more is taken in.
     pub(crate) fn abandon(&self)
     where

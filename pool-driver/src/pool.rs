@@ -15,6 +15,7 @@ use nostr_proto::{Event, EventId, EventTemplate, Filter, Kind, PublicKey, RelayI
 
 use crate::builder::{Given, PoolBuilder};
 use crate::connect::{Connect, Connecting};
+use crate::counting::{CountOptions, Counting};
 use crate::dial::Headers;
 use crate::error::{AddRelayError, MineError, PublishUnsignedError};
 use crate::fetch::{Fetch, FetchOptions};
@@ -316,6 +317,33 @@ impl Pool {
     /// this call; errors of the call are told when it is awaited.
     pub fn fetch(&self, filters: impl Into<Vec<Filter>>, options: FetchOptions) -> Fetch {
         Fetch::start(self.shared(), filters.into(), options)
+    }
+
+    /// Asks relays how many stored events match any of these filters (NIP-45), and waits until each has answered, refused or
+    /// was given up. The questions go out by this call; dropping what it returns ends it.
+    ///
+    /// Relays hold different events, so no number is the number of all: [`CountReport::maximum`](crate::CountReport::maximum) is the largest of one
+    /// relay; where relays send registers, [`CountReport::merged`](crate::CountReport::merged) estimates their union. Many relays do not count: what
+    /// became of each is in [`CountReport::relays`](crate::CountReport::relays).
+    ///
+    /// ```no_run
+    /// # use nostr_pool_driver::*;
+    /// # async fn example(pool: Pool, note: EventId) -> Result<(), Box<dyn std::error::Error>> {
+    /// let reactions = Filter::new().kind(Kind::REACTION).tag('e', note.to_string());
+    /// let report = pool.count([reactions], CountOptions::default()).await?;
+    /// match report.best() {
+    ///     Some(n) => println!("about {n} reactions"),
+    ///     None => println!("no relay counts: {:?}", report.relays),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Told when it is awaited: [`CallError::FilterCount`], [`CallError::CountTooLarge`], [`CallError::NoRelays`],
+    /// [`CallError::TooManyRelays`], [`CallError::TooManyCounts`], [`CallError::InsecureHint`], [`CallError::Closed`].
+    pub fn count(&self, filters: impl Into<Vec<Filter>>, options: CountOptions) -> Counting {
+        Counting::start(self.shared(), filters.into(), options)
     }
 
     /// The news of all relays, from now on: states of connections and authentications, NOTICEs, removals.

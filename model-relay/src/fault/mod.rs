@@ -160,6 +160,33 @@ pub enum Fault {
     },
     /// Answers `COUNT` with a bare number instead of an object.
     BareCount,
+    /// Says of every `COUNT` that it is an approximation.
+    ApproximateCount,
+    /// Sends registers (NIP-45) with each `COUNT` for one filter that has a tag. No fault, but not what every relay does.
+    CountRegisters,
+    /// The same, but one register short.
+    ShortRegisters,
+    /// Answers each `COUNT` with what is no number of events: another sort each time.
+    NonsenseCount,
+    /// Never answers a `COUNT`.
+    IgnoreCount,
+    /// Refuses every `COUNT` with this reason, prefix included.
+    RefuseCount {
+        /// The third element of `CLOSED`.
+        reason: String,
+    },
+    /// Answers every `COUNT` by this `NOTICE`, as relays do that do not know the verb.
+    NoticeOnCount {
+        /// The second element of `NOTICE`.
+        text: String,
+    },
+    /// Ends the connection on a `COUNT`.
+    CloseOnCount {
+        /// The WebSocket close code; 1006 ends the connection without a close frame.
+        code: u16,
+        /// The close reason.
+        reason: String,
+    },
     /// Refuses with `rate-limited:` what a connection sends beyond so many `EVENT`, `REQ` and `COUNT` messages.
     RateLimit {
         /// Messages taken per connection and window.

@@ -120,6 +120,22 @@ impl FaultState {
         field!(self, RefuseReq.reason)
     }
 
+    pub(crate) fn refuse_count(&self) -> Option<String> {
+        field!(self, RefuseCount.reason)
+    }
+
+    pub(crate) fn notice_on_count(&self) -> Option<String> {
+        field!(self, NoticeOnCount.text)
+    }
+
+    /// How a `COUNT` ends its connection.
+    pub(crate) fn close_on_count(&self) -> Option<Ending> {
+        self.find(|fault| match fault {
+            Fault::CloseOnCount { code, reason } => Some((*code, reason.clone())),
+            _ => None,
+        })
+    }
+
     pub(crate) fn refuse_auth(&self) -> Option<String> {
         field!(self, RefuseAuth.reason)
     }

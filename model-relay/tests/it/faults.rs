@@ -332,3 +332,26 @@ fn an_empty_plan_heals() {
     relay.set_faults(FaultPlan::new());
     assert_eq!(verbs(&req(&mut relay, conn)).last(), Some(&"EOSE"));
 }
+
+#[test]
+fn counting_goes_wrong_in_every_way() {
+    let count = json!(["COUNT", "c", {}]);
+    let said = |fault: Fault| {
+        let (mut relay, conn) = faulty(fault);
+        say(&mut relay, conn, &count)
+    };
+    assert_eq!(said(Fault::ApproximateCount), [json!(["COUNT", "c", {"count": 3, "approximate": true}])]);
+    assert_eq!(said(Fault::IgnoreCount), [] as [Value; 0]);
+    let refusal = Fault::RefuseCount { reason: "unsupported: no".to_owned() };
+    assert_eq!(said(refusal), [json!(["CLOSED", "c", "unsupported: no"])]);
+    let notice = Fault::NoticeOnCount { text: "unknown verb COUNT".to_owned() };
+    assert_eq!(said(notice), [json!(["NOTICE", "unknown verb COUNT"])]);
+
+    let (mut relay, conn) = faulty(Fault::NonsenseCount);
+    for _ in 0..5 {
+        let answer = say(&mut relay, conn, &count);
+        assert!(nostr_proto::RelayMessage::parse(&answer[0].to_string()).is_err(), "{answer:?}");
+    }
+    let (mut relay, conn) = faulty(Fault::CloseOnCount { code: 1008, reason: "what?".to_owned() });
+    assert_eq!(say(&mut relay, conn, &count), [json!(["end", 1008, "what?"])]);
+}

@@ -429,3 +429,38 @@ fn a_cap_is_for_each_filter_or_for_all_of_a_req() {
         assert_eq!(frames.last(), Some(&json!(["EOSE", "s", ["more"]])));
     }
 }
+
+#[test]
+fn registers_are_those_that_nip_45_defines() {
+    use nostr_model_relay::Fault;
+    use nostr_proto::{Filter, HllOffset, HyperLogLog};
+
+    let (mut relay, conn) = honest();
+    relay.set_faults(Fault::CountRegisters);
+    let target = "ab".repeat(16) + &"9c".repeat(16);
+    for value in [target.clone(), format!("30023:{target}:x"), "nostr".to_owned()] {
+        let name = if value == target {
+            "e"
+        } else if value.len() > 64 {
+            "a"
+        } else {
+            "t"
+        };
+        let filter = Filter::new().tag(name.chars().next().unwrap(), value.clone());
+        let offset = HllOffset::of(&filter).unwrap();
+        let mut expected = HyperLogLog::new();
+        for n in 1..=40_u8 {
+            let event = signed(n, 7, 10, "+", &[&[name, &value]]);
+            expected.add(&event.pubkey(), offset);
+            say(&mut relay, conn, &publish(&event));
+        }
+        let answer =
+            say(&mut relay, conn, &json!(["COUNT", "c", serde_json::from_str::<Value>(&filter.to_json()).unwrap()]));
+        assert_eq!(answer, [json!(["COUNT", "c", {"count": 40, "hll": expected.to_hex()}])]);
+    }
+    let answer = say(&mut relay, conn, &json!(["COUNT", "c", {"kinds": [7]}]));
+    assert_eq!(answer, [json!(["COUNT", "c", {"count": 120}])], "no tag, no registers");
+    relay.set_faults(Fault::ShortRegisters);
+    let answer = say(&mut relay, conn, &json!(["COUNT", "c", {"#t": ["nostr"]}]));
+    assert_eq!(answer[0][2]["hll"].as_str().map(str::len), Some(510));
+}

@@ -4,7 +4,7 @@ use core::fmt;
 
 use nostr_proto::{Event, EventId, PublicKey, RelayUrl, UnsignedEvent};
 
-use crate::ids::{PublishId, SubId};
+use crate::ids::{CountId, PublishId, SubId};
 
 /// A call that cannot be carried out: the caller's mistake or the caller's limit, never a relay's fault.
 ///
@@ -38,6 +38,17 @@ pub enum CallError {
         /// The `seq` that was named.
         seq: u64,
     },
+    /// As many counts are under way as may be.
+    TooManyCounts(usize),
+    /// The COUNT message would be longer than the pool sends.
+    CountTooLarge {
+        /// Its length in bytes.
+        bytes: usize,
+        /// How long it may be: `max_count_bytes`.
+        max: usize,
+    },
+    /// The count was told or never was.
+    UnknownCount(CountId),
     /// The publish was forgotten or never was.
     UnknownPublish(PublishId),
     /// The event is not among the publishes that are remembered, so it cannot be tried again by its id.
@@ -94,11 +105,16 @@ impl fmt::Display for CallError {
             Self::InsecureHint(url) => write!(f, "relay {url} comes from an event: its URL must begin with wss://"),
             Self::TooManyRelays(max) => write!(f, "the pool holds its most relays already ({max})"),
             Self::TooManySubscriptions(max) => write!(f, "the pool holds its most subscriptions already ({max})"),
-            Self::FilterCount { given, max } => write!(f, "a subscription takes 1 to {max} filters, not {given}"),
+            Self::FilterCount { given, max } => write!(f, "a request takes 1 to {max} filters, not {given}"),
             Self::UnknownSubscription(id) => write!(f, "subscription {id} has ended"),
             Self::NotDelivered { sub, seq } => {
                 write!(f, "subscription {sub} has not delivered an event {seq}: it can't be acknowledged")
             }
+            Self::TooManyCounts(max) => write!(f, "as many counts are under way as may be ({max})"),
+            Self::CountTooLarge { bytes, max } => {
+                write!(f, "the COUNT message would have {bytes} bytes, and the pool sends {max} at most")
+            }
+            Self::UnknownCount(id) => write!(f, "count {id} is not under way"),
             Self::UnknownPublish(id) => write!(f, "publish {id} is not remembered"),
             Self::UnknownEvent(id) => write!(f, "event {id} is not among the remembered publishes"),
             Self::PublishQueueFull(_) | Self::UnsignedQueueFull(_) => {

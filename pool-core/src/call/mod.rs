@@ -1,5 +1,6 @@
 //! What the application asks of the core. Every call is a value, so that it can be recorded and generated.
 
+mod count;
 mod error;
 mod subscribe;
 
@@ -12,9 +13,10 @@ use nostr_proto::{Event, EventId, Filter, PublicKey, RelayInfo, RelayUrl, Unsign
 
 use crate::auth::AuthPolicy;
 use crate::event::Gap;
-use crate::ids::{PublishId, SubId};
+use crate::ids::{CountId, PublishId, SubId};
 use crate::subscription::Checkpoint;
 
+pub use count::Count;
 pub use error::CallError;
 pub use subscribe::{Acknowledge, History, Mode, Subscribe, Versions};
 
@@ -28,7 +30,8 @@ pub enum Call {
         /// How it is used.
         options: RelayOptions,
     },
-    /// Take a relay out: its requests end, its publishes there are `Unknown`, its socket is closed.
+    /// Take a relay out: its requests end, its publishes there are `Unknown`, its counts there are `Cancelled`, its socket is
+    /// closed.
     RemoveRelay {
         /// Which.
         url: RelayUrl,
@@ -136,6 +139,14 @@ pub enum Call {
         /// Which.
         publish: PublishId,
     },
+    /// Have relays count events (NIP-45). Replies with [`Reply::Counting`]; the report is
+    /// [`PoolEvent::Counted`](crate::PoolEvent::Counted), exactly once.
+    Count(Count),
+    /// Do not wait for the rest of a count: its report is what is known by now. Fails if it has been told.
+    CancelCount {
+        /// Which.
+        count: CountId,
+    },
     /// Tell a relay who is asking (NIP-42), whatever the policy: on this connection, or on the next one if there is none.
     /// Also the answer "yes" to [`AuthState::Requested`](crate::AuthState::Requested). It holds for one connection.
     Authenticate {
@@ -158,11 +169,11 @@ pub enum Call {
         /// The document.
         info: Box<RelayInfo>,
     },
-    /// Forget all that was learned, for another account say: subscriptions and publishes end, seen and held events are
+    /// Forget all that was learned, for another account say: subscriptions, publishes and counts end, seen and held events are
     /// dropped, quarantines end, connections are closed (and dialled again when needed). Relays and their options stay, and
     /// so do the pace that a relay asked for, what its document says, and the past of its connection in its record.
     StartClean,
-    /// End everything: subscriptions end, sockets are closed, and later calls fail with [`CallError::Closed`].
+    /// End everything: subscriptions, publishes and counts end, sockets are closed, and later calls fail with [`CallError::Closed`].
     Shutdown,
 }
 
@@ -175,6 +186,8 @@ pub enum Reply {
     Subscribed(SubId),
     /// The new publish, and the id of its event.
     Publishing(PublishId, EventId),
+    /// The new count.
+    Counting(CountId),
     /// What the subscription has.
     Checkpoint(Box<Checkpoint>),
 }

@@ -1,8 +1,10 @@
 //! What the application sees.
 
+mod count;
 mod item;
 mod publish;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use nostr_proto::RelayUrl;
@@ -11,6 +13,7 @@ use crate::auth::AuthState;
 use crate::ids::{PublishId, SubId};
 use crate::record::ConnectionState;
 
+pub use count::{CountAnswer, CountOutcome, CountReport, Merged};
 pub use item::{
     Coverage, EndReason, EventItem, Gap, GapCause, Item, LegOutcome, LegReport, LegState, Mark, PendingItem,
     PendingOutcome, RejectedEvent, Why,
@@ -35,6 +38,8 @@ pub enum PoolEvent {
         /// What.
         update: PublishUpdate,
     },
+    /// What came of a COUNT, exactly once.
+    Counted(Box<CountReport>),
     /// News of a relay.
     Relay {
         /// Which.

@@ -115,7 +115,7 @@ impl Core {
     }
 
     /// Private kinds are asked for: some relays hide them from strangers.
-    fn note_private(&mut self, ix: RelayIx) {
+    pub(super) fn note_private(&mut self, ix: RelayIx) {
         self.drive_auth(ix, |auth, cx, fx| ((), auth.private(cx, fx)));
     }
 
@@ -251,6 +251,7 @@ impl Core {
             self.on_publish(publish, |p, _, _, fx| p.authenticated(ix, fx));
             self.enqueue_event(ix, publish);
         }
+        self.counts_granted(ix);
     }
 
     /// The relay will not know us: what it refused for lack of that stays refused.
@@ -270,6 +271,7 @@ impl Core {
         for publish in publishes {
             self.on_publish(publish, |p, _, now, fx| p.not_authenticated(ix, now, fx));
         }
+        self.counts_denied(ix);
         self.review(ix);
     }
 
@@ -314,6 +316,7 @@ impl Core {
     /// An authentication is on its way: what is asked for of private kinds is asked for after it, instead of twice. An
     /// EOSE for a stranger would only end it before its time.
     fn recall_private(&mut self, ix: RelayIx) {
+        self.recall_counts(ix, |count| count.is_private());
         let Some(relay) = self.relays.get(&ix) else { return };
         let legs: Vec<SubId> = relay.legs.iter().copied().filter(|sub| self.asks_for_private(*sub)).collect();
         for sub in legs {

@@ -58,6 +58,8 @@ impl Core {
             Call::PublishUnsigned(request) => return self.publish_unsigned(request),
             Call::Retry { event, deadline } => return self.retry(&event, deadline),
             Call::Cancel { publish } => self.cancel(publish)?,
+            Call::Count(request) => return self.start_count(request).map(Reply::Counting),
+            Call::CancelCount { count } => self.cancel_count(count)?,
             Call::Authenticate { url, identity } => self.authenticate(&url, identity)?,
             Call::DenyAuth { url } => self.deny_auth(&url)?,
             Call::RelayInfo { url, info } => self.relay_info(&url, &info)?,
@@ -96,6 +98,7 @@ impl Core {
         self.end_all(EndReason::StartedClean);
         self.finished.forget_all();
         self.cancel_all();
+        self.cancel_counts();
         // Not before the application has had a chance to read what became of them.
         self.forget_before = Some(PublishId(self.next_publish));
         for ix in self.all_relays() {
@@ -118,6 +121,7 @@ impl Core {
     fn shut_down(&mut self) {
         self.end_all(EndReason::Shutdown);
         self.cancel_all();
+        self.cancel_counts();
         for ix in self.all_relays() {
             self.disconnect(ix, 1000, "");
         }

@@ -5,7 +5,7 @@ use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, Timesta
 
 use crate::command::Command;
 use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
-use crate::event::Mark;
+use crate::event::{CountAnswer, Mark};
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::planted::planted;
 use crate::resume::End;
@@ -146,15 +146,19 @@ impl Core {
                 self.count(ix, |c| &mut c.challenges);
                 self.on_challenge(ix, &challenge);
             }
-            // The pool sends neither COUNT nor NEG-OPEN yet.
-            Ok(RelayMessage::Count { .. } | RelayMessage::NegMsg { .. } | RelayMessage::NegErr { .. }) => {
+            Ok(RelayMessage::Count { subscription, count, approximate, hll }) => {
+                self.on_count_answer(ix, &subscription, CountAnswer { count, approximate, hll });
+            }
+            // The pool does not send NEG-OPEN yet.
+            Ok(RelayMessage::NegMsg { .. } | RelayMessage::NegErr { .. }) => {
                 self.count(ix, |c| &mut c.unsolicited);
             }
             Ok(RelayMessage::Unknown { .. }) => self.count(ix, |c| &mut c.unknown),
             Err(_) => {
                 self.note_garbage(ix);
                 // One of so many that the relay gives to one request, all the same.
-                if let Some(wire) = asked_for(frame).and_then(WireId::parse)
+                self.on_bad_count(ix, named_in(frame, "COUNT").and_then(WireId::parse));
+                if let Some(wire) = named_in(frame, "EVENT").and_then(WireId::parse)
                     && let Some(running) = self.wires.get_mut(&(ix, wire))
                 {
                     running.frames += 1;
@@ -234,6 +238,11 @@ impl Core {
             && named.is_some()
         {
             self.pause_lanes(ix);
+        }
+        if let Some(wire) = named
+            && self.on_count_ending(ix, wire, &end)
+        {
+            return;
         }
         let found = named.and_then(|wire| Some((wire, *self.wires.get(&(ix, wire))?)));
         let Some((wire, Wire { sub, page, frames })) = found else {
@@ -410,9 +419,10 @@ impl Core {
     }
 }
 
-/// The subscription of an EVENT message that can't be read otherwise.
-fn asked_for(frame: &str) -> Option<&str> {
-    let verb = frame.trim_start().strip_prefix('[')?.trim_start().strip_prefix("\"EVENT\"")?;
-    let subscription = verb.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
+/// The subscription of a message of this verb that can't be read otherwise.
+fn named_in<'a>(frame: &'a str, verb: &str) -> Option<&'a str> {
+    let rest = frame.trim_start().strip_prefix('[')?.trim_start().strip_prefix('"')?;
+    let rest = rest.strip_prefix(verb)?.strip_prefix('"')?;
+    let subscription = rest.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
     subscription.split_once('"').map(|(name, _)| name)
 }

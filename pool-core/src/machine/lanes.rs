@@ -4,7 +4,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use core::time::Duration;
 
 use crate::config::Config;
-use crate::ids::{PublishId, SubId, WireId};
+use crate::ids::{CountId, PublishId, SubId, WireId};
 use crate::time::Instant;
 
 use super::pace::Pace;
@@ -14,6 +14,7 @@ use super::pace::Pace;
 pub(crate) enum Turn {
     Event(PublishId),
     Ask(SubId),
+    Count(CountId),
     Page(SubId),
 }
 
@@ -25,6 +26,8 @@ pub(crate) struct Lanes {
     pub(crate) closes: VecDeque<WireId>,
     pub(crate) events: BTreeSet<PublishId>,
     pub(crate) asks: BTreeSet<SubId>,
+    /// Counts to be asked for.
+    pub(crate) counts: BTreeSet<CountId>,
     /// Subscriptions that are owed something, and to be sent a page of it.
     pub(crate) pages: BTreeSet<SubId>,
     pace: Pace,
@@ -39,6 +42,7 @@ impl Lanes {
         self.closes.clear();
         self.events.clear();
         self.asks.clear();
+        self.counts.clear();
         self.pages.clear();
         self.last_stray = None;
     }
@@ -64,18 +68,20 @@ impl Lanes {
 
     /// When something that waits may go, if it is held up.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
-        let waits = !self.events.is_empty() || !self.asks.is_empty() || !self.pages.is_empty();
+        let waits =
+            !self.events.is_empty() || !self.asks.is_empty() || !self.counts.is_empty() || !self.pages.is_empty();
         self.pace.held_until(now).filter(|_| waits)
     }
 
-    /// The next EVENT or REQ, where `ask` is the next that may be sent of those, and `page` of the pages. EVENTs go first;
-    /// where they go one by one, they take turns with the REQs. Pages go when nothing else waits.
-    pub(crate) fn next(&self, ask: Option<SubId>, page: Option<SubId>) -> Option<Turn> {
+    /// The next EVENT or REQ, where `ask` is the next that may be sent of those, `count` of the COUNTs and `page` of the
+    /// pages. EVENTs go first; where they go one by one, they take turns with the REQs. COUNTs go when neither waits, and
+    /// pages when nothing else does.
+    pub(crate) fn next(&self, ask: Option<SubId>, count: Option<CountId>, page: Option<SubId>) -> Option<Turn> {
         let asks_first = self.pace.is_slow() && self.asks_next;
         let ask = ask.map(Turn::Ask);
         let event = self.events.first().copied().map(Turn::Event);
         let turn = if asks_first { ask.or(event) } else { event.or(ask) };
-        turn.or(page.map(Turn::Page))
+        turn.or(count.map(Turn::Count)).or(page.map(Turn::Page))
     }
 
     /// It goes out now.
@@ -83,6 +89,7 @@ impl Lanes {
         match turn {
             Turn::Event(publish) => drop(self.events.remove(&publish)),
             Turn::Ask(sub) => drop(self.asks.remove(&sub)),
+            Turn::Count(count) => drop(self.counts.remove(&count)),
             Turn::Page(sub) => drop(self.pages.remove(&sub)),
         }
         self.asks_next = matches!(turn, Turn::Event(_));

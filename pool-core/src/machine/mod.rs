@@ -4,6 +4,7 @@ mod auth;
 mod backlog;
 mod calls;
 mod clock;
+mod counts;
 mod coverage;
 mod decisions;
 mod echoes;
@@ -35,10 +36,11 @@ use crate::backlog::{Backlog, Untaken};
 use crate::call::{Call, CallError, Reply};
 use crate::command::Command;
 use crate::config::Config;
+use crate::count::Counting;
 use crate::dedup::Dedup;
 use crate::effects::Effects;
 use crate::event::{PoolEvent, PublishReport};
-use crate::ids::{PublishId, RelayIx, SubId, Ticket, WireId};
+use crate::ids::{CountId, PublishId, RelayIx, SubId, Ticket, WireId};
 use crate::index::Index;
 use crate::input::Input;
 use crate::map::Map;
@@ -107,6 +109,8 @@ pub struct Core {
     repairs: BTreeMap<SubId, Repair>,
     publishes: BTreeMap<PublishId, Publication>,
     by_event: BTreeMap<EventId, Vec<PublishId>>,
+    /// What is being counted.
+    counts: BTreeMap<CountId, Counting>,
     /// How many publishes there are, and their bytes.
     books: Books,
     /// Pending events whose fate is to be told.
@@ -122,6 +126,7 @@ pub struct Core {
     next_sub: u64,
     next_repair: u64,
     next_publish: u64,
+    next_count: u64,
     next_ticket: u64,
     next_wire: u64,
     closed: bool,
@@ -175,6 +180,7 @@ impl Core {
             repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
+            counts: BTreeMap::new(),
             books: Books::default(),
             echoes: BTreeMap::new(),
             signing: BTreeMap::new(),
@@ -185,6 +191,7 @@ impl Core {
             next_sub: 0,
             next_repair: 0,
             next_publish: 0,
+            next_count: 0,
             next_ticket: 0,
             next_wire: 0,
             closed: false,
@@ -237,6 +244,7 @@ impl Core {
                 TimerKey::Clock => self.on_clock_set_back(),
                 TimerKey::Subscription(sub) => self.on_subscription_timer(sub),
                 TimerKey::Publish(publish) => self.on_publish_timer(publish),
+                TimerKey::Count(count) => self.on_count_timer(count),
                 TimerKey::Backlog => self.review_backlog(),
             }
             if planted!(self.config, TimerNotLater) {

@@ -1,6 +1,6 @@
 //! What a NOTICE has to do with the requests of its relay. Every NOTICE is told of the relay; one that names a running
 //! request ends it, as CLOSED does; one that comes while a single request has had no answer at all is taken for its
-//! answer, unless another comes.
+//! answer, unless another comes. A COUNT is a request in this, too: see `counts`.
 //!
 //! Never remembers more than one text per leg, never takes a text of several requests for the answer of one.
 
@@ -35,6 +35,9 @@ impl Core {
                 // The relay may see it otherwise.
                 self.close_wire(ix, wire);
             }
+            return;
+        }
+        if self.is_count_notice(ix, text) {
             return;
         }
         let silent = self.relays.get(&ix).and_then(|relay| relay.vitals.only_silent());

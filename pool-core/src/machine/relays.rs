@@ -19,6 +19,7 @@ use crate::rng::Rng;
 use crate::timers::TimerKey;
 
 use super::auth::AuthTicket;
+use super::counts::Desk;
 use super::lanes::Lanes;
 use super::slots::Needs;
 use super::{Core, derive};
@@ -57,6 +58,8 @@ pub(super) struct Relay {
     pub(super) largest_page: usize,
     /// Publishes that this relay has not settled.
     pub(super) publishes: BTreeSet<PublishId>,
+    /// Counts that want something of it.
+    pub(super) counts: Desk,
     pub(super) counters: RelayCounters,
     pub(super) vitals: Vitals,
 }
@@ -117,6 +120,7 @@ impl Core {
             last_page: None,
             largest_page: 0,
             publishes: BTreeSet::new(),
+            counts: Desk::default(),
             counters: RelayCounters::default(),
             vitals: Vitals::default(),
         };
@@ -137,7 +141,7 @@ impl Core {
 
     /// Whether someone needs this relay.
     pub(super) fn is_wanted(&self, ix: RelayIx) -> bool {
-        let needs = |r: &Relay| r.keep || !r.publishes.is_empty() || !r.needs.is_empty();
+        let needs = |r: &Relay| r.keep || !r.publishes.is_empty() || !r.needs.is_empty() || !r.counts.is_empty();
         self.relays.get(&ix).is_some_and(|relay| !relay.removed && needs(relay))
     }
 
@@ -199,6 +203,7 @@ impl Core {
         let unused = !relay.added
             && relay.legs.is_empty()
             && relay.publishes.is_empty()
+            && relay.counts.is_empty()
             && matches!(relay.conn.state(), ConnectionState::Idle | ConnectionState::Disabled);
         if !relay.removed && !unused {
             return;
@@ -235,6 +240,7 @@ impl Core {
         for publish in publishes {
             self.on_publish(publish, |p, _, _, fx| p.relay_removed(ix, fx));
         }
+        self.counts_removed(ix);
         self.fx.relay(url, RelayUpdate::Removed);
         self.drive(ix, |conn, cx, fx| conn.disconnect(1000, "", cx, fx));
         Ok(())

@@ -15,7 +15,8 @@ use super::lanes::Turn;
 use super::{Core, Wire};
 
 impl Core {
-    /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs, then pages.
+    /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs,
+    /// then COUNTs, then pages.
     pub(super) fn pump(&mut self, ix: RelayIx) {
         let now = self.now.mono;
         while let Some(relay) = self.relays.get_mut(&ix)
@@ -35,6 +36,7 @@ impl Core {
             let sent = match self.next_turn(ix) {
                 Some(Turn::Event(publish)) => self.send_event(ix, socket, publish),
                 Some(Turn::Ask(sub)) => self.send_request(ix, socket, sub),
+                Some(Turn::Count(count)) => self.send_count(ix, socket, count),
                 Some(Turn::Page(sub)) => self.send_page(ix, socket, sub),
                 None => break,
             };
@@ -50,15 +52,15 @@ impl Core {
     /// What goes out next, if its turn has come: an EVENT that the connection may end over is sent alone, and REQs do not
     /// pass it, for it might wait for ever.
     fn next_turn(&mut self, ix: RelayIx) -> Option<Turn> {
-        let (ask, page) = (self.next_ask(ix), self.next_page(ix));
+        let (ask, count, page) = (self.next_ask(ix), self.next_count(ix), self.next_page(ix));
         let relay = self.relays.get_mut(&ix)?;
-        let turn = relay.lanes.next(ask, page)?;
+        let turn = relay.lanes.next(ask, count, page)?;
         let admitted = match turn {
             Turn::Event(publish) => {
                 let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
                 relay.trial.admits_event(doubted, &self.config, self.now.mono)
             }
-            Turn::Ask(_) | Turn::Page(_) => {
+            Turn::Ask(_) | Turn::Count(_) | Turn::Page(_) => {
                 relay.trial.acquit(&self.config, self.now.mono);
                 relay.trial.admits_request()
             }
@@ -226,6 +228,7 @@ impl Core {
         for publish in publishes {
             self.enqueue_event(ix, publish);
         }
+        self.counts_up(ix);
         self.pump(ix);
         self.tell_waiting(ix);
     }
@@ -275,6 +278,7 @@ impl Core {
             let loss = trial.loss(publish);
             self.on_publish(publish, |p, config, now, fx| p.lost(ix, loss, config, now, fx));
         }
+        self.counts_down(ix);
     }
 
     /// There will be no connection for a while: nobody is to wait for it.
@@ -287,6 +291,7 @@ impl Core {
                 self.sync_sub(sub);
             }
         }
+        self.counts_unavailable(ix);
     }
 }
 

@@ -91,7 +91,7 @@ impl Core {
         }
     }
 
-    fn check_filters(&self, filters: &[Filter]) -> Result<(), CallError> {
+    pub(super) fn check_filters(&self, filters: &[Filter]) -> Result<(), CallError> {
         let (given, max) = (filters.len(), self.config.max_filters);
         if given == 0 || given > max { Err(CallError::FilterCount { given, max }) } else { Ok(()) }
     }

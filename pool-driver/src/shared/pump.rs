@@ -86,6 +86,11 @@ impl State {
                     self.alert(work);
                 }
             }
+            PoolEvent::Counted(report) => {
+                if let Some(cell) = self.counts.remove(&report.count) {
+                    cell.settle(report, &mut work.wakers);
+                }
+            }
             PoolEvent::Relay { relay, update } => self.relay_news(relay, update, work),
             // A kind of event that this driver does not know is for nobody.
             _ => {}
@@ -130,6 +135,9 @@ impl State {
         }
         for (id, cell) in self.publishes.drain() {
             cell.settle(self.core.publish_report(id), &mut work.wakers);
+            cell.close(&mut work.wakers);
+        }
+        for (_, cell) in self.counts.drain() {
             cell.close(&mut work.wakers);
         }
         for listener in &self.listeners {

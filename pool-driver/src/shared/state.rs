@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use futures::channel::oneshot;
-use nostr_pool_core::{Call, CallError, Core, Instant, Item, Now, PublishId, Reply, SocketId, SubId};
+use nostr_pool_core::{Call, CallError, Core, CountId, Instant, Item, Now, PublishId, Reply, SocketId, SubId};
 
+use crate::counting::CountCell;
 use crate::mailbox::{Flag, Mailbox, Ring};
 use crate::outbox::Outbox;
 use crate::publishing::PublishCell;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(super) sockets: HashMap<SocketId, Arc<Outbox>>,
     pub(super) subscriptions: HashMap<SubId, Arc<ItemQueue>>,
     pub(super) publishes: HashMap<PublishId, Arc<PublishCell>>,
+    pub(super) counts: HashMap<CountId, Arc<CountCell>>,
     pub(super) listeners: Vec<Arc<StatusRing>>,
     pub(super) watchers: Vec<Arc<Watcher>>,
     pub(super) timer: TimerSlot,
@@ -60,6 +62,7 @@ impl State {
             sockets: HashMap::new(),
             subscriptions: HashMap::new(),
             publishes: HashMap::new(),
+            counts: HashMap::new(),
             listeners: Vec::new(),
             watchers: Vec::new(),
             timer: TimerSlot::default(),
@@ -91,6 +94,25 @@ impl State {
             }
             other => unreachable!("the publishing calls reply with Publishing, not {other:?}"),
         }
+    }
+
+    /// Starts a count. Its cell is there before its report can be.
+    pub(crate) fn count(&mut self, call: Call, now: Now) -> Result<Arc<CountCell>, CallError> {
+        match self.core.handle_call(call, now)? {
+            Reply::Counting(id) => {
+                let cell = Arc::new(CountCell::new(id));
+                self.counts.insert(id, cell.clone());
+                Ok(cell)
+            }
+            other => unreachable!("Call::Count replies with Counting, not {other:?}"),
+        }
+    }
+
+    /// Nobody waits for this count any more.
+    pub(crate) fn cancel_count(&mut self, count: CountId, now: Now) {
+        self.counts.remove(&count);
+        // The only error is that it was told before.
+        let _ = self.core.handle_call(Call::CancelCount { count }, now);
     }
 
     /// Nobody reads this subscription any more.
