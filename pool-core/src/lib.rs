@@ -30,6 +30,7 @@ mod map;
 mod planted;
 mod publish;
 mod record;
+pub mod recording;
 mod resume;
 mod rng;
 mod subscription;

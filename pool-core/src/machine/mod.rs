@@ -11,6 +11,7 @@ mod frames;
 mod lanes;
 mod notice;
 mod origins;
+mod outputs;
 mod oversize;
 mod pace;
 mod paging;
