@@ -62,6 +62,7 @@ mod mining;
 mod outbox;
 mod pool;
 mod publishing;
+mod record;
 mod runtime;
 mod shared;
 mod shutdown;
@@ -89,6 +90,7 @@ pub use metrics::Metrics;
 pub use mining::Mining;
 pub use pool::{Pool, UnfinishedPublish};
 pub use publishing::{Progress, PublishOptions, Publishing, VerdictFuture};
+pub use record::{RecordOptions, RecordTo, RecordingState, RecordingStatus};
 pub use runtime::{FrameLimits, Runtime};
 pub use signer::{KeySigner, SignError, Signer};
 pub use status::{StatusStream, StatusUpdate};
@@ -96,12 +98,13 @@ pub use subscription::{SubscribeOptions, Subscription};
 pub use tap::{Direction, TapFrame, TapStream};
 pub use transport::Transport;
 
+pub use nostr_pool_core::recording;
 pub use nostr_pool_core::{
     Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CheckpointError, CloseReason, Config,
     ConnectionState, Coverage, EndReason, EventItem, Gap, GapCause, Health, History, Item, Latency, LegOutcome,
-    LegReport, LegState, Mark, Mode, Origin, PendingItem, PendingOutcome, PublishId, PublishReport, PublishStatus,
-    PublishUpdate, Quorum, ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord,
-    RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
+    LegReport, LegState, Mark, Mode, Origin, PendingItem, PendingOutcome, PoolEvent, PublishId, PublishReport,
+    PublishStatus, PublishUpdate, Quorum, ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions,
+    RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
 };
 pub use nostr_proto::{
     self, Event, EventId, EventTemplate, Filter, Keys, Kind, Prefix, PublicKey, Reason, RelayInfo, RelayUrl, SecretKey,

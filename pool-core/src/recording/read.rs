@@ -104,8 +104,8 @@ impl fmt::Display for ReadError {
 impl core::error::Error for ReadError {}
 
 impl<'a> Recording<'a> {
-    /// Reads a recording. What the relays sent is borrowed from the bytes; with everything else it takes less memory than
-    /// 64 times their length and 4 KiB, whatever they are.
+    /// Reads a recording. The frames of relays are borrowed from the bytes; everything else takes no more memory than 128
+    /// times their length and 16 KiB, whatever they are.
     ///
     /// # Errors
     /// The first thing that is wrong. A recording that breaks off anywhere behind its header is read as far as it goes:

@@ -124,8 +124,8 @@ impl<T: Tape> Replayer<T> {
     }
 
     /// Writes the marker at the end of what is recorded anew, and gives the tape back.
-    pub fn finish(mut self) -> T {
-        self.recorder.end(Ended::Closed);
+    pub fn finish(mut self, why: Ended) -> T {
+        self.recorder.end(why);
         self.recorder.into_tape()
     }
 
@@ -239,7 +239,10 @@ pub fn record_again<T: Tape>(recording: &Recording<'_>, tape: T) -> Result<T, Fo
     for step in &recording.steps {
         replayer.step(step)?;
     }
-    Ok(replayer.finish())
+    Ok(replayer.finish(match recording.end {
+        End::Marked { why, .. } => why,
+        End::BrokenOff { .. } => Ended::Closed,
+    }))
 }
 
 /// A recording says of a signature that it is good, and it is not.
