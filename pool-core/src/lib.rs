@@ -5,6 +5,8 @@
 //! and *publish* with its quorum. Time, seed and signatures come in as arguments, so that the same inputs give the same
 //! outputs in a test, a replay, a fuzzer, or on any runtime.
 //!
+//! [`recording`] writes down what a core is fed, and plays it again.
+//!
 //! Applications use an adapter (`nostr-pool-tokio`, `nostr-pool-async-std`); this crate is for those who write one, or
 //! who want to test a pool deterministically.
 #![no_std]
@@ -32,6 +34,7 @@ mod map;
 mod planted;
 mod publish;
 mod record;
+pub mod recording;
 mod resume;
 mod rng;
 mod subscription;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use nostr_pool_core::recording::Recorder;
 use nostr_pool_core::{AuthPolicy, Call, CallError, Config, Core, RelayOptions, Reply};
 use nostr_proto::RelayUrl;
 use rustls::ClientConfig;
@@ -16,8 +17,9 @@ use crate::dial::{DialSettings, Failures, Headers, Proxy, Resolver, Roots, StepD
 use crate::engine::Engine;
 use crate::error::{AddRelayError, BuildError};
 use crate::pool::Pool;
+use crate::record::{RecordOptions, RecordTo, Recording, Spool, SpoolTape};
 use crate::runtime::{FrameLimits, Runtime};
-use crate::shared::{Shared, State};
+use crate::shared::{RecordedCore, Shared, State};
 use crate::signer::Signer;
 use crate::{dial, timer, verifier};
 
@@ -40,6 +42,7 @@ pub struct PoolBuilder {
     proxy: Option<Proxy>,
     steps: StepDeadlines,
     limits: FrameLimits,
+    record: Option<(RecordTo, RecordOptions)>,
 }
 
 /// How TLS is set up: by us, or by the application.
@@ -223,6 +226,19 @@ impl PoolBuilder {
         self
     }
 
+    /// Records what the pool's core is fed: a file for a bug report, which `nostr-pool replay` plays again. `to` is the path
+    /// of a file that is not there yet, or a [`RecordTo::writer`]. Default: nothing is recorded, which costs nothing.
+    ///
+    /// The file shows everything that relays sent, and everything that the application asked for and published; it holds no
+    /// secret key, and no password of a proxy: see [`recording`](crate::recording) for what it shows and for its format.
+    /// It is written by a thread of its own. [`Pool::recording`] tells how it stands; [`Pool::shutdown`] waits until it is
+    /// written.
+    #[must_use]
+    pub fn record(mut self, to: impl Into<RecordTo>, options: RecordOptions) -> Self {
+        self.record = Some((to.into(), options));
+        self
+    }
+
     /// Builds the pool, to be driven by this runtime. Dials nothing yet.
     ///
     /// # Errors
@@ -252,7 +268,12 @@ impl PoolBuilder {
             identity: self.config.identity.or(self.signers.first().map(|signer| signer.public_key())),
             ..self.config
         };
-        let mut core = Core::new(config, seed, clock.now(now));
+        let (begun, mut record) = (clock.now(now), self.record);
+        let spool = record.as_ref().map(|(_, options)| Spool::new(options));
+        let recorder = spool.clone().zip(record.as_ref());
+        let recorder = recorder
+            .map(|(spool, (_, options))| Recorder::new(SpoolTape(spool), options.max_bytes, &config, &seed, begun));
+        let mut core = RecordedCore::new(Core::new(config, seed, begun), recorder);
         for (given, options) in self.relays {
             given.add(|call| core.handle_call(call, clock.now(now)), options)?;
         }
@@ -273,7 +294,10 @@ impl PoolBuilder {
             failures: Failures::default(),
         };
 
-        let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers));
+        // Last, so that no file is made for a pool that can't be built.
+        let started = spool.zip(record.take()).map(|(spool, (to, _))| Recording::start(&spool, to));
+        let recording = started.transpose().map_err(BuildError::Recording)?;
+        let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers, recording));
         let threads = self.verifier_threads.unwrap_or_else(verifier::default_threads).max(1);
         start(&shared, threads).map_err(BuildError::Thread)?;
         Ok(Pool::new(shared))

@@ -23,6 +23,8 @@ pub enum BuildError {
     Seed(getrandom::Error),
     /// A verifier thread could not be started.
     Thread(io::Error),
+    /// What is to be recorded to can't be opened, or is there already; or the thread that writes it could not be started.
+    Recording(io::Error),
 }
 
 impl fmt::Display for BuildError {
@@ -33,6 +35,7 @@ impl fmt::Display for BuildError {
             Self::Roots(e) => write!(f, "roots: {e}"),
             Self::Seed(e) => write!(f, "no entropy for the seed: {e}"),
             Self::Thread(e) => write!(f, "cannot start a verifier thread: {e}"),
+            Self::Recording(e) => write!(f, "cannot record: {e}"),
         }
     }
 }
@@ -44,7 +47,7 @@ impl std::error::Error for BuildError {
             Self::UserAgent(_) => None,
             Self::Roots(e) => Some(e),
             Self::Seed(e) => Some(e),
-            Self::Thread(e) => Some(e),
+            Self::Thread(e) | Self::Recording(e) => Some(e),
         }
     }
 }

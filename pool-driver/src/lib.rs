@@ -33,8 +33,8 @@
 //!   other tasks run, however much is left and however fast more comes. Before that it does so after each millisecond of
 //!   core work, which is looked at whenever the lock is given back.
 //! - *The lock* is given back after 50 µs, which is looked at after every 8 frames, and after every answer of a verifier
-//!   thread. What one frame or one answer costs depends on the subscriptions of the pool: an event that was verified is
-//!   matched against all of them.
+//!   thread. What one frame or one answer costs depends on the subscriptions that it may be for, which an index finds: one
+//!   that is for 2,000 is handed to each of them.
 //! - *A lone signature*, one where a lock's worth of frames brought no second, is checked by the task that brought it.
 //! - *The verifier threads* take 32 signatures at a time, 8 of each relay in turn. With `T` threads and a signature in `s`, the
 //!   last of `n` events that a relay sends while `L` others flood is checked within
@@ -63,6 +63,7 @@ mod mining;
 mod outbox;
 mod pool;
 mod publishing;
+mod record;
 mod runtime;
 mod shared;
 mod shutdown;
@@ -91,6 +92,7 @@ pub use metrics::Metrics;
 pub use mining::Mining;
 pub use pool::{Pool, UnfinishedPublish};
 pub use publishing::{Progress, PublishOptions, Publishing, VerdictFuture};
+pub use record::{RecordOptions, RecordTo, RecordingState, RecordingStatus};
 pub use runtime::{FrameLimits, Runtime};
 pub use signer::{KeySigner, SignError, Signer};
 pub use status::{StatusStream, StatusUpdate};
@@ -98,13 +100,14 @@ pub use subscription::{SubscribeOptions, Subscription};
 pub use tap::{Direction, TapFrame, TapStream};
 pub use transport::Transport;
 
+pub use nostr_pool_core::recording;
 pub use nostr_pool_core::{
     Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CheckpointError, CloseReason, Config,
     ConnectionState, CountAnswer, CountId, CountOutcome, CountReport, Coverage, EndReason, EventItem, Gap, GapCause,
     Health, History, Item, Latency, LegOutcome, LegReport, LegState, Mark, Merged, Mode, Origin, PendingItem,
-    PendingOutcome, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions, RejectedEvent,
-    Rejection, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished, UnknownCause,
-    Verdict, Versions, Which, Why,
+    PendingOutcome, PoolEvent, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions,
+    RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished,
+    UnknownCause, Verdict, Versions, Which, Why,
 };
 pub use nostr_proto::{
     self, Event, EventId, EventTemplate, Filter, HllOffset, HyperLogLog, Keys, Kind, Prefix, PublicKey, Reason,

@@ -22,6 +22,7 @@ use crate::fetch::{Fetch, FetchOptions};
 use crate::frame::SocketError;
 use crate::mining::Mining;
 use crate::publishing::{PublishOptions, Publishing};
+use crate::record::{Recording, RecordingStatus};
 use crate::shared::Shared;
 use crate::shutdown;
 use crate::status::StatusStream;
@@ -116,6 +117,11 @@ impl Pool {
     /// public; an address counts each time that it is left out.
     pub fn unsafe_addresses(&self) -> u64 {
         self.shared().dial.left_out.load(Ordering::Relaxed)
+    }
+
+    /// How the recording stands; `None` if the pool was built without [`record`](PoolBuilder::record).
+    pub fn recording(&self) -> Option<RecordingStatus> {
+        self.shared().recording.as_ref().map(Recording::status)
     }
 
     /// Every relay of the pool as it stands, in order of their URLs.
@@ -357,7 +363,7 @@ impl Pool {
     }
 
     /// Waits until every publish is settled at every relay or `deadline` is over, then ends the pool and waits a
-    /// second more at most for its sockets to close. Returns the publishes that some relay has not settled.
+    /// second more at most for its sockets to close; and, if it is recorded, five more at most until that is written. Returns the publishes that some relay has not settled.
     ///
     /// The waiting needs the future to be awaited; dropped before, it leaves the pool running. Once the pool has ended,
     /// it returns nothing: what was unfinished went to the first who asked.

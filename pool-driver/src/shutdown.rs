@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::select;
 
 use crate::connect::Watch;
 use crate::pool::UnfinishedPublish;
@@ -13,7 +14,10 @@ use crate::shared::{Shared, State};
 /// Sockets get a second for their closing handshakes; their tasks a little more to say so.
 const CLOSE_TIME: Duration = Duration::from_millis(1_500);
 
-/// Flushes, ends, and waits for the sockets.
+/// What the core was fed is written by then, unless the disk hangs.
+const WRITE_TIME: Duration = Duration::from_secs(5);
+
+/// Flushes, ends, and waits for the sockets, and for the recording if there is one.
 pub(crate) async fn run(shared: Arc<Shared>, deadline: Duration) -> Vec<UnfinishedPublish> {
     let watch = Watch::new(&shared);
     wait_until(&watch, deadline, |state| state.has_ended() || !state.has_unfinished_publishes()).await;
@@ -26,6 +30,10 @@ pub(crate) async fn run(shared: Arc<Shared>, deadline: Duration) -> Vec<Unfinish
         unfinished
     });
     wait_until(&watch, CLOSE_TIME, State::has_wound_down).await;
+    if let Some(recording) = &shared.recording {
+        shared.enter(|state, _| state.core.end_recording());
+        select(recording.written(), shared.engine.sleep(WRITE_TIME)).await;
+    }
     unfinished.into_iter().map(|(report, event)| UnfinishedPublish { report, event }).collect()
 }
 

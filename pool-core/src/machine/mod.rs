@@ -13,6 +13,7 @@ mod lanes;
 mod matching;
 mod notice;
 mod origins;
+mod outputs;
 mod oversize;
 mod pace;
 mod paging;

@@ -101,10 +101,13 @@ impl Checkpoint {
             return Err(CheckpointError::Version(version));
         }
         let Form { filters, relays, .. } = serde_json::from_str(text).map_err(malformed)?;
-        if !relays.is_sorted_by(|a, b| a.relay < b.relay) || !relays.iter().all(|ground| ground.is_sound(&filters)) {
-            return Err(CheckpointError::Contradiction);
-        }
-        Ok(Self { filters, relays })
+        Self { filters, relays }.if_sound().ok_or(CheckpointError::Contradiction)
+    }
+
+    /// It, if its parts go together.
+    pub(crate) fn if_sound(self) -> Option<Self> {
+        let in_order = self.relays.is_sorted_by(|a, b| a.relay < b.relay);
+        (in_order && self.relays.iter().all(|ground| ground.is_sound(&self.filters))).then_some(self)
     }
 
     /// Whether nothing is proven in it.

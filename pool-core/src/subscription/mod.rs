@@ -70,7 +70,7 @@ use crate::planted::planted;
 use crate::time::{Instant, Now};
 
 use acknowledged::Acknowledged;
-use checkpoint::RelayGround;
+pub(crate) use checkpoint::RelayGround;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub(crate) use finished::Finished;
 use leg::Leg;

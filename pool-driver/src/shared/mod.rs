@@ -1,6 +1,7 @@
 //! What a pool's handles, tasks and threads share: the core behind one lock, and the way in and out of it.
 
 mod pump;
+mod recorded;
 mod state;
 
 use std::convert::Infallible;
@@ -18,10 +19,12 @@ use crate::dial::{Dial, DialSettings};
 use crate::engine::{Engine, OpenOrder};
 use crate::metrics::{Count, Meter};
 use crate::outbox::Outbox;
+use crate::record::Recording;
 use crate::signer::{self, Signer};
 use crate::tap::Taps;
 use crate::verifier::{Job, Jobs};
 
+pub(crate) use recorded::RecordedCore;
 pub(crate) use state::{ItemQueue, State, StatusRing, TimerStep, Watcher};
 
 /// Why no lock of ours is ever poisoned.
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) meter: Meter,
     /// The first one is the author of what is published unsigned.
     pub(crate) signers: Vec<Arc<dyn Signer>>,
+    pub(crate) recording: Option<Recording>,
     /// Done when the pool ends, for whoever goes on only as long.
     pub(crate) ended: future::Shared<BoxFuture<'static, ()>>,
 }
@@ -66,6 +70,7 @@ impl Shared {
         clock: Clock,
         dial: DialSettings,
         signers: Vec<Arc<dyn Signer>>,
+        recording: Option<Recording>,
     ) -> Self {
         let (ending, ended) = oneshot::channel();
         state.ending = Some(ending);
@@ -79,6 +84,7 @@ impl Shared {
             taps: Taps::default(),
             meter: Meter::default(),
             signers,
+            recording,
             ended,
         }
     }

@@ -130,6 +130,7 @@ impl State {
     /// The last socket of an ended pool is gone: whoever still waits for something will not get it.
     fn wind_down(&mut self, work: &mut Work) {
         self.wound_down = true;
+        self.core.end_recording();
         for (_, queue) in self.subscriptions.drain() {
             queue.close(&mut work.wakers);
         }

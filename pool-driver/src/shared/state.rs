@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use futures::channel::oneshot;
-use nostr_pool_core::{Call, CallError, Core, CountId, Instant, Item, Now, PublishId, Reply, SocketId, SubId};
+use nostr_pool_core::{Call, CallError, CountId, Instant, Item, Now, PublishId, Reply, SocketId, SubId};
 
 use crate::counting::CountCell;
 use crate::mailbox::{Flag, Mailbox, Ring};
 use crate::outbox::Outbox;
 use crate::publishing::PublishCell;
 use crate::status::StatusUpdate;
+
+use super::RecordedCore;
 
 /// The items of one subscription. Bounded by the core, which counts them until they are taken.
 pub(crate) type ItemQueue = Mailbox<VecDeque<Item>>;
@@ -25,7 +27,7 @@ pub(crate) type Watcher = Mailbox<Flag>;
 
 /// The core, and where its output goes.
 pub(crate) struct State {
-    pub(crate) core: Core,
+    pub(crate) core: RecordedCore,
     pub(super) sockets: HashMap<SocketId, Arc<Outbox>>,
     pub(super) subscriptions: HashMap<SubId, Arc<ItemQueue>>,
     pub(super) publishes: HashMap<PublishId, Arc<PublishCell>>,
@@ -56,7 +58,7 @@ pub(crate) enum TimerStep {
 }
 
 impl State {
-    pub(crate) fn new(core: Core) -> Self {
+    pub(crate) fn new(core: RecordedCore) -> Self {
         Self {
             core,
             sockets: HashMap::new(),

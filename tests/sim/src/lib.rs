@@ -46,6 +46,7 @@ mod sources;
 pub mod step;
 mod sub;
 mod swarm;
+mod taped;
 mod target;
 mod totals;
 mod unread;
@@ -94,6 +95,23 @@ pub fn run(seed: u64) -> Outcome {
 pub fn run_with(seed: u64, change: impl FnOnce(&mut Config)) -> Outcome {
     let (plan, steps) = draw(seed);
     replay_with(&plan, &steps, change)
+}
+
+/// Runs one seed with every core of it recorded, and replays those recordings. Tells also how many bytes and steps that was.
+///
+/// # Panics
+/// As [`run`], and when a recording does not replay bit for bit.
+pub fn run_recorded(seed: u64) -> (Outcome, (usize, usize)) {
+    let (plan, steps) = draw(seed);
+    let mut world = World::new(&plan, |_| ());
+    world.core.record();
+    world.begin();
+    for step in &steps {
+        world.apply(step);
+    }
+    world.heal();
+    let recorded = world.core.finish();
+    (world.finish(), recorded)
 }
 
 /// Runs a plan and its steps, heals everything and looks whether it converges.

@@ -1,7 +1,7 @@
 //! The process dies, and another begins: nothing is left of the pool, of its connections and of what was on its way, but what
 //! the application had written down.
 
-use nostr_pool_core::{Call, Checkpoint, Core};
+use nostr_pool_core::{Call, Checkpoint};
 
 use super::net::Network;
 use super::oracle::Oracle;
@@ -50,7 +50,7 @@ impl World {
         let before = std::mem::replace(&mut self.oracle, oracle);
         self.oracle.goes_on(before);
         self.clock.begin_anew();
-        self.core = Core::new(config, self.rng.bytes32(), self.clock.read());
+        self.core.begin_anew(config, self.rng.bytes32(), self.clock.read());
         self.timed = None;
         self.slow.clear();
         self.untaken.clear();

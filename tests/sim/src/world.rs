@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use nostr_pool_core::{
-    Call, CallError, Config, Core, Input, Instant, Now, RelayOptions, Reply, SocketId, SubId, Ticket,
-};
+use nostr_pool_core::{Call, CallError, Config, Input, Instant, Now, RelayOptions, Reply, SocketId, SubId, Ticket};
 use nostr_pool_corpus::rng::Rng;
 use nostr_proto::{BadSignature, Event, EventId, EventTemplate, Keys, Kind, Proof, Timestamp};
 
@@ -18,6 +16,7 @@ use super::progress::Progress;
 use super::reads::{Asked, Saved};
 use super::site::{Site, forges};
 use super::step::{Burst, Note, Signer, Step};
+use super::taped::Taped;
 use super::totals::Totals;
 use super::{Outcome, Trace};
 
@@ -31,7 +30,7 @@ const LATE: u64 = 905;
 #[derive(Debug)]
 pub struct World {
     pub(super) plan: Plan,
-    pub(super) core: Core,
+    pub(super) core: Taped,
     pub(super) sites: Vec<Site>,
     /// The relays that the application added.
     pub(super) members: BTreeMap<usize, RelayOptions>,
@@ -109,7 +108,7 @@ impl World {
         }
         let mut clock = Clock::default();
         let oracle = Oracle::new(&config, &sites);
-        let core = Core::new(config, rng.bytes32(), clock.read());
+        let core = Taped::new(config, rng.bytes32(), clock.read());
         let keys = (0..3).map(|_| Keys::from_entropy(rng.bytes32()).expect("a scalar in range")).collect();
         let signer_rng = Rng::new(rng.next_u64());
         Self {
@@ -370,6 +369,7 @@ impl World {
 
     /// Ends the run.
     pub fn finish(mut self) -> Outcome {
+        self.core.finish();
         self.totals.virtual_micros = self.clock.micros();
         self.harvest();
         Outcome { trace: self.trace.digest(), totals: self.totals, delivered: self.delivered }

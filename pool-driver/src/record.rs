@@ -1,0 +1,400 @@
+//! Recording a pool: what its core is fed, into a file, by a thread of its own.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::{self, BoxFuture};
+use nostr_pool_core::recording::{Ended, Recorder, Tape};
+
+use crate::shared::UNPOISONED;
+
+/// With so many bytes, the thread that writes is woken at once.
+const FULL: usize = 64 << 10;
+
+/// Otherwise it gathers for so long what comes. A process that is killed loses no more than this of its recording.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// How much is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordOptions {
+    /// The most bytes that the recording may have. Then it ends, with a marker, and the pool goes on. Default 64 MiB: about
+    /// 80,000 events as relays send them.
+    pub max_bytes: u64,
+    /// The most bytes that may wait to be written. If the disk is too slow for that, the recording ends with a marker that
+    /// says so, and the pool goes on. A single frame that is longer may wait alone. Default 4 MiB; twice as much is held.
+    pub buffer_bytes: usize,
+}
+
+impl Default for RecordOptions {
+    fn default() -> Self {
+        Self { max_bytes: Recorder::<()>::MAX_BYTES, buffer_bytes: 4 << 20 }
+    }
+}
+
+impl RecordOptions {
+    /// The most bytes that the recording may have.
+    #[must_use]
+    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The most bytes that may wait to be written.
+    #[must_use]
+    pub fn with_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.buffer_bytes = bytes;
+        self
+    }
+}
+
+/// Where a recording goes: a file that is not there yet, or any writer.
+pub struct RecordTo(To);
+
+enum To {
+    New(PathBuf),
+    Writer(Box<dyn Write + Send>),
+}
+
+impl RecordTo {
+    /// Into this. It is written by a thread of its own, in pieces, and may block. An error ends the recording, not the pool.
+    pub fn writer(writer: impl Write + Send + 'static) -> Self {
+        Self(To::Writer(Box::new(writer)))
+    }
+
+    /// A file is made for its owner's eyes only, where the system knows of owners: it shows what its owner reads and writes.
+    fn open(self) -> io::Result<Box<dyn Write + Send>> {
+        match self.0 {
+            To::New(path) => Ok(Box::new(create(&path)?)),
+            To::Writer(writer) => Ok(writer),
+        }
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+impl fmt::Debug for RecordTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            To::New(path) => f.debug_tuple("RecordTo").field(path).finish(),
+            To::Writer(_) => f.debug_tuple("RecordTo").finish_non_exhaustive(),
+        }
+    }
+}
+
+impl From<PathBuf> for RecordTo {
+    fn from(path: PathBuf) -> Self {
+        Self(To::New(path))
+    }
+}
+
+impl From<&Path> for RecordTo {
+    fn from(path: &Path) -> Self {
+        Self::from(path.to_owned())
+    }
+}
+
+impl From<&str> for RecordTo {
+    fn from(path: &str) -> Self {
+        Self::from(PathBuf::from(path))
+    }
+}
+
+/// How a recording stands: [`Pool::recording`](crate::Pool::recording).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingStatus {
+    /// Bytes that were written so far.
+    pub bytes: u64,
+    /// Whether there will be more.
+    pub state: RecordingState,
+}
+
+/// Whether a pool is still recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordingState {
+    /// It is.
+    Running,
+    /// No more: the recording has its marker, or is about to be given it.
+    Ended(Ended),
+    /// It could not be written, in the system's words. What was written before can be read.
+    Failed(String),
+}
+
+/// What waits to be written, between the core and the thread that writes.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    inner: Mutex<Inner>,
+    ready: Condvar,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: Vec<u8>,
+    /// Whether the thread waits for the first byte.
+    idle: bool,
+    written: u64,
+    ended: Option<Ended>,
+    failed: Option<String>,
+}
+
+impl Spool {
+    pub(crate) fn new(options: &RecordOptions) -> Arc<Self> {
+        Arc::new(Self { inner: Mutex::default(), ready: Condvar::new(), most: options.buffer_bytes })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect(UNPOISONED)
+    }
+
+    fn status(&self) -> RecordingStatus {
+        let inner = self.lock();
+        let state = match (&inner.failed, inner.ended) {
+            (Some(why), _) => RecordingState::Failed(why.clone()),
+            (None, Some(ended)) => RecordingState::Ended(ended),
+            (None, None) => RecordingState::Running,
+        };
+        RecordingStatus { bytes: inner.written, state }
+    }
+
+    /// Waits for something to write, and takes it in place of `buffer`; whether it is the last.
+    fn take(&self, buffer: &mut Vec<u8>) -> bool {
+        let mut inner = self.lock();
+        inner.idle = true;
+        while inner.waiting.is_empty() && inner.ended.is_none() {
+            inner = self.ready.wait(inner).expect(UNPOISONED);
+        }
+        inner.idle = false;
+        let gathers = |inner: &mut Inner| inner.waiting.len() < FULL && inner.ended.is_none();
+        let (mut inner, _) = self.ready.wait_timeout_while(inner, GATHER, gathers).expect(UNPOISONED);
+        std::mem::swap(&mut inner.waiting, buffer);
+        inner.ended.is_some()
+    }
+
+    fn fail(&self, why: String) {
+        let mut inner = self.lock();
+        inner.failed = Some(why);
+        inner.waiting = Vec::new();
+    }
+}
+
+/// The end of it on the core's side.
+#[derive(Debug)]
+pub(crate) struct SpoolTape(pub(crate) Arc<Spool>);
+
+impl Tape for SpoolTape {
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        let mut inner = self.0.lock();
+        let before = inner.waiting.len();
+        let after = before.saturating_add(bytes.len());
+        if inner.failed.is_some() || (before > 0 && after > self.0.most) {
+            return false;
+        }
+        inner.waiting.extend_from_slice(bytes);
+        let wake = inner.idle || (before < FULL && after >= FULL);
+        // Once is enough.
+        inner.idle = false;
+        drop(inner);
+        if wake {
+            self.0.ready.notify_one();
+        }
+        true
+    }
+
+    fn end(&mut self, bytes: &[u8], why: Ended) {
+        let mut inner = self.0.lock();
+        if inner.failed.is_none() {
+            inner.waiting.extend_from_slice(bytes);
+        }
+        inner.ended = Some(why);
+        drop(inner);
+        self.0.ready.notify_one();
+    }
+}
+
+/// A recording that is being written.
+pub(crate) struct Recording {
+    spool: Arc<Spool>,
+    /// Done when everything is written, or never will be.
+    written: future::Shared<BoxFuture<'static, ()>>,
+}
+
+impl Recording {
+    /// Opens what is recorded to, and starts the thread that writes.
+    pub(crate) fn start(spool: &Arc<Spool>, to: RecordTo) -> io::Result<Self> {
+        let writer = to.open()?;
+        let (done, written) = oneshot::channel::<()>();
+        let work = spool.clone();
+        thread::Builder::new().name("nostr-record".into()).spawn(move || {
+            let end = Finish(&work);
+            write(&work, writer);
+            drop(end);
+            drop(done);
+        })?;
+        Ok(Self { spool: spool.clone(), written: written.map(drop).boxed().shared() })
+    }
+
+    pub(crate) fn status(&self) -> RecordingStatus {
+        self.spool.status()
+    }
+
+    pub(crate) fn written(&self) -> future::Shared<BoxFuture<'static, ()>> {
+        self.written.clone()
+    }
+}
+
+/// Writes until the end, or the first error.
+fn write(spool: &Spool, mut writer: Box<dyn Write + Send>) {
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        // A flood leaves no room behind.
+        buffer.shrink_to(4 * FULL);
+        let is_last = spool.take(&mut buffer);
+        let result = writer.write_all(&buffer).and_then(|()| writer.flush());
+        if let Err(error) = result {
+            spool.fail(error.to_string());
+            return;
+        }
+        spool.lock().written += u64::try_from(buffer.len()).unwrap_or_default();
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// Nothing is written any more, also where the application's writer panicked.
+struct Finish<'a>(&'a Spool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail("the writer panicked".to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> RecordOptions {
+        RecordOptions::default().with_buffer_bytes(100)
+    }
+
+    fn spool(options: &RecordOptions) -> (Arc<Spool>, SpoolTape) {
+        let spool = Spool::new(options);
+        (spool.clone(), SpoolTape(spool))
+    }
+
+    /// A writer that fails after so many bytes.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.0.min(bytes.len()) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                taken => {
+                    self.0 -= taken;
+                    Ok(taken)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Panics;
+
+    impl Write for Panics {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            panic!("no")
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn done(recording: &Recording) {
+        futures::executor::block_on(recording.written());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_but_for_one_piece_alone() {
+        let (spool, mut tape) = spool(&options());
+        assert!(tape.write(&[1; 300]), "alone");
+        assert!(!tape.write(&[1]));
+        let mut taken = Vec::new();
+        assert!(!spool.take(&mut taken));
+        assert_eq!(taken.len(), 300);
+        assert!(tape.write(&[2; 60]));
+        assert!(tape.write(&[2; 40]));
+        assert!(!tape.write(&[2]));
+        tape.end(&[3; 30], Ended::Behind);
+        assert!(spool.take(&mut taken), "the last");
+        assert_eq!(taken.len(), 130);
+        assert_eq!(spool.status().state, RecordingState::Ended(Ended::Behind));
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_recording_and_is_told() {
+        let (spool, mut tape) = spool(&options());
+        let recording = Recording::start(&spool, RecordTo::writer(Full(50))).unwrap();
+        assert!(tape.write(&[1; 60]));
+        done(&recording);
+        assert!(!tape.write(&[1]), "no room any more");
+        tape.end(&[0], Ended::Behind);
+        assert!(matches!(recording.status().state, RecordingState::Failed(_)));
+        assert_eq!((recording.status().bytes, spool.lock().waiting.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_writer_that_panics_ends_the_recording_and_is_told() {
+        let (spool, mut tape) = spool(&options());
+        let recording = Recording::start(&spool, RecordTo::writer(Panics)).unwrap();
+        assert!(tape.write(&[1; 60]));
+        done(&recording);
+        assert!(!tape.write(&[1]));
+        assert_eq!(recording.status().state, RecordingState::Failed("the writer panicked".into()));
+    }
+
+    #[test]
+    fn all_of_it_is_written_in_order() {
+        let (path, (spool, mut tape)) = (scratch("order"), spool(&RecordOptions::default()));
+        let recording = Recording::start(&spool, RecordTo::from(&*path)).unwrap();
+        let pieces: Vec<Vec<u8>> = (0..2_000_usize).map(|n| vec![n.to_le_bytes()[0]; n % 300]).collect();
+        for piece in &pieces {
+            assert!(tape.write(piece));
+        }
+        tape.end(b"end", Ended::Closed);
+        done(&recording);
+        let mut expected = pieces.concat();
+        expected.extend_from_slice(b"end");
+        assert_eq!(std::fs::read(&path).unwrap(), expected);
+        assert_eq!(recording.status().bytes, expected.len() as u64);
+        let again = Recording::start(&spool, RecordTo::from(&*path));
+        assert_eq!(again.err().map(|e| e.kind()), Some(io::ErrorKind::AlreadyExists), "no file is overwritten");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    fn scratch(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("nostr-pool-{name}-{}", std::process::id()))
+    }
+}
