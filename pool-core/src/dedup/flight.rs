@@ -1,6 +1,6 @@
 //! Events whose signature is being checked.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use nostr_proto::{EventId, HashedEvent, Signature};
@@ -31,19 +31,42 @@ pub(crate) struct Flight {
     pub(crate) refuted: Vec<RelayIx>,
     /// Who brought other signatures that were not kept, each relay once.
     pub(crate) crowded_out: Vec<RelayIx>,
-    /// Whom the decision concerns; at most one entry per leg.
+    /// Whom the decision concerns, in the order in which they came; at most one entry per request.
     pub(crate) waiters: Vec<Waiter>,
+    /// Who they are, if they are more than a few.
+    waiting: BTreeSet<(SubId, RelayIx, WireId)>,
 }
 
 impl Flight {
+    /// A first copy, which this leg waits for.
+    pub(crate) fn new(event: HashedEvent, waiter: Waiter) -> Self {
+        Self {
+            event,
+            source: waiter.relay,
+            relays: alloc::vec![waiter.relay],
+            parked: VecDeque::new(),
+            refuted: Vec::new(),
+            crowded_out: Vec::new(),
+            waiters: alloc::vec![waiter],
+            waiting: BTreeSet::new(),
+        }
+    }
+
     /// Notes who waits. False: this leg waits already.
     pub(crate) fn wait(&mut self, waiter: Waiter) -> bool {
-        let known =
-            self.waiters.iter().any(|w| w.sub == waiter.sub && w.relay == waiter.relay && w.wire == waiter.wire);
-        if !known {
+        const FEW: usize = 16;
+        let who = |w: &Waiter| (w.sub, w.relay, w.wire);
+        if self.waiters.len() == FEW {
+            self.waiting = self.waiters.iter().map(who).collect();
+        }
+        let new = match self.waiters.len() < FEW {
+            true => !self.waiters.iter().any(|w| who(w) == who(&waiter)),
+            false => self.waiting.insert(who(&waiter)),
+        };
+        if new {
             self.waiters.push(waiter);
         }
-        !known
+        new
     }
 
     /// Whether another signature from this relay is kept.

@@ -199,15 +199,7 @@ impl Dedup {
         if self.flights.len() >= self.max_in_flight || self.flights.of(waiter.relay) >= self.max_per_relay {
             return (Admission::Full, false);
         }
-        let flight = Flight {
-            event: event.clone(),
-            source: waiter.relay,
-            relays: alloc::vec![waiter.relay],
-            parked: alloc::collections::VecDeque::new(),
-            waiters: alloc::vec![waiter],
-            refuted: Vec::new(),
-            crowded_out: Vec::new(),
-        };
+        let flight = Flight::new(event.clone(), waiter);
         self.flights.start(id, flight);
         (Admission::Verify(event), true)
     }
@@ -339,9 +331,15 @@ impl Dedup {
         self.flights.of(relay) * 2 >= self.max_per_relay || self.flights.len() * 4 >= self.max_in_flight * 3
     }
 
+    /// Whether relays that are paused may be read from again, those with too much of their own in flight aside: of these
+    /// there are only a few then.
+    pub(crate) fn has_room_again(&self) -> bool {
+        self.flights.len() * 2 <= self.max_in_flight
+    }
+
     /// Whether a paused relay may be read from again.
     pub(crate) fn is_relieved(&self, relay: RelayIx) -> bool {
-        self.flights.of(relay) * 4 <= self.max_per_relay && self.flights.len() * 2 <= self.max_in_flight
+        self.flights.of(relay) * 4 <= self.max_per_relay && self.has_room_again()
     }
 }
 

@@ -33,11 +33,11 @@ impl Core {
 
     /// Requests that begin too late are made again.
     pub(super) fn on_clock_set_back(&mut self) {
-        let of = |(&id, sub): (&SubId, &Subscription)| {
+        let of = |sub: &Subscription| {
             let legs = sub.legs.iter().filter(|(_, (_, leg))| leg.is_dated());
-            legs.map(|(&ix, _)| (id, ix)).collect::<Vec<_>>()
+            legs.map(|(&ix, _)| (sub.id, ix)).collect::<Vec<_>>()
         };
-        let again: Vec<(SubId, RelayIx)> = self.subs.iter().flat_map(of).collect();
+        let again: Vec<(SubId, RelayIx)> = self.subs.values().flat_map(|sub| of(sub)).collect();
         for (id, ix) in again {
             self.ask_anew(id, ix);
         }

@@ -161,6 +161,9 @@ impl Core {
 
     /// Reads on from relays that were paused, where enough is verified.
     fn relieve(&mut self) {
+        if !self.dedup.has_room_again() {
+            return;
+        }
         let relieved: Vec<RelayIx> = self.paused.iter().copied().filter(|ix| self.dedup.is_relieved(*ix)).collect();
         for ix in relieved {
             self.paused.remove(&ix);

@@ -35,7 +35,8 @@ impl Core {
         candidates.extend(waiters.0.iter().map(|waiter| waiter.sub));
         candidates.sort_unstable();
         candidates.dedup();
-        let takers = candidates.into_iter().filter_map(|id| self.taker(id, event, waiters)).collect();
+        let takers: Vec<(SubId, Mark)> =
+            candidates.into_iter().filter_map(|id| self.taker(id, event, waiters)).collect();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit_takers(event, waiters, &takers);
         takers
@@ -71,13 +72,13 @@ impl Core {
 #[cfg(any(test, feature = "planted-bugs"))]
 impl Core {
     /// What the index found, against looking at every subscription.
-    fn audit_takers(&self, event: &VerifiedEvent, waiters: &BySub<'_>, takers: &Vec<(SubId, Mark)>) {
+    fn audit_takers(&self, event: &VerifiedEvent, waiters: &BySub<'_>, takers: &[(SubId, Mark)]) {
         // Those that should not match are not found either.
         if crate::planted::planted!(self.config, FiltersNotChecked) || self.subs.len() > 1_000 {
             return;
         }
-        let all: Vec<(SubId, Mark)> = self.subs.keys().filter_map(|id| self.taker(*id, event, waiters)).collect();
-        assert_eq!(*takers, all, "the index finds every subscription that an event is for");
+        let all = self.subs.keys().filter_map(|id| self.taker(*id, event, waiters));
+        assert!(all.eq(takers.iter().copied()), "the index finds every subscription that an event is for");
     }
 
     /// The index, against the subscriptions and their legs.

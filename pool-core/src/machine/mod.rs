@@ -27,6 +27,7 @@ mod slots;
 mod subscriptions;
 mod versions;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -93,12 +94,12 @@ pub struct Core {
     now: Now,
     fx: Effects,
     timers: Timers,
-    relays: BTreeMap<RelayIx, Relay>,
+    relays: BTreeMap<RelayIx, Box<Relay>>,
     by_url: BTreeMap<RelayUrl, RelayIx>,
     slots: Slots,
     /// Relays that are not read from because too much of theirs is unverified.
     paused: BTreeSet<RelayIx>,
-    subs: BTreeMap<SubId, Subscription>,
+    subs: BTreeMap<SubId, Box<Subscription>>,
     /// The application's subscriptions, by what they ask for and where.
     index: Index,
     finished: Finished,

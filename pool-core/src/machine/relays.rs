@@ -1,5 +1,6 @@
 //! The relays of the pool and their connections.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -124,7 +125,7 @@ impl Core {
             counters: RelayCounters::default(),
             vitals: Vitals::default(),
         };
-        self.relays.insert(ix, relay);
+        self.relays.insert(ix, Box::new(relay));
         self.by_url.insert(url.clone(), ix);
         Ok(ix)
     }

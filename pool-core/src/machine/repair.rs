@@ -8,6 +8,7 @@
 //! Meanwhile the requests that brought a copy wait as they do while a signature is being checked: their EOSE may not
 //! overtake the event. If it ends without the event, that is a gap, as it is at once where too many are running.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use nostr_proto::{EventId, Filter, RelayUrl};
@@ -65,7 +66,8 @@ impl Core {
             versions: Versions::All,
             ..Subscribe::default()
         };
-        self.subs.insert(id, Subscription::new(id, request, &self.config, self.backlog.hears(self.now)));
+        let sub = Subscription::new(id, request, &self.config, self.backlog.hears(self.now));
+        self.subs.insert(id, Box::new(sub));
         let asked = relays.iter().map(|(ix, _)| *ix).collect();
         self.repairs.insert(id, Repair { event, relays: asked, crowded_out, waiters });
         for (ix, url) in relays {

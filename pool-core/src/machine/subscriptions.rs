@@ -1,5 +1,6 @@
 //! Subscriptions: starting, changing and ending them across the relays.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use nostr_proto::{Filter, Reason, RelayUrl};
@@ -27,7 +28,8 @@ impl Core {
         let relays = self.target(&request.target, None, |options| options.read)?;
         let id = SubId(self.next_sub);
         self.next_sub += 1;
-        self.subs.insert(id, Subscription::new(id, request, &self.config, self.backlog.hears(self.now)));
+        let sub = Subscription::new(id, request, &self.config, self.backlog.hears(self.now));
+        self.subs.insert(id, Box::new(sub));
         self.enter_index(id, [EVERYWHERE]);
         for (ix, url) in relays {
             self.add_leg(id, ix, url);
@@ -179,7 +181,7 @@ impl Core {
 
     /// Re-arms the subscription's timer, and ends it if it has nothing more to do.
     pub(super) fn sync_sub(&mut self, id: SubId) {
-        let Some(sub) = self.subs.get(&id) else { return };
+        let Some(sub) = self.subs.get_mut(&id) else { return };
         if sub.is_complete() {
             self.end_sub(id, EndReason::Complete);
         } else {

@@ -7,14 +7,14 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use nostr_proto::{RelayUrl, Timestamp};
+use nostr_proto::Timestamp;
 
 use crate::call::Acknowledge;
 use crate::ids::RelayIx;
 use crate::planted::planted;
 
 use super::checkpoint::RelayGround;
-use super::leg::Leg;
+use super::legs::Entry;
 use super::paging::Snapshot;
 use super::{Checkpoint, Subscription};
 
@@ -115,7 +115,7 @@ impl Subscription {
 
     /// What is proven now.
     pub(super) fn ledger(&self, proven: impl Fn(RelayIx) -> Option<Timestamp>) -> Checkpoint {
-        let ground = |(&ix, (url, leg)): (&RelayIx, &(RelayUrl, Leg))| {
+        let ground = |(&ix, (url, leg)): (&RelayIx, &Entry)| {
             let Snapshot { alive_until, known_as, grounds } = leg.snapshot(proven(ix))?;
             let mut keys = known_as;
             keys.sort_unstable();

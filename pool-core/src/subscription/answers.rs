@@ -266,18 +266,19 @@ impl Subscription {
     }
 
     /// When [`Subscription::timeout`] wants to be called. Only moves later as events come.
-    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+    pub(crate) fn deadline(&mut self, config: &Config) -> Option<Instant> {
         let most = config.eose_deadline_max;
         let ends = self.mode == Mode::UntilEose && self.eose_told;
-        let overdue = |leg: &Leg| leg.settled.is_none().then(|| leg.overdue(self.started, self.patience, most));
+        let (started, patience) = (self.started, self.patience);
+        let overdue = |leg: &Leg| leg.settled.is_none().then(|| leg.overdue(started, patience, most));
         let gives_up = |leg: &Leg| leg.gives_up_at(most, config.max_refusals).filter(|_| ends);
         let page_patience = self.page_patience(config);
         let mumbled = |leg: &Leg| leg.mumbled.as_ref().map(Mumbled::due);
-        let of = |leg: &Leg| {
+        let due = |leg: &Leg| {
             let page = leg.resume.deadline(page_patience, most);
-            [overdue(leg), leg.retry_at, page, gives_up(leg), mumbled(leg)]
+            [overdue(leg), leg.retry_at, page, gives_up(leg), mumbled(leg)].into_iter().flatten().min()
         };
-        self.legs.values().flat_map(|(_, leg)| of(leg)).flatten().min()
+        self.legs.first_due((started, patience, ends), due)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::resume::{End, Resume};
 use crate::time::{Instant, Now};
 
 use super::known::Better;
+use super::legs::Noted;
 use super::notice::Mumbled;
 use super::overflow::Skipped;
 use super::oversize::Suspicion;
@@ -136,6 +137,7 @@ pub(crate) struct Leg {
     pub(crate) first_wire: Option<WireId>,
     /// The same of what it owes: a page was running when the socket was closed for size, and none was answered since.
     pub(crate) owes_too_much: bool,
+    pub(super) noted: Noted,
 }
 
 /// A matching event of a leg's request or page, a copy of a known one perhaps.
@@ -177,6 +179,7 @@ impl Leg {
             #[cfg(feature = "planted-bugs")]
             first_wire: None,
             owes_too_much: false,
+            noted: Noted::default(),
         }
     }
 

@@ -41,6 +41,7 @@ mod checkpoint;
 mod finished;
 mod known;
 pub(crate) mod leg;
+mod legs;
 mod notice;
 mod overflow;
 pub(crate) mod oversize;
@@ -54,7 +55,6 @@ mod tests;
 #[cfg(test)]
 mod walk;
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -74,6 +74,7 @@ pub(crate) use checkpoint::RelayGround;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub(crate) use finished::Finished;
 use leg::Leg;
+use legs::Legs;
 use queue::Queue;
 
 /// What a step means for the wire.
@@ -104,7 +105,7 @@ pub(crate) struct Subscription {
     /// Whether this generation has begun: see `start`.
     all_in: bool,
     eose_told: bool,
-    pub(crate) legs: BTreeMap<RelayIx, (RelayUrl, Leg)>,
+    pub(crate) legs: Legs,
     queue: Queue,
     /// A page waits for room in the queue.
     waits_for_room: bool,
@@ -136,7 +137,7 @@ impl Subscription {
             patience,
             all_in: false,
             eose_told: false,
-            legs: BTreeMap::new(),
+            legs: Legs::default(),
             queue: Queue::new(room, config.queue_bytes),
             waits_for_room: false,
             next_seq: 0,
@@ -148,7 +149,7 @@ impl Subscription {
     }
 
     pub(crate) fn leg(&mut self, relay: RelayIx) -> Option<&mut Leg> {
-        self.legs.get_mut(&relay).map(|(_, leg)| leg)
+        self.legs.get_mut(&relay).map(|(_, leg)| &mut **leg)
     }
 
     /// Whether it lasts until it is ended.
@@ -181,7 +182,7 @@ impl Subscription {
         if let Some(ground) = self.earlier.iter().find(|ground| ground.relay == url) {
             leg.restore(ground, &self.filters, &self.reaches, now.unix);
         }
-        self.legs.insert(relay, (url, leg));
+        self.legs.insert(relay, url, leg);
     }
 
     /// All its relays have been looked at: from here on, the aggregate EOSE may be told.
@@ -199,7 +200,7 @@ impl Subscription {
             let item = Item::Leg { relay: url.clone(), state: LegState::Removed };
             self.tell(item, fx);
         }
-        self.legs.remove(&relay);
+        self.legs.remove(relay);
         running
     }
 

@@ -77,7 +77,7 @@ impl Subscription {
 
     /// Tells the aggregate EOSE if it is time.
     pub(crate) fn settle(&mut self, fx: &mut Effects) {
-        if !self.all_in || self.eose_told || self.legs.values().any(|(_, leg)| leg.settled.is_none()) {
+        if !self.all_in || self.eose_told || !self.legs.are_settled() {
             return;
         }
         self.eose_told = true;

@@ -1,0 +1,206 @@
+//! What the core's steps cost, with everything that its driver would do left out: sockets, signatures, wake-ups.
+//!
+//! `cargo bench -p nostr-pool-core`. The rate is of events, copies or requests a second, as each says; what they take from
+//! the heap stands below. Memory that stays is counted by `memory.rs`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark ends where its input is not what it should be")]
+
+#[path = "../tests/common/rig.rs"]
+mod rig;
+
+use std::sync::LazyLock;
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{AllocProfiler, Bencher};
+use nostr_pool_core::*;
+use nostr_proto::{EventTemplate, Filter, Kind, Timestamp};
+
+use rig::{Others, Rig, Signed, crowd};
+
+#[global_allocator]
+static ALLOC: AllocProfiler = AllocProfiler::system();
+
+/// Events of one batch.
+const BATCH: usize = 500;
+
+static NOTES: LazyLock<Vec<Signed>> = LazyLock::new(|| Signed::notes(BATCH));
+
+fn main() {
+    divan::main();
+}
+
+/// A batch of events that come from one relay, each of which matches ten subscriptions there, beside so many others.
+/// Parsed, hashed, matched and delivered; the signatures are checked beforehand.
+mod event {
+    use super::*;
+
+    const CROWDS: [usize; 3] = [10, 1_000, 10_000];
+
+    fn among(bencher: Bencher<'_, '_>, others: Others, n: usize) {
+        bencher
+            .with_inputs(|| {
+                let mut rig = crowd(others, n);
+                rig.know(&NOTES);
+                let wire = rig.wire(0, 0);
+                (rig, NOTES.iter().map(|note| note.frame(&wire)).collect::<Vec<_>>())
+            })
+            .input_counter(|_| ItemsCount::new(BATCH))
+            .bench_local_refs(|(rig, frames)| {
+                frames.iter().for_each(|frame| rig.text(0, frame));
+                assert_eq!(rig.delivered, 10 * BATCH);
+                rig.delivered = 0;
+            });
+    }
+
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn among_other_authors(bencher: Bencher<'_, '_>, n: usize) {
+        among(bencher, Others::Author, n);
+    }
+
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn among_other_tags(bencher: Bencher<'_, '_>, n: usize) {
+        among(bencher, Others::Tag, n);
+    }
+
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn among_other_tags_of_the_author(bencher: Bencher<'_, '_>, n: usize) {
+        among(bencher, Others::AuthorAndTag, n);
+    }
+
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn beside_the_same_at_another_relay(bencher: Bencher<'_, '_>, n: usize) {
+        among(bencher, Others::Elsewhere, n);
+    }
+
+    /// The same for an event that a subscription with as many relays has live: cost must not grow with those, either.
+    #[divan::bench(args = [1, 10, 100, 1_000], sample_size = 1, sample_count = 10)]
+    fn of_one_of_so_many_relays(bencher: Bencher<'_, '_>, n: usize) {
+        bencher
+            .with_inputs(|| {
+                let mut rig = Rig::new(n);
+                for _ in 0..10 {
+                    rig.subscribe_to(Filter::new(), Target::All);
+                }
+                rig.eose_all();
+                rig.know(&NOTES);
+                let wire = rig.wire(0, 0);
+                (rig, NOTES.iter().map(|note| note.frame(&wire)).collect::<Vec<_>>())
+            })
+            .input_counter(|_| ItemsCount::new(BATCH))
+            .bench_local_refs(|(rig, frames)| {
+                frames.iter().for_each(|frame| rig.text(0, frame));
+                assert_eq!(rig.delivered, 10 * BATCH);
+                rig.delivered = 0;
+            });
+    }
+}
+
+/// One event that so many subscriptions to one relay have asked for, each of which gets a copy of its own before the
+/// signature is checked: copies a second.
+#[divan::bench(args = [10, 100, 1_000], sample_size = 1, sample_count = 50)]
+fn a_copy_for_each_of_so_many_subscriptions(bencher: Bencher<'_, '_>, n: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut rig = Rig::new(1);
+            for _ in 0..n {
+                rig.subscribe(Filter::new(), &[0]);
+            }
+            rig.eose_all();
+            rig.verifies = false;
+            let wires = rig.wires.values().next().unwrap();
+            let frames = wires.iter().map(|wire| NOTES[0].frame(wire)).collect::<Vec<_>>();
+            (rig, frames)
+        })
+        .input_counter(move |_| ItemsCount::new(n))
+        .bench_local_refs(|(rig, frames)| frames.iter().for_each(|frame| rig.text(0, frame)));
+}
+
+/// Copies of a batch of events from ten relays, for one subscription: nine of ten are duplicates.
+mod duplicates {
+    use super::*;
+
+    const RELAYS: usize = 10;
+
+    fn connected() -> (Rig, Vec<Vec<String>>) {
+        let mut rig = Rig::new(RELAYS);
+        rig.subscribe_to(Filter::new(), Target::All);
+        rig.eose_all();
+        rig.know(&NOTES);
+        let frames = |n| NOTES.iter().map(|note| note.frame(&rig.wire(n, 0))).collect();
+        let frames = (0..RELAYS).map(frames).collect();
+        (rig, frames)
+    }
+
+    /// Relay after relay.
+    #[divan::bench(sample_size = 1, sample_count = 10)]
+    fn from_ten_relays_and_the_first_copies(bencher: Bencher<'_, '_>) {
+        bencher.with_inputs(connected).input_counter(|_| ItemsCount::new(RELAYS * BATCH)).bench_local_refs(
+            |(rig, frames)| {
+                frames.iter().enumerate().for_each(|(n, frames)| frames.iter().for_each(|frame| rig.text(n, frame)));
+                assert_eq!(rig.delivered, BATCH);
+                rig.delivered = 0;
+            },
+        );
+    }
+
+    /// Those after the first alone.
+    #[divan::bench(sample_size = 1, sample_count = 10)]
+    fn from_nine_more_relays(bencher: Bencher<'_, '_>) {
+        bencher
+            .with_inputs(|| {
+                let (mut rig, frames) = connected();
+                frames[0].iter().for_each(|frame| rig.text(0, frame));
+                (rig, frames)
+            })
+            .input_counter(|_| ItemsCount::new((RELAYS - 1) * BATCH))
+            .bench_local_refs(|(rig, frames)| {
+                let more = frames.iter().enumerate().skip(1);
+                more.for_each(|(n, frames)| frames.iter().for_each(|frame| rig.text(n, frame)));
+                assert_eq!(rig.delivered, BATCH);
+            });
+    }
+}
+
+/// A thousand relays with twenty subscriptions each lose their connections at once: requests made until all are back.
+#[divan::bench(sample_size = 1, sample_count = 3)]
+fn reconnecting_1000_relays_with_20_subscriptions(bencher: Bencher<'_, '_>) {
+    bencher
+        .with_inputs(|| {
+            let mut rig = Rig::new(1_000);
+            for _ in 0..20 {
+                rig.subscribe_to(Filter::new().kind(Kind::TEXT_NOTE), Target::All);
+            }
+            rig.eose_all();
+            rig
+        })
+        .input_counter(|_| ItemsCount::new(20_000_usize))
+        .bench_local_refs(|rig| {
+            rig.wires.clear();
+            rig.asked = 0;
+            for socket in rig.sockets.values().copied().collect::<Vec<_>>() {
+                rig.input(Input::Closed { socket, reason: CloseReason::Error("gone".into()) });
+            }
+            while rig.asked < 20_000 {
+                assert!(rig.wait());
+            }
+            rig.eose_all();
+        });
+}
+
+/// One event to fifty relays, and their OKs: its bytes are written once.
+#[divan::bench(args = [500, 100_000], sample_size = 1, sample_count = 50)]
+fn publish_to_50_relays(bencher: Bencher<'_, '_>, bytes: usize) {
+    let template = EventTemplate::text_note("x".repeat(bytes), Timestamp::new(1_700_000_000));
+    let event = Signed::new(template).event;
+    bencher
+        .with_inputs(|| (Rig::new(50), event.clone()))
+        .input_counter(move |_| BytesCount::new(bytes))
+        .bench_local_refs(|(rig, event)| {
+            let target = Target::All;
+            let publish = Publish { event: event.clone(), target, quorum: Quorum::All, deadline: None, link: None };
+            rig.call(Call::Publish(publish));
+            assert_eq!(rig.published.len(), 50);
+            let ok = format!("[\"OK\",\"{}\",true,\"\"]", event.id());
+            (0..50).for_each(|n| rig.text(n, &ok));
+        });
+}
