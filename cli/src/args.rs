@@ -27,6 +27,7 @@ Examples:
   nostr-pool keygen --output ~/.nostr-key
   nostr-pool publish --relay wss://relay.example.com --content 'hello' --key-file ~/.nostr-key
   nostr-pool verify events.jsonl
+  nostr-pool replay pool.recording
 
 Exit codes:
     0  it went as asked
@@ -87,6 +88,13 @@ pub(crate) enum Command {
     /// reads it, and is not printed.
     #[command(after_help = KEYGEN_HELP)]
     Keygen(KeygenArgs),
+    /// Play a recording of a pool again, and say whether the same comes of it.
+    ///
+    /// `req` and `publish` make one with --record, applications with `PoolBuilder::record`. It holds whatever the pool was
+    /// told by relays and by its application, so playing it again makes the pool do the same once more: without a network, and
+    /// bit for bit. The first step of which something else comes is named.
+    #[command(after_help = REPLAY_HELP)]
+    Replay(ReplayArgs),
 }
 
 /// Arguments of `demo`.
@@ -336,3 +344,46 @@ Exit codes:
     0  there is a new key (or the reader of stdout went away)
     1  no randomness could be had, or the file or stdout not be written
    64  an argument is at fault: the file is there already, or its folder is not";
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print every step, and what came of it
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Stop at the first step where this text shows in what --print prints of it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) until: Option<String>,
+    /// Take out steps for as long as it still panics in the same place, or still shows the text of --until, and write what is
+    /// left to this new file
+    #[arg(long, value_name = "OUT")]
+    pub(crate) shrink: Option<PathBuf>,
+    /// How many recordings --shrink tries at most
+    #[arg(long, value_name = "N", default_value = "1000", requires = "shrink")]
+    pub(crate) tries: usize,
+}
+
+const REPLAY_HELP: &str = "\
+Examples:
+  nostr-pool req --relay wss://a.example --kind 1 --record pool.recording
+  nostr-pool replay pool.recording
+  nostr-pool replay pool.recording --print | less
+  nostr-pool replay pool.recording --until DenseSecond
+  nostr-pool replay pool.recording --until DenseSecond --shrink small.recording
+
+--print: `#` and the number of a step, the seconds since the beginning, and what the pool was fed; under
+it `→` what it wanted done, `=` what a call came to, `←` what the application was told.
+
+A recording shows whatever relays sent, and whatever was asked for and published; the relays' URLs with
+their queries; and public keys. It holds no secret key, and no password of a proxy.
+
+Exit codes:
+    0  the same came of every step; or --until was reached; or --shrink wrote what still panics
+    1  something else came of a step, the pool panicked, the recording was tampered with, or
+       --until was not reached
+   64  an argument is at fault: the file can't be read, is no recording, or is of another format;
+       --shrink has nothing to keep, or its file is there already
+  130  ended by Ctrl-C";

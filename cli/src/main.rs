@@ -16,6 +16,7 @@ mod output;
 mod parse;
 mod publish;
 mod relays;
+mod replay;
 mod req;
 mod resume;
 mod secrets;
@@ -58,6 +59,7 @@ fn run(command: Command) -> Result<Exit, Stop> {
             Command::Publish(args) => publish::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Keygen(args) => keygen::run(&args),
+            Command::Replay(args) => replay::run(args).await,
         }
     });
     // A name that is still being looked up must not keep the process from ending.

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use nostr_pool_async_std::AsyncStd;
-use nostr_pool_tokio::{BuildError, Headers, Pool, PoolBuilder, Proxy, Roots, RootsError, Tokio};
+use nostr_pool_tokio::recording::Ended;
+use nostr_pool_tokio::{
+    BuildError, Headers, Pool, PoolBuilder, Proxy, RecordOptions, RecordingState, Roots, RootsError, Tokio,
+};
 
 use crate::exit::Stop;
+use crate::output;
 
 /// Arguments about the network.
 #[derive(Debug, Default, Args)]
@@ -28,6 +32,10 @@ pub(crate) struct NetworkArgs {
     /// Send this header with the WebSocket upgrade; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
+    /// Record what the pool is told, by relays and by this command, into this new file, 64 MiB at most: for `nostr-pool replay`,
+    /// and for bug reports
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// What drives the connections
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
     pub(crate) runtime: Runtime,
@@ -67,6 +75,9 @@ impl NetworkArgs {
             let proxy = proxy.isolated();
             builder = builder.proxy(if self.proxy_onion_only { proxy.onion_only() } else { proxy });
         }
+        if let Some(path) = &self.record {
+            builder = builder.record(path.as_path(), RecordOptions::default());
+        }
         let built = match self.runtime {
             Runtime::Tokio => builder.build(Tokio::current()),
             Runtime::AsyncStd => builder.build(AsyncStd),
@@ -74,9 +85,23 @@ impl NetworkArgs {
         built.map_err(|e| match e {
             BuildError::Roots(e @ RootsError::Certificate(_)) => Stop::usage(format!("--root: {e}")),
             BuildError::Roots(e) => Stop::usage(format!("--roots: {e}")),
+            BuildError::Recording(e) => Stop::usage(format!("--record: {e}")),
             e @ (BuildError::Seed(_) | BuildError::Thread(_)) => Stop::failed(e.to_string()),
             e => Stop::usage(format!("--relay: {e}")),
         })
+    }
+
+    /// Says so if the recording is not whole. The pool is shut down by now.
+    pub(crate) fn note_recording(&self, pool: &Pool) {
+        let Some((path, status)) = self.record.as_ref().zip(pool.recording()) else { return };
+        let why = match status.state {
+            RecordingState::Ended(Ended::Closed) => return,
+            RecordingState::Ended(Ended::SizeCap) => "it is full; what came later is not in it".to_owned(),
+            RecordingState::Ended(_) => "the disk was too slow; what came later is not in it".to_owned(),
+            RecordingState::Failed(error) => error,
+            _ => "it is not written to its end yet".to_owned(),
+        };
+        output::note(&output::one_line(&format!("--record: {}: {why}", path.display())));
     }
 
     fn trusted(&self) -> Result<Roots, Stop> {

@@ -76,6 +76,7 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
         reading.print_stats(&urls, started);
     }
     pool.shutdown(GOODBYE).await;
+    args.network.note_recording(&pool);
     Ok(exit)
 }
 

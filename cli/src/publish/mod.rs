@@ -56,6 +56,7 @@ pub(crate) async fn run(args: PublishArgs) -> Result<Exit, Stop> {
     let exit = publisher.exit;
     let under_way = publisher.under_way.len();
     pool.shutdown(GOODBYE).await;
+    args.network.note_recording(&pool);
     if let Some(interrupted) = end? {
         if under_way > 0 {
             output::note(&format!("{} without a verdict", output::count(under_way, "event")));

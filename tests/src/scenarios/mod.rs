@@ -11,6 +11,7 @@ pub mod lifetime;
 pub mod proxy;
 pub mod publishing;
 pub mod reading;
+pub mod recording;
 pub mod resuming;
 pub mod tls;
 
@@ -45,6 +46,8 @@ macro_rules! adapter_tests {
                 goes_on_from_a_checkpoint_in_another_pool moves_to_other_relays_while_live
                 tells_what_was_rejected_and_noticed fetches_all_history_through_a_cap refills_what_was_given_up
                 reads_events_alone;
+            recording: replays_bit_for_bit holds_no_secret ends_at_its_size_cap outlives_a_full_disk waits_for_no_disk
+                ends_with_its_pool;
             connections: connects_strictly connects_leniently tells_why_it_cannot_connect gives_up_on_a_mute_server
                 disconnects_and_reconnects adds_and_removes_relays starts_clean tells_status_and_notices
                 taps_the_wire catches_up_after_a_crash refuses_a_giant;

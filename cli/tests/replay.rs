@@ -1,0 +1,113 @@
+//! `nostr-pool replay`, and `--record`.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{SECRET_HEX, SECRET_NSEC, command, finish, notes, relay_with, run, temp_file};
+use nostr_model_relay::Fault;
+
+/// A path where nothing is yet.
+fn new_file(name: &str) -> PathBuf {
+    let path = temp_file(name, b"");
+    std::fs::remove_file(&path).unwrap();
+    path
+}
+
+fn recorded(name: &str) -> PathBuf {
+    let (relay, path) = (relay_with(&notes(20)), new_file(name));
+    let done = run(&["req", "--relay", &relay.url(), "--kind", "1", "--record", path.to_str().unwrap()]).exits(0);
+    assert_eq!(done.lines().len(), 20);
+    path
+}
+
+#[test]
+fn what_req_recorded_is_replayed_summed_up_and_printed() {
+    let path = recorded("replayed.recording");
+    let path = path.to_str().unwrap();
+    let summary = run(&["replay", path]).exits(0);
+    let has = |words: &str| assert!(summary.stdout.contains(words), "{words}: {summary:?}");
+    has(concat!("recorded  by nostr-pool ", env!("CARGO_PKG_VERSION")));
+    has("ends      with its marker");
+    has("20 events delivered, 0 gaps told");
+    has("relays    1: ws://127.0.0.1:");
+    has("20 Verify");
+    has("1 AddRelay");
+    has("replay    the same in every step");
+    let printed = run(&["replay", path, "--print"]).exits(0);
+    assert!(printed.lines()[0].starts_with("#0 +0.000000 Call AddRelay"), "{printed:?}");
+    assert!(
+        printed.stdout.contains("    → Open")
+            && printed.stdout.contains("    ← Item")
+            && printed.stdout.contains("    = ")
+    );
+    let id = notes(20)[7].id().to_string();
+    assert!(printed.stdout.contains(&id));
+    let until = run(&["replay", path, "--until", &id, "--print"]).exits(0);
+    assert!(until.lines().len() < printed.lines().len());
+    assert!(until.stdout.contains("which shows the text"), "{until:?}");
+    run(&["replay", path, "--until", "no such text"]).exits(1);
+}
+
+#[test]
+fn publish_records_and_no_key_is_in_it() {
+    let (relay, path) = (relay_with(&[]), new_file("published.recording"));
+    relay.set_faults(Fault::AuthRequired { reads: true, writes: true, challenge_on_connect: true });
+    let url = relay.url();
+    let mut publish =
+        command(&["publish", "--relay", &url, "--content", "x", "--auth", "--record", path.to_str().unwrap()]);
+    publish.env("NOSTR_SECRET_KEY", SECRET_NSEC);
+    finish(publish.spawn().unwrap()).exits(0);
+    let bytes = std::fs::read(&path).unwrap();
+    let raw: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&SECRET_HEX[2 * at..2 * at + 2], 16).unwrap()).collect();
+    for secret in [SECRET_HEX.as_bytes(), SECRET_NSEC.as_bytes(), &raw] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+    }
+    let summary = run(&["replay", path.to_str().unwrap()]).exits(0);
+    assert!(summary.stdout.contains("1 SignAuth") && summary.stdout.contains("the same in every step"), "{summary:?}");
+}
+
+#[test]
+fn a_recording_is_shrunk_to_what_shows_a_text() {
+    let (path, small) = (recorded("whole.recording"), new_file("small.recording"));
+    let (path, small) = (path.to_str().unwrap(), small.to_str().unwrap());
+    let id = notes(20)[7].id().to_string();
+    let until = format!("event: VerifiedEvent(Event {{ id: {id}");
+    let done = run(&["replay", path, "--until", &until, "--shrink", small]).exits(0);
+    assert!(done.stderr.contains("small.recording: ") && done.stderr.contains(" steps of "), "{done:?}");
+    let again = run(&["replay", small, "--until", &until]).exits(0);
+    let steps = |run: &common::Run| -> usize {
+        let line = run.lines().into_iter().find(|line| line.starts_with("steps")).unwrap().to_owned();
+        line.split_whitespace().nth(3).unwrap().parse().unwrap()
+    };
+    assert!(steps(&again) < 12 && steps(&again) * 4 < steps(&done), "{again:?}");
+    run(&["replay", small]).exits(0);
+    let taken = run(&["replay", path, "--until", &until, "--shrink", small]).exits(64);
+    assert!(taken.stderr.contains("--shrink"), "no file is overwritten: {taken:?}");
+    let nothing = run(&["replay", path, "--shrink", "other.recording"]).exits(64);
+    assert!(nothing.fault().contains("nothing to keep"), "{nothing:?}");
+}
+
+#[test]
+fn what_is_no_recording_or_no_longer_the_same_is_told() {
+    let path = recorded("doctored.recording");
+    let bytes = std::fs::read(&path).unwrap();
+    let note = notes(20)[3].content().as_bytes().to_vec();
+    let at = bytes.windows(note.len()).position(|window| window == note).unwrap();
+    let doctored = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        temp_file(name, &bytes).to_str().unwrap().to_owned()
+    };
+    let changed = run(&["replay", &doctored("changed.recording", &|bytes| bytes[at] ^= 1)]).exits(1);
+    assert!(changed.stdout.contains("diverges"), "{changed:?}");
+    let cut = run(&["replay", &doctored("cut.recording", &|bytes| bytes.truncate(bytes.len() - 30))]).exits(0);
+    assert!(cut.stdout.contains("it breaks off at byte"), "{cut:?}");
+    let other = run(&["replay", &doctored("other.recording", &|bytes| bytes[9] = 77)]).exits(64);
+    assert!(other.fault().contains("format 77") && other.fault().contains("other.recording"), "{other:?}");
+    let text = temp_file("text.recording", b"hello");
+    let none = run(&["replay", text.to_str().unwrap()]).exits(64);
+    assert!(none.fault().contains("no recording"), "{none:?}");
+    let nowhere = run(&["replay", "/nowhere/at.all"]).exits(64);
+    assert!(nowhere.fault().contains("/nowhere/at.all"), "{nowhere:?}");
+}
