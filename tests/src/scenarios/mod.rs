@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod connections;
+pub mod counting;
 pub mod dialling;
 pub mod lifetime;
 pub mod proxy;
@@ -45,6 +46,8 @@ macro_rules! adapter_tests {
                 goes_on_from_a_checkpoint_in_another_pool moves_to_other_relays_while_live
                 tells_what_was_rejected_and_noticed fetches_all_history_through_a_cap refills_what_was_given_up
                 reads_events_alone;
+            counting: merges_what_relays_count tells_why_a_relay_does_not_count ends_when_dropped
+                counts_after_authenticating;
             connections: connects_strictly connects_leniently tells_why_it_cannot_connect gives_up_on_a_mute_server
                 disconnects_and_reconnects adds_and_removes_relays starts_clean tells_status_and_notices
                 taps_the_wire catches_up_after_a_crash refuses_a_giant;
