@@ -1,8 +1,8 @@
 //! The state machines of a Nostr relay pool, without I/O: inputs and calls go in, commands and events come out.
 //!
-//! [`Core`] is the machine; it is made of four, each in a folder of its own with its transition table in its
+//! [`Core`] is the machine; it is made of several, each in a folder of its own with its transition table in its
 //! documentation: a *connection* per relay, a *subscription* with a leg per relay, *dedup* with verification in flight,
-//! and *publish* with its quorum. Time, seed and signatures come in as arguments, so that the same inputs give the same
+//! *publish* with its quorum, and *count*. Time, seed and signatures come in as arguments, so that the same inputs give the same
 //! outputs in a test, a replay, a fuzzer, or on any runtime.
 //!
 //! [`recording`] writes down what a core is fed, and plays it again.

@@ -25,6 +25,8 @@ impl World {
                 self.subscribe(what, target, reader, reading, patience);
             }
             App::Fetch { what, target, all, patience } => self.fetch(what, target, all, patience),
+            App::Count { what, tagged, target, patience } => self.count(what, tagged, target, patience),
+            App::CancelCount => self.cancel_count(),
             App::Update { sub, what } => self.update(sub, what),
             App::Unsubscribe { sub } => self.unsubscribe(sub),
             App::Retarget { sub, target } => self.retarget(sub, target),
@@ -56,6 +58,7 @@ impl World {
                 self.subscribe(What::All, Where::All, Reader::Prompt, Reading::default(), 0);
             }
             App::Shutdown => {
+                self.oracle.counts.may_end();
                 self.try_call(Call::Shutdown);
                 self.shut = true;
             }
@@ -72,6 +75,7 @@ impl World {
                 let right = match &error {
                     CallError::Closed => self.shut,
                     CallError::UnknownRelay(url) => self.core.relay(url).is_none(),
+                    CallError::TooManyCounts(_) => self.oracle.counts.untold().len() >= self.core.config().max_counts,
                     CallError::NoRelays | CallError::UnknownEvent(_) | CallError::UnknownPublish(_) => true,
                     CallError::Expired(event) => event.is_expired_at(self.now().unix),
                     CallError::UnsignedExpired(event) => event.tags().is_expired_at(self.now().unix),
@@ -287,6 +291,7 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.oracle.dials.user_wants(None, true);
+        self.oracle.counts.may_end();
         let now = self.now().mono;
         self.oracle.watch.start_clean(now);
         self.oracle.slots.start_clean();

@@ -146,16 +146,25 @@ impl App {
         }
     }
 
+    /// What has to do with counts.
+    fn count(from: &mut impl Choices) -> Self {
+        if from.one_in(8) {
+            return Self::CancelCount;
+        }
+        let (what, tagged) = (What::choose(from), from.one_in(2));
+        Self::Count { what, tagged, target: Where::choose(from), patience: patience(from) }
+    }
+
     /// What goes on from somewhere.
     fn resume(kinds: Kinds, from: &mut impl Choices) -> Option<Self> {
         let sub = from.byte();
-        Some(match from.below(16) {
+        Some(match from.below(17) {
             0 | 1 => Self::Retarget { sub, target: Where::choose(from) },
             2..=4 => Self::Refill { sub, gap: from.byte() },
             5 | 6 => Self::Acknowledge { sub, but: from.pick(&[0, 0, 1, 3, 20]) },
             7..=10 => Self::Checkpoint { sub },
             11 | 12 => Self::Resume { sub },
-            13 if kinds.has(18) => Self::Crash,
+            13 | 16 if kinds.has(18) => Self::Crash,
             14 | 15 => Self::TakeSome { items: from.byte() % 12 },
             _ => return None,
         })
@@ -166,6 +175,9 @@ impl App {
         let (relay, sub, publish) = (from.byte(), from.byte(), from.byte() % 3);
         if from.one_in(6) {
             return Self::resume(kinds, from);
+        }
+        if from.one_in(16) {
+            return Some(Self::count(from));
         }
         Some(match from.below(60) {
             0..=19 => {

@@ -10,12 +10,14 @@
 mod accepted;
 mod answers;
 mod app;
+mod asking;
 mod auth;
 mod bounds;
 mod budget;
 mod choices;
 mod choose;
 mod clock;
+mod counts;
 mod dials;
 mod driver;
 mod due;

@@ -293,6 +293,7 @@ impl World {
                     let Some(link) = self.links.get_mut(&socket) else { continue };
                     link.to_pool_at = soon.max(link.to_pool_at + 1);
                     let at = link.to_pool_at;
+                    self.oracle.counts.answers(socket, &text, &self.sites[relay]);
                     self.net.depart(at, Arrival::ToPool { socket, text });
                 }
                 Output::Close { code, reason, .. } => {

@@ -14,6 +14,7 @@ use super::answers::Answers;
 use super::auth::Auths;
 use super::budget::Budgets;
 use super::clock::EPOCH;
+use super::counts::Counts;
 use super::dials::Dials;
 use super::pings::Pings;
 use super::quorum::Publishes;
@@ -44,6 +45,7 @@ pub struct Oracle {
     sockets: BTreeMap<SocketId, Socket>,
     subs: BTreeMap<SubId, Sub>,
     pub(super) publishes: Publishes,
+    pub(super) counts: Counts,
     pub(super) dials: Dials,
     pub(super) wire: Wire,
     pub(super) shares: Shares,
@@ -86,6 +88,7 @@ impl Oracle {
             sockets: BTreeMap::new(),
             subs: BTreeMap::new(),
             publishes: Publishes::default(),
+            counts: Counts::default(),
             dials: Dials::new(config),
             wire: Wire::new(config.send_credits),
             shares: Shares::new(config.max_seen, sites.len()),
@@ -182,6 +185,7 @@ impl Oracle {
                         self.publishes.sent(*socket, frame)?;
                         if let Some(known) = self.sockets.get(socket) {
                             self.answers.sent(*socket, &known.url, frame, now);
+                            self.counts.sent(*socket, &known.url, frame)?;
                             self.reqs.sent(*socket, &known.url, frame, unix)?;
                             self.watch.sent(&known.url, frame, now)?;
                             let publishes = &self.publishes;
@@ -256,6 +260,7 @@ impl Oracle {
             PoolEvent::Publish { publish, update: PublishUpdate::Relay { relay, status, .. } } => {
                 self.publishes.status(*publish, relay, status, &self.sending)
             }
+            PoolEvent::Counted(report) => self.counts.report(report, now.mono),
             PoolEvent::Relay { relay, update: RelayUpdate::State(state) } => {
                 self.watch.state(relay, *state, now.mono)?;
                 self.slots.state(relay, *state, now.mono);
@@ -300,6 +305,7 @@ impl Oracle {
     /// A frame reaches the pool.
     pub(super) fn heard(&mut self, socket: SocketId, site: &Site, text: &str, now: Now) -> Result<(), &'static str> {
         let wire = &self.wire;
+        self.counts.heard(socket, &site.url, text);
         self.auths.heard(socket, &site.url, text);
         self.watch.heard(site, text, |name| wire.runs(socket, name), |name| wire.was_used(name), now)
     }
@@ -393,6 +399,7 @@ impl Oracle {
         self.subs.values_mut().for_each(|sub| sub.without(relay));
         self.shares.removed();
         self.publishes.removed(relay);
+        self.counts.may_end();
         self.dials.user_wants(Some(relay), true);
         self.watch.removed(relay, now);
         self.sending.forgotten(relay);

@@ -58,7 +58,7 @@ impl Paces {
     pub(super) fn sent(&mut self, relay: &RelayUrl, frame: &str, now: Instant) -> Result<(), &'static str> {
         let (distance, memory) = (self.distance, self.memory);
         let Some(line) = self.lines.get_mut(relay) else { return Ok(()) };
-        if !(frame.starts_with("[\"REQ\"") || frame.starts_with("[\"EVENT\"")) {
+        if !["[\"REQ\"", "[\"COUNT\"", "[\"EVENT\""].iter().any(|verb| frame.starts_with(verb)) {
             return Ok(());
         }
         if line.until.is_some_and(|until| now < until) {

@@ -219,6 +219,22 @@ impl Persona {
     }
 }
 
+/// How a relay counts, where it does not do so plainly. Drawn by itself, so that it changes nothing about the rest.
+pub(super) fn counting(rng: &mut Rng) -> Option<Fault> {
+    Some(match rng.below(16) {
+        0..=4 => return None,
+        5..=8 => Fault::CountRegisters,
+        9 => Fault::ShortRegisters,
+        10 => Fault::BareCount,
+        11 => Fault::ApproximateCount,
+        12 => Fault::NonsenseCount,
+        13 => Fault::IgnoreCount,
+        14 => Fault::RefuseCount { reason: (*rng.pick(&REFUSALS)).to_owned() },
+        _ if rng.one_in(2) => Fault::NoticeOnCount { text: "ERROR: bad msg: unknown cmd COUNT".to_owned() },
+        _ => Fault::CloseOnCount { code: *rng.pick(&[1000, 1006, 1008]), reason: String::new() },
+    })
+}
+
 fn quirk(rng: &mut Rng) -> Fault {
     match rng.below(19) {
         16..=18 => Fault::EoseLate { secs: rng.between(1, 4) as u64 },

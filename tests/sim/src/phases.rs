@@ -65,6 +65,7 @@ impl World {
         self.while_away();
         if !self.shut {
             self.converge();
+            self.oracle.counts.may_end();
             self.call(Call::Shutdown).expect("once");
         }
         // A closing handshake may still hang.
@@ -74,6 +75,8 @@ impl World {
         self.check(open.is_empty(), &format!("every subscription has ended; left: {open:?}"));
         let open = self.oracle.publishes.without_verdict();
         self.check(open.is_empty(), &format!("every publish has a verdict; missing: {open:?}"));
+        let open = self.oracle.counts.untold();
+        self.check(open.is_empty(), &format!("every count is told; missing: {open:?}"));
     }
 
     /// Some connections are lost once more, and relays take notes meanwhile: what is missed then has to be made up for. Now

@@ -37,7 +37,7 @@ pub(super) struct Saved {
 }
 
 impl World {
-    fn filters(&self, what: What) -> Vec<Filter> {
+    pub(super) fn filters(&self, what: What) -> Vec<Filter> {
         let author = |n: u8| self.keys[usize::from(n) % self.keys.len()].public_key();
         match what {
             What::All => vec![Filter::new()],

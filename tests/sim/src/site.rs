@@ -5,7 +5,7 @@ use nostr_pool_corpus::rng::Rng;
 use nostr_proto::RelayUrl;
 
 use super::accepted::Accepted;
-use super::persona::{Character, Persona};
+use super::persona::{Character, Persona, counting};
 use super::plan::MIN_PAGE;
 
 /// What a relay without a cap returns at once: more than any run has.
@@ -84,6 +84,9 @@ impl Site {
         }
         let most_requests = (persona == Persona::Crowded).then_some(config.max_subscriptions_per_connection);
         let capped = config.max_limit < AMPLE;
+        if let Some(habit) = counting(&mut Rng::new(caps ^ (n as u64 + 1) << 20)) {
+            character.faults = character.faults.with(habit);
+        }
         let mut relay = Relay::new(config);
         relay.set_faults(character.faults.clone());
         let adds = character.faults.faults().iter().any(|f| tries_patience(f) && !matches!(f, Fault::EoseLate { .. }));

@@ -190,6 +190,19 @@ pub enum App {
         /// Seconds until it goes without a relay's EOSE; 0 leaves the default.
         patience: u8,
     },
+    /// Has relays count.
+    Count {
+        /// What.
+        what: What,
+        /// Instead: what has this tag, of which registers can be merged.
+        tagged: bool,
+        /// Where.
+        target: Where,
+        /// Seconds until the report; 0 leaves the default.
+        patience: u8,
+    },
+    /// Does not wait for the oldest count any longer.
+    CancelCount,
     /// Fetches what relays have.
     Fetch {
         /// What.

@@ -385,7 +385,7 @@ pub(super) fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("events are JSON")
 }
 
-/// NIP-01's filter match, over JSON: kinds, authors and dates, which is what the script asks for.
+/// NIP-01's filter match, over JSON: kinds, authors, dates and tags, which is what the script asks for.
 pub(super) fn matches(filter: &Value, event: &Value) -> bool {
     filter.as_object().expect("a filter is an object").iter().all(|(field, wanted)| {
         let among = |value: &Value| wanted.as_array().is_some_and(|list| list.contains(value));
@@ -395,6 +395,10 @@ pub(super) fn matches(filter: &Value, event: &Value) -> bool {
             "since" => event["created_at"].as_u64() >= wanted.as_u64(),
             "until" => event["created_at"].as_u64() <= wanted.as_u64(),
             "limit" => true,
+            tag if tag.starts_with('#') => {
+                let tags = event["tags"].as_array().into_iter().flatten();
+                tags.filter(|it| it[0] == tag[1..]).any(|it| among(&it[1]))
+            }
             other => panic!("the script does not ask for {other}"),
         }
     })

@@ -24,6 +24,8 @@ pub struct Totals {
     pub verdicts: u64,
     /// See `verdicts`.
     pub reached: u64,
+    /// Counts that were told.
+    pub counted: u64,
     /// Aggregate EOSEs to which every relay had contributed.
     pub complete: u64,
     /// Relays that misbehaved, by kind of misbehaviour: each does so all the time.
@@ -54,6 +56,7 @@ impl Totals {
         self.forged += other.forged;
         self.verdicts += other.verdicts;
         self.reached += other.reached;
+        self.counted += other.counted;
         self.complete += other.complete;
         for (all, others) in [(&mut self.relays, &other.relays), (&mut self.faults, &other.faults)] {
             for (kind, count) in others {
@@ -65,11 +68,15 @@ impl Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { runs, steps, inputs, delivered, duplicates, forged, verdicts, reached, complete, .. } = self;
+        let Self { runs, steps, inputs, delivered, duplicates, forged, verdicts, reached, counted, complete, .. } =
+            self;
         let hours = self.virtual_micros / 3_600_000_000;
         writeln!(f, "{runs} runs: {hours} h of virtual time, {steps} steps, {inputs} inputs")?;
         writeln!(f, "events: {delivered} delivered, {duplicates} duplicates and {forged} forged dropped")?;
-        writeln!(f, "verdicts of publishes: {verdicts}, success in {reached}; EOSE of every relay asked: {complete}")?;
+        writeln!(
+            f,
+            "verdicts of publishes: {verdicts}, success in {reached}; counts told: {counted}; EOSE of every relay asked: {complete}"
+        )?;
         let parts = [("relays that misbehave", &self.relays), ("what went wrong besides", &self.faults)];
         for (what, kinds) in parts {
             let all: u64 = kinds.values().sum();

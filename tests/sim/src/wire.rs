@@ -64,9 +64,14 @@ impl Wire {
                 }
                 self.running.entry(socket).or_default().insert(name);
             }
+            Some("COUNT") => {
+                if !self.used.insert(name) {
+                    return Err("a request has a name of its own");
+                }
+            }
             Some("CLOSE") => self.ended(socket, &name),
             Some("AUTH") => {}
-            _ => return Err("what is sent is EVENT, REQ, CLOSE or AUTH"),
+            _ => return Err("what is sent is EVENT, REQ, COUNT, CLOSE or AUTH"),
         }
         Ok(())
     }

@@ -300,7 +300,9 @@ impl World {
         let from = self.now().mono;
         let end = self.after(micros);
         self.go_to(end);
-        self.oracle.publishes.slept(from, self.now().mono);
+        let until = self.now().mono;
+        self.oracle.publishes.slept(from, until);
+        self.oracle.counts.slept(from, until);
     }
 
     /// Lets so much virtual time pass.
@@ -335,7 +337,9 @@ impl World {
 
     fn go_to(&mut self, micros: u64) {
         if let Some(stood) = self.clock.go_to(micros) {
-            self.oracle.publishes.slept(stood, self.now().mono);
+            let until = self.now().mono;
+            self.oracle.publishes.slept(stood, until);
+            self.oracle.counts.slept(stood, until);
         }
     }
 
@@ -382,6 +386,7 @@ impl World {
         self.totals.duplicates += stats.duplicates;
         self.totals.forged += stats.forged;
         self.totals.verdicts += self.oracle.publishes.verdicts();
+        self.totals.counted += self.oracle.counts.told();
         for _ in 0..self.oracle.auths.answers() {
             self.totals.fault("relay that wants to know who asks");
         }

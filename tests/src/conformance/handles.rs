@@ -4,7 +4,10 @@ use std::any::Any;
 use std::time::Duration;
 
 use futures::StreamExt;
-use nostr_pool_driver::{Config, Connect, FetchOptions, Item, Pool, PublishOptions, Runtime, SubscribeOptions, Which};
+use nostr_pool_driver::{
+    Config, Connect, CountOptions, CountOutcome, FetchOptions, Item, Pool, PublishOptions, Runtime, SubscribeOptions,
+    Which,
+};
 
 use super::Script;
 use super::cx::{self, Cx};
@@ -22,6 +25,7 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
                 "subscription: tasks end",
                 "events: tasks end",
                 "fetch: tasks end",
+                "count: tasks end",
                 "publishing: tasks end",
                 "status: tasks end",
                 "tap: tasks end",
@@ -36,6 +40,7 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
                 "subscription: dialling, tasks end",
                 "events: dialling, tasks end",
                 "fetch: dialling, tasks end",
+                "count: dialling, tasks end",
                 "publishing: dialling, tasks end",
                 "status: dialling, tasks end",
                 "tap: dialling, tasks end",
@@ -50,6 +55,7 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
                 "subscription: open, REQ, CLOSE, tasks end",
                 "events: open, REQ, CLOSE, tasks end",
                 "fetch: open, REQ, CLOSE, tasks end",
+                "count: open, COUNT, tasks end",
                 "publishing: open, EVENT, tasks end",
                 "status: open, tasks end",
                 "tap: open, tasks end",
@@ -64,6 +70,7 @@ pub(super) fn scripts<R: Runtime>() -> Vec<Script<R>> {
                 "subscription: closing, tasks end",
                 "events: closing, tasks end",
                 "fetch: closing, tasks end",
+                "count: closing, tasks end",
                 "publishing: closing, tasks end",
                 "status: closing, tasks end",
                 "tap: closing, tasks end",
@@ -83,6 +90,7 @@ const ALL_END: &[&str] = &[
     "subscription: end: shutdown",
     "events: no more",
     "fetch: the fetch ended because the pool was shut down",
+    "count: cancelled",
     "publishing: indeterminate: unknown",
     "status: no more",
     "tap: no more",
@@ -92,8 +100,18 @@ const ALL_END: &[&str] = &[
 ];
 
 /// Where the application itself has closed the connection, a fetch does not wait for it.
-const ALL_END_CLOSING: &[&str] =
-    &[ALL_END[0], ALL_END[1], "fetch: done", ALL_END[3], ALL_END[4], ALL_END[5], ALL_END[6], ALL_END[7], ALL_END[8]];
+const ALL_END_CLOSING: &[&str] = &[
+    ALL_END[0],
+    ALL_END[1],
+    "fetch: done",
+    ALL_END[3],
+    ALL_END[4],
+    ALL_END[5],
+    ALL_END[6],
+    ALL_END[7],
+    ALL_END[8],
+    ALL_END[9],
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -159,7 +177,7 @@ impl<R: Runtime> Site<R> {
 type Make = fn(&Pool) -> Box<dyn Any>;
 
 fn drop_each<R: Runtime>(cx: &Cx<R>, stage: Stage) {
-    let handles: [(&str, Make); 8] = [
+    let handles: [(&str, Make); 9] = [
         ("subscription", |pool| Box::new(pool.subscribe([notes()], SubscribeOptions::default()))),
         ("events", |pool| {
             Box::new(
@@ -167,6 +185,7 @@ fn drop_each<R: Runtime>(cx: &Cx<R>, stage: Stage) {
             )
         }),
         ("fetch", |pool| Box::new(pool.fetch([notes()], FetchOptions::default()))),
+        ("count", |pool| Box::new(pool.count([notes()], CountOptions::default()))),
         ("publishing", |pool| Box::new(pool.publish(note(1), PublishOptions::default()))),
         ("status", |pool| Box::new(pool.status())),
         ("tap", |pool| Box::new(pool.tap(Which::All))),
@@ -208,6 +227,7 @@ fn drop_pool<R: Runtime>(cx: &Cx<R>, stage: Stage) {
     let mut subscription = pool.subscribe([notes()], SubscribeOptions::default()).expect(expect);
     let mut events = pool.subscribe([notes()], SubscribeOptions::default()).expect(expect).events();
     let fetch = pool.fetch([notes()], FetchOptions::default());
+    let count = pool.count([notes()], CountOptions::default());
     let publishing = pool.publish(note(1), PublishOptions::default()).expect(expect);
     let (mut status, mut tap) = (pool.status(), pool.tap(Which::All));
     let connecting = pool.connect(PATIENCE, Connect::Strict);
@@ -228,6 +248,8 @@ fn drop_pool<R: Runtime>(cx: &Cx<R>, stage: Stage) {
         Ok(_) => cx.say("fetch: done"),
         Err(error) => cx.say(format!("fetch: {error}")),
     }
+    let counted = cx.wait(count).map(|report| report.relays[0].1.clone());
+    cx.say(format!("count: {}", if counted == Ok(CountOutcome::Cancelled) { "cancelled" } else { "not cancelled" }));
     cx.say(format!("publishing: {}", cx::verdict(&cx.wait(publishing))));
     cx.wait(async { while status.next().await.is_some() {} });
     cx.say("status: no more");

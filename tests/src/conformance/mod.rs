@@ -24,6 +24,7 @@
 
 mod busy;
 mod closing;
+mod counting;
 mod cx;
 mod dialling;
 mod framing;
@@ -82,10 +83,11 @@ impl<R> std::fmt::Debug for Script<R> {
 
 /// Every script.
 pub fn scripts<R: Runtime>() -> Vec<Script<R>> {
-    let parts: [Vec<Script<R>>; 8] = [
+    let parts: [Vec<Script<R>>; 9] = [
         dialling::scripts(),
         framing::scripts(),
         closing::scripts(),
+        counting::scripts(),
         liveness::scripts(),
         handles::scripts(),
         runtimes::scripts(),

@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod connections;
+pub mod counting;
 pub mod dialling;
 pub mod lifetime;
 pub mod proxy;
@@ -48,6 +49,8 @@ macro_rules! adapter_tests {
                 reads_events_alone;
             recording: replays_bit_for_bit holds_no_secret ends_at_its_size_cap outlives_a_full_disk waits_for_no_disk
                 ends_with_its_pool;
+            counting: merges_what_relays_count tells_why_a_relay_does_not_count ends_when_dropped
+                counts_after_authenticating;
             connections: connects_strictly connects_leniently tells_why_it_cannot_connect gives_up_on_a_mute_server
                 disconnects_and_reconnects adds_and_removes_relays starts_clean tells_status_and_notices
                 taps_the_wire catches_up_after_a_crash refuses_a_giant;

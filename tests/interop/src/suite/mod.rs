@@ -133,7 +133,7 @@ pub async fn run<R: Runtime>(
         tell("read by filter");
         reading::by_filter(&stage, &held).await;
         tell("count");
-        reading::count(&stage, &held);
+        reading::count(&stage, &held).await;
         tell("live");
         live::follows(&stage).await;
         tell("versions");

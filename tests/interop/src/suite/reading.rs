@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nostr_pool_driver::{FetchOptions, Runtime};
+use nostr_pool_driver::{CountOptions, FetchOptions, Runtime};
 use nostr_proto::{Event, Filter};
 use serde_json::{Value, json};
 
@@ -65,17 +65,24 @@ pub(super) async fn by_filter<R: Runtime>(stage: &Stage<'_, R>, held: &Held) {
     }
 }
 
-/// Where the relay counts (NIP-45), it counts right; a client that asks for itself sees it.
-pub(super) fn count<R: Runtime>(stage: &Stage<'_, R>, held: &Held) {
+/// Where the relay counts (NIP-45), the pool has the right number, and so has a client that asks for itself; where it does
+/// not, the pool has none.
+pub(super) async fn count<R: Runtime>(stage: &Stage<'_, R>, held: &Held) {
+    let pool = stage.pool(None).await;
     if !stage.relay.make().counts() {
+        let report = pool.count([Filter::new()], CountOptions::default()).await.expect("the call is right");
+        assert_eq!(report.maximum, None, "{:?}", report.relays);
         return;
     }
     let mut raw = Raw::connect(stage.relay.port()).expect("the relay is there");
     for kind in held.kinds().into_iter().take(3) {
         let wanted = json!({"kinds": [kind]});
+        let report = pool.count([filter(&wanted)], CountOptions::default()).await.expect("the call is right");
+        let right = held.matching(std::slice::from_ref(&wanted)).len() as u64;
+        assert_eq!(report.maximum, Some(right), "{:?}", report.relays);
         let heard = raw.ask(&json!(["COUNT", "c", wanted]), |heard| heard[0] == "COUNT" || heard[0] == "CLOSED");
         let counted = heard.last().and_then(|last| last[2]["count"].as_u64().or(last[2].as_u64()));
-        assert_eq!(counted, Some(held.matching(std::slice::from_ref(&wanted)).len() as u64), "{heard:?}");
+        assert_eq!(counted, Some(right), "{heard:?}");
     }
 }
 
