@@ -72,11 +72,11 @@ impl Index {
     pub(crate) fn leave(&mut self, sub: SubId, filters: &[Filter], relay: RelayIx) {
         for filter in filters {
             let (shape, keys) = self.hashing.of_filter(filter);
-            less(&mut self.shapes, shape);
+            less(&mut self.shapes, &shape);
             keys.into_iter().for_each(|key| self.take(key, relay, sub));
         }
         self.take(ANY, relay, sub);
-        less(&mut self.per_relay, relay);
+        less(&mut self.per_relay, &relay);
     }
 
     /// The subscriptions at any of these relays that this event may be for, in order, each once.
@@ -135,11 +135,11 @@ impl Index {
 }
 
 /// One less of a count that is there only where there is any.
-fn less<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
-    if let Some(n) = counts.get_mut(&key) {
+fn less<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(n) = counts.get_mut(key) {
         *n -= 1;
         if *n == 0 {
-            counts.remove(&key);
+            counts.remove(key);
         }
     }
 }
