@@ -5,9 +5,9 @@
 //! ask for the same there, costs a thing. The index says who may match, never who does: that is the filters' affair.
 //!
 //! What a subscription takes: 16 bytes, in a tree that is half to fully filled, for each of its keys at each relay, and for
-//! being at the relay at all; and a count for each key. A filter with a thousand authors at ten relays comes to 330 kB: no
-//! key is looked for at more relays than those that have the event. Bounded by `max_subscriptions`, `max_filters` and what
-//! their filters hold; nothing that a peer sends makes it grow.
+//! being at the relay at all; and a count for each key. A filter with a thousand authors takes 30 kB at each relay, and as
+//! much once more. Bounded by `max_subscriptions`, `max_filters` and what their filters hold; nothing that a peer sends
+//! makes it grow.
 //!
 //! What a look-up takes: a key for each shape of filters in use, and where tags count, for each value of the event's, once;
 //! a search for each of those that some subscription has, at each relay; and the subscriptions found. If an event names so
