@@ -36,10 +36,10 @@ mod event {
 
     const CROWDS: [usize; 3] = [10, 1_000, 10_000];
 
-    fn among(bencher: Bencher<'_, '_>, others: Others, n: usize) {
+    fn batch(bencher: Bencher<'_, '_>, make: impl Fn() -> Rig) {
         bencher
             .with_inputs(|| {
-                let mut rig = crowd(others, n);
+                let mut rig = make();
                 rig.know(&NOTES);
                 let wire = rig.wire(0, 0);
                 (rig, NOTES.iter().map(|note| note.frame(&wire)).collect::<Vec<_>>())
@@ -50,6 +50,10 @@ mod event {
                 assert_eq!(rig.delivered, 10 * BATCH);
                 rig.delivered = 0;
             });
+    }
+
+    fn among(bencher: Bencher<'_, '_>, others: Others, n: usize) {
+        batch(bencher, || crowd(others, n));
     }
 
     #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
@@ -75,23 +79,14 @@ mod event {
     /// The same for an event that a subscription with as many relays has live: cost must not grow with those, either.
     #[divan::bench(args = [1, 10, 100, 1_000], sample_size = 1, sample_count = 10)]
     fn of_one_of_so_many_relays(bencher: Bencher<'_, '_>, n: usize) {
-        bencher
-            .with_inputs(|| {
-                let mut rig = Rig::new(n);
-                for _ in 0..10 {
-                    rig.subscribe_to(Filter::new(), Target::All);
-                }
-                rig.eose_all();
-                rig.know(&NOTES);
-                let wire = rig.wire(0, 0);
-                (rig, NOTES.iter().map(|note| note.frame(&wire)).collect::<Vec<_>>())
-            })
-            .input_counter(|_| ItemsCount::new(BATCH))
-            .bench_local_refs(|(rig, frames)| {
-                frames.iter().for_each(|frame| rig.text(0, frame));
-                assert_eq!(rig.delivered, 10 * BATCH);
-                rig.delivered = 0;
-            });
+        batch(bencher, || {
+            let mut rig = Rig::new(n);
+            for _ in 0..10 {
+                rig.subscribe_to(Filter::new(), Target::All);
+            }
+            rig.eose_all();
+            rig
+        });
     }
 }
 

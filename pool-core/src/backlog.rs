@@ -12,17 +12,21 @@
 //! Relays are not to blame for what we do not read: their deadlines are kept on a clock that stands still meanwhile
 //! ([`Backlog::listening`]). Never pauses what goes out, never ends a pause by itself without being asked for the time.
 
+use alloc::collections::BTreeSet;
 use core::time::Duration;
 
+use crate::ids::SubId;
 use crate::time::{Instant, Now};
 
 /// Bytes of all subscriptions' queues, against the bound on them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Untaken {
     bytes: usize,
     max: usize,
     /// It was more than may be, since that was last asked: some may have been held up.
     was_beyond: bool,
+    /// Subscriptions that skip, or wait for room, or did.
+    held_up: BTreeSet<SubId>,
 }
 
 impl Default for Untaken {
@@ -33,7 +37,7 @@ impl Default for Untaken {
 
 impl Untaken {
     pub(crate) const fn new(max: usize) -> Self {
-        Self { bytes: 0, max, was_beyond: false }
+        Self { bytes: 0, max, was_beyond: false, held_up: BTreeSet::new() }
     }
 
     pub(crate) fn add(&mut self, bytes: usize) {
@@ -50,9 +54,25 @@ impl Untaken {
         self.bytes > self.max
     }
 
-    /// Whether it was, and is no longer: whoever was held up by the others may go on.
-    pub(crate) fn has_room_again(&mut self) -> bool {
-        !self.is_beyond() && core::mem::take(&mut self.was_beyond)
+    /// If it was, and is no longer: who is held up, perhaps by the others, and may go on. Whoever still is then says so again.
+    pub(crate) fn has_room_again(&mut self) -> BTreeSet<SubId> {
+        let again = !self.is_beyond() && core::mem::take(&mut self.was_beyond);
+        if again { core::mem::take(&mut self.held_up) } else { BTreeSet::new() }
+    }
+
+    /// A subscription skips, or waits for room.
+    pub(crate) fn hold_up(&mut self, sub: SubId) {
+        self.held_up.insert(sub);
+    }
+
+    #[cfg(any(test, feature = "planted-bugs"))]
+    pub(crate) fn holds_up(&self, sub: SubId) -> bool {
+        self.held_up.contains(&sub)
+    }
+
+    /// A subscription has ended.
+    pub(crate) fn forget(&mut self, sub: SubId) {
+        self.held_up.remove(&sub);
     }
 
     fn is_half_free(&self) -> bool {

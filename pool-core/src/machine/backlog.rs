@@ -13,10 +13,11 @@ use super::Core;
 impl Core {
     /// To be called after every step: what is untaken may be too much, or no longer.
     pub(super) fn review_backlog(&mut self) {
-        if self.fx.untaken.has_room_again() {
-            // What these are told may be too much once more: then the rest are still held up.
-            for id in self.subs.keys().copied().collect::<Vec<SubId>>() {
-                self.relieve_sub(id);
+        // What these are told may be too much once more: then the rest are still held up.
+        for id in self.fx.untaken.has_room_again() {
+            self.relieve_sub(id);
+            if let Some(sub) = self.subs.get(&id) {
+                sub.note_held_up(&mut self.fx);
             }
         }
         let before = self.backlog.stopped_until();

@@ -8,6 +8,9 @@ use crate::dedup::Waiter;
 use crate::event::Mark;
 use crate::ids::{RelayIx, SubId};
 
+#[cfg(any(test, feature = "planted-bugs"))]
+use crate::subscription::Subscription;
+
 use super::Core;
 
 /// Who waits for an event, by subscription; of one subscription, whoever came first is first.
@@ -81,8 +84,10 @@ impl Core {
         assert!(all.eq(takers.iter().copied()), "the index finds every subscription that an event is for");
     }
 
-    /// The index, against the subscriptions and their legs.
+    /// The books by which subscriptions are found, against the subscriptions and their legs.
     pub(super) fn audit_index(&self) {
+        let told = |sub: &Subscription| !sub.is_held_up() || self.fx.untaken.holds_up(sub.id);
+        assert!(self.subs.values().all(|sub| told(sub)), "who is held up is told when there is room again");
         let seen = |sub: &&SubId| !sub.is_hidden();
         assert_eq!(self.index.len(crate::index::EVERYWHERE), self.subs.keys().filter(seen).count(), "all are entered");
         for (&ix, relay) in &self.relays {

@@ -19,6 +19,7 @@ impl Core {
         let dropped = sub.drop_page(ix);
         let next = sub.end_leg(ix);
         let due = sub.is_page_due(ix, now, &self.fx);
+        sub.note_held_up(&mut self.fx);
         let runs = sub.leg(ix).is_some_and(|leg| leg.resume.page().is_some());
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         let ended = !runs && relay.paging.remove(&id);

@@ -45,6 +45,7 @@ impl Subscription {
             self.acknowledged.told(matches!(item, Item::Event(_) | Item::Pending(_)));
             fx.item(self.id, item);
         }
+        self.note_held_up(fx);
         fits
     }
 
@@ -111,6 +112,18 @@ impl Subscription {
         }
         self.tell(Item::End(reason), fx);
         self.queue.leave(&mut fx.untaken);
+        fx.untaken.forget(self.id);
+    }
+
+    /// If it skips what comes, or a page waits for room, it is to be told when there is some.
+    pub(crate) fn note_held_up(&self, fx: &mut Effects) {
+        if self.is_held_up() {
+            fx.untaken.hold_up(self.id);
+        }
+    }
+
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.is_overflowing() || self.waits_for_room
     }
 
     pub(super) fn tell_leg(&mut self, relay: RelayIx, fx: &mut Effects) {
