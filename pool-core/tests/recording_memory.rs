@@ -5,7 +5,7 @@ use nostr_pool_core::{Config, Instant, Now};
 use nostr_proto::Timestamp;
 
 /// As the documentation of [`Recording::read`] says.
-const TIMES: u64 = 128;
+const TIMES: u64 = 96;
 const ASIDE: u64 = 16 << 10;
 
 fn header() -> Vec<u8> {
@@ -31,7 +31,8 @@ fn check(what: &str, body: &[u8], is_ok: bool) {
 
 /// A list of so many items, each of these bytes, behind what goes before it and in front of what comes after it.
 fn list(before: &[u8], item: &[u8], after: &[u8]) -> Vec<u8> {
-    const ITEMS: usize = 10_000;
+    // Just more than a power of two, where a list that grows takes most.
+    const ITEMS: usize = 8_200;
     [before, &long(ITEMS), &item.repeat(ITEMS), after].concat()
 }
 
