@@ -10,13 +10,14 @@ use nostr_model_relay::Fault;
 /// A path where nothing is yet.
 fn new_file(name: &str) -> PathBuf {
     let path = temp_file(name, b"");
-    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(&path).expect("it was made just now");
     path
 }
 
 fn recorded(name: &str) -> PathBuf {
     let (relay, path) = (relay_with(&notes(20)), new_file(name));
-    let done = run(&["req", "--relay", &relay.url(), "--kind", "1", "--record", path.to_str().unwrap()]).exits(0);
+    let done =
+        run(&["req", "--relay", &relay.url(), "--kind", "1", "--record", path.to_str().expect("UTF-8")]).exits(0);
     assert_eq!(done.lines().len(), 20);
     path
 }
