@@ -15,8 +15,8 @@ fn header() -> Vec<u8> {
 
 /// A number of two bytes.
 fn long(n: usize) -> [u8; 2] {
-    let n = u16::try_from(n).expect("small");
-    [(n & 0x7f) as u8 | 0x80, (n >> 7) as u8]
+    let byte = |n: usize| u8::try_from(n).expect("fourteen bits at most");
+    [byte(n & 0x7f) | 0x80, byte(n >> 7)]
 }
 
 fn check(what: &str, body: &[u8], is_ok: bool) {
