@@ -374,11 +374,11 @@ Examples:
   nostr-pool replay pool.recording --until DenseSecond
   nostr-pool replay pool.recording --until DenseSecond --shrink small.recording
 
---print: `#` and the number of a step, the seconds since the beginning, and what the pool was fed; under
-it `→` what it wanted done, `=` what a call came to, `←` what the application was told.
+--print: `#` and the number of a step, the seconds since the beginning, and what the pool was fed;
+under it `→` what it wanted done, `=` what a call came to, `←` what the application was told.
 
-A recording shows whatever relays sent, and whatever was asked for and published; the relays' URLs with
-their queries; and public keys. It holds no secret key, and no password of a proxy.
+A recording shows whatever relays sent, and whatever was asked for and published; the relays'
+URLs with their queries; and public keys. It holds no secret key, and no password of a proxy.
 
 Exit codes:
     0  the same came of every step; or --until was reached; or --shrink wrote what still panics

@@ -1,6 +1,6 @@
 //! How relays are reached: what `req` and `publish` have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use nostr_pool_async_std::AsyncStd;
@@ -85,7 +85,10 @@ impl NetworkArgs {
         built.map_err(|e| match e {
             BuildError::Roots(e @ RootsError::Certificate(_)) => Stop::usage(format!("--root: {e}")),
             BuildError::Roots(e) => Stop::usage(format!("--roots: {e}")),
-            BuildError::Recording(e) => Stop::usage(format!("--record: {e}")),
+            BuildError::Recording(e) => {
+                let path = self.record.as_deref().unwrap_or(Path::new("")).display();
+                Stop::usage(format!("--record: {path}: {e}"))
+            }
             e @ (BuildError::Seed(_) | BuildError::Thread(_)) => Stop::failed(e.to_string()),
             e => Stop::usage(format!("--relay: {e}")),
         })

@@ -10,13 +10,14 @@ use nostr_model_relay::Fault;
 /// A path where nothing is yet.
 fn new_file(name: &str) -> PathBuf {
     let path = temp_file(name, b"");
-    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(&path).expect("it was made just now");
     path
 }
 
 fn recorded(name: &str) -> PathBuf {
     let (relay, path) = (relay_with(&notes(20)), new_file(name));
-    let done = run(&["req", "--relay", &relay.url(), "--kind", "1", "--record", path.to_str().unwrap()]).exits(0);
+    let done =
+        run(&["req", "--relay", &relay.url(), "--kind", "1", "--record", path.to_str().expect("UTF-8")]).exits(0);
     assert_eq!(done.lines().len(), 20);
     path
 }
@@ -29,7 +30,7 @@ fn what_req_recorded_is_replayed_summed_up_and_printed() {
     let has = |words: &str| assert!(summary.stdout.contains(words), "{words}: {summary:?}");
     has(concat!("recorded  by nostr-pool ", env!("CARGO_PKG_VERSION")));
     has("ends      with its marker");
-    has("20 events delivered, 0 gaps told");
+    has("delivered 20 events, 0 gaps");
     has("relays    1: ws://127.0.0.1:");
     has("20 Verify");
     has("1 AddRelay");
@@ -110,4 +111,23 @@ fn what_is_no_recording_or_no_longer_the_same_is_told() {
     assert!(none.fault().contains("no recording"), "{none:?}");
     let nowhere = run(&["replay", "/nowhere/at.all"]).exits(64);
     assert!(nowhere.fault().contains("/nowhere/at.all"), "{nowhere:?}");
+}
+
+#[test]
+fn every_bad_argument_is_named_with_its_reason() {
+    let table: [(&[&str], &[&str]); 4] = [
+        (&["replay"], &["<FILE>", "not provided"]),
+        (&["replay", "x", "--tries", "5"], &["--shrink", "not provided"]),
+        (&["replay", "/no/such.recording"], &["/no/such.recording", "No such file"]),
+        (
+            &["req", "--relay", "ws://127.0.0.1:1", "--record", "/no/such/folder"],
+            &["--record", "/no/such/folder", "No such file"],
+        ),
+    ];
+    for (args, parts) in table {
+        let run = run(args).exits(64);
+        for part in parts {
+            assert!(run.fault().contains(part), "{args:?}: {run:?}");
+        }
+    }
 }

@@ -111,6 +111,7 @@ fn help_is_everywhere_with_examples_and_exit_codes() {
         &["publish", "--help"],
         &["verify", "--help"],
         &["keygen", "--help"],
+        &["replay", "--help"],
     ] {
         let run = run(command).exits(0);
         assert!(run.stdout.contains("Examples:\n  nostr-pool "), "{}", run.stdout);

@@ -2,6 +2,8 @@
 //!
 //! All of it is made here; no event that a person signed is among them.
 
+mod recordings;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -20,6 +22,7 @@ fn main() -> io::Result<()> {
     write("nip11", &info_seeds())?;
     write("nip77", &negentropy_seeds(&events))?;
     write("count_hll", &hll_seeds())?;
+    write("recording", &recordings::seeds())?;
     write("core_inputs", &core_seeds())
 }
 

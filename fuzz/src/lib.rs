@@ -15,6 +15,7 @@ mod message;
 mod naive;
 mod negentropy;
 mod oracle;
+mod recording;
 #[path = "../../nostr-proto/tests/it/tree.rs"]
 mod tree;
 mod url;
@@ -26,6 +27,7 @@ pub use hll::count_hll;
 pub use info::nip11;
 pub use message::{client_message, head_scan_agrees, relay_frame};
 pub use negentropy::nip77;
+pub use recording::recording;
 pub use url::relay_url;
 
 /// A fuzz target: it must return, whatever the bytes are.
@@ -41,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("head_scan_agrees", head_scan_agrees),
     ("nip11", nip11),
     ("nip77", nip77),
+    ("recording", recording),
     ("relay_frame", relay_frame),
     ("relay_url", relay_url),
 ];

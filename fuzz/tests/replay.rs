@@ -82,6 +82,11 @@ fn nip77() {
 }
 
 #[test]
+fn recording() {
+    replay("recording", MUTATIONS);
+}
+
+#[test]
 fn relay_frame() {
     replay("relay_frame", MUTATIONS);
 }
@@ -125,6 +130,15 @@ fn most_seeds_are_valid() {
         let seeds = seeds(name);
         let good = seeds.iter().filter(|seed| is_valid(&text(seed))).count();
         assert!(good * 2 > seeds.len(), "{name}: {good} of {} seeds are valid", seeds.len());
+    }
+}
+
+/// After a change of the format, they are to be made again.
+#[test]
+fn the_seeds_of_recording_are_recordings() {
+    for seed in seeds("recording") {
+        let recording = nostr_pool_core::recording::Recording::read(&seed).expect("make_seeds writes them again");
+        nostr_pool_core::recording::replay(&recording, |_, _| ()).expect("it replays");
     }
 }
 

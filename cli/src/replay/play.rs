@@ -74,7 +74,7 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 /// Panics of this thread are kept for whoever asks instead of being printed.
 pub(super) struct Panics {
     last: Arc<Mutex<Option<Panic>>>,
-    before: Arc<Hook>,
+    before: Option<Arc<Hook>>,
 }
 
 impl Panics {
@@ -89,7 +89,7 @@ impl Panics {
             let message = info.payload_as_str().unwrap_or("a panic without words").to_owned();
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Panic { place, message });
         }));
-        Self { last, before }
+        Self { last, before: Some(before) }
     }
 
     pub(super) fn catch<T>(&self, work: impl FnOnce() -> T) -> Result<T, Panic> {
@@ -102,9 +102,13 @@ impl Panics {
 
 impl Drop for Panics {
     fn drop(&mut self) {
-        let before = self.before.clone();
-        if !thread::panicking() {
-            panic::set_hook(Box::new(move |info| before(info)));
+        if thread::panicking() {
+            return;
+        }
+        // Ours goes first, for it holds on to the one before.
+        drop(panic::take_hook());
+        if let Some(Ok(before)) = self.before.take().map(Arc::try_unwrap) {
+            panic::set_hook(before);
         }
     }
 }

@@ -120,8 +120,7 @@ impl Summary {
             output::date(header.now.unix)
         );
         let steps = format!("{played} of {} played: {} timeouts", recording.steps.len(), self.timeouts);
-        let delivered =
-            format!("{} delivered, {} told", output::count(self.delivered, "event"), output::count(self.gaps, "gap"));
+        let delivered = format!("{}, {}", output::count(self.delivered, "event"), output::count(self.gaps, "gap"));
         let rows = [
             ("recorded", made),
             ("ends", end(recording.end)),

@@ -104,7 +104,7 @@ impl fmt::Display for ReadError {
 impl core::error::Error for ReadError {}
 
 impl<'a> Recording<'a> {
-    /// Reads a recording. The frames of relays are borrowed from the bytes; everything else takes no more memory than 128
+    /// Reads a recording. The frames of relays are borrowed from the bytes; everything else takes no more memory than 96
     /// times their length and 16 KiB, whatever they are.
     ///
     /// # Errors
