@@ -28,7 +28,8 @@
 //! ¹ `rate-limited`: the relay's lanes wait, and then it is its turn again. ² `error`, and unknown or empty reasons, which
 //! are tried fewer times. ³ Every other prefix; that is `auth-required`, too, where nobody authenticates. ⁴ Or
 //! `restricted:`, while an authentication is under way (see [`auth`](crate::auth)). ⁵ One that seems to be in place of an
-//! answer: an answer has `NOTICE_GRACE` more to come. One that names the question, or the verb, ends it as CLOSED does.
+//! answer: an answer has `NOTICE_GRACE` more to come. One that names the question, or the verb, ends it at once: with a
+//! prefix as CLOSED does, without one as a refusal.
 //! ⁶ For now: a relay that was never asked is not waited for, as by a fetch. ⁷ The grace or the wait is over.
 //!
 //! The report comes exactly once: when no part is open, or at the deadline. What comes later changes nothing.

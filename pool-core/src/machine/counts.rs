@@ -219,19 +219,22 @@ impl Core {
         let named = words().filter_map(WireId::parse).find(|wire| asked.contains_key(wire));
         let verb = asked.keys().next().copied().filter(|_| words().any(|word| word == "COUNT"));
         let (alone, reason) = (asked.len() == 1 && relay.vitals.is_none_silent(), Reason::parse(text));
-        if let Some(wire) = named.or(verb) {
-            if reason.prefix == Some(Prefix::RateLimited) {
-                self.pause_lanes(ix);
-            }
-            return self.on_count_ending(ix, wire, &Ending::Closed(reason));
-        }
-        let Some(id) = asked.values().next().copied().filter(|_| alone) else { return !asked.is_empty() };
+        let wire = named.or(verb);
+        let only = asked.keys().next().copied().filter(|_| alone);
+        let Some(at) = wire.or(only) else { return !asked.is_empty() };
         if reason.prefix == Some(Prefix::RateLimited) {
             self.pause_lanes(ix);
         }
+        // Words without a prefix say nothing of another try.
+        if wire.is_some() && reason.prefix.is_some() {
+            return self.on_count_ending(ix, at, &Ending::Closed(reason));
+        }
         // While nothing is read, no answer can be heard.
         let heard = self.backlog.stopped_until().unwrap_or(self.now.mono).max(self.now.mono);
-        self.on_count(id, |count, _, _| count.noticed(ix, reason, heard + NOTICE_GRACE));
+        let until = if wire.is_some() { self.now.mono } else { heard + NOTICE_GRACE };
+        if let Some(id) = self.asked_count(ix, at) {
+            self.on_count(id, |count, _, _| count.noticed(ix, reason, until));
+        }
         true
     }
 

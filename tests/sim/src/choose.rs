@@ -11,6 +11,9 @@ const SECOND: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Kinds(u32);
 
+/// Whether the application has relays count. Beyond those that are drawn, so that runs without counts are what they were.
+const COUNTS: u32 = 24;
+
 impl Kinds {
     /// All of them.
     pub const ALL: Self = Self(u32::MAX);
@@ -18,6 +21,11 @@ impl Kinds {
     /// Some of them.
     pub fn choose(from: &mut impl Choices) -> Self {
         Self((0..24).fold(0, |bits, _| bits << 1 | u32::from(from.below(2) == 1)))
+    }
+
+    /// These, and counts.
+    pub const fn and_counts(self) -> Self {
+        Self(self.0 | 1 << COUNTS)
     }
 
     fn has(self, n: u32) -> bool {
@@ -158,13 +166,13 @@ impl App {
     /// What goes on from somewhere.
     fn resume(kinds: Kinds, from: &mut impl Choices) -> Option<Self> {
         let sub = from.byte();
-        Some(match from.below(17) {
+        Some(match from.below(16) {
             0 | 1 => Self::Retarget { sub, target: Where::choose(from) },
             2..=4 => Self::Refill { sub, gap: from.byte() },
             5 | 6 => Self::Acknowledge { sub, but: from.pick(&[0, 0, 1, 3, 20]) },
             7..=10 => Self::Checkpoint { sub },
             11 | 12 => Self::Resume { sub },
-            13 | 16 if kinds.has(18) => Self::Crash,
+            13 if kinds.has(18) => Self::Crash,
             14 | 15 => Self::TakeSome { items: from.byte() % 12 },
             _ => return None,
         })
@@ -176,7 +184,7 @@ impl App {
         if from.one_in(6) {
             return Self::resume(kinds, from);
         }
-        if from.one_in(16) {
+        if kinds.has(COUNTS) && from.one_in(12) {
             return Some(Self::count(from));
         }
         Some(match from.below(60) {
