@@ -67,6 +67,8 @@ pub struct Recorder<T> {
     outputs: Vec<u8>,
     last: Now,
     digest: Digest,
+    /// The same without what came of the last step: all that is known of one that made the core panic.
+    begun: Digest,
     steps: u64,
     /// The bytes of the recording so far, what is to be written next included.
     bytes: u64,
@@ -95,8 +97,18 @@ impl<T: Tape> Recorder<T> {
         now.unix.encode(&mut next);
         let mut digest = Digest::default();
         digest.add(&next[made_of..]);
-        let mut recorder =
-            Self { tape, next, outputs: Vec::new(), last: now, digest, steps: 0, bytes: 0, max_bytes, ended: false };
+        let mut recorder = Self {
+            tape,
+            next,
+            outputs: Vec::new(),
+            last: now,
+            begun: digest.clone(),
+            digest,
+            steps: 0,
+            bytes: 0,
+            max_bytes,
+            ended: false,
+        };
         recorder.write(0);
         recorder
     }
@@ -222,6 +234,7 @@ impl<T: Tape> Recorder<T> {
             self.outputs.push(2);
             reply.encode(&mut self.outputs);
         }
+        self.begun = self.digest.clone();
         self.digest.add(&self.outputs);
         self.next.push(entry::OUTCOME);
         self.next.extend_from_slice(&self.digest.short().to_le_bytes());
@@ -234,6 +247,11 @@ impl<T: Tape> Recorder<T> {
     /// The digest of everything so far.
     pub(super) fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The digest of everything but what came of the last step.
+    pub(super) fn begun(&self) -> &Digest {
+        &self.begun
     }
 }
 

@@ -19,7 +19,9 @@ use proptest::prelude::*;
 use crate::call::*;
 use crate::event::{Gap, GapCause};
 use crate::subscription::{Checkpoint, RelayGround};
-use crate::{AuthPolicy, CloseReason, Command, Config, Core, Input, Instant, Now, PublishId, SocketId, SubId, Ticket};
+use crate::{
+    AuthPolicy, CloseReason, Command, Config, Core, CountId, Input, Instant, Now, PublishId, SocketId, SubId, Ticket,
+};
 
 use super::code::{Decode, Encode, Source};
 use super::recorder::Digest;
@@ -178,6 +180,8 @@ fn calls() -> Vec<Call> {
         Call::RelayInfo { url: url(1), info: Box::new(info()) },
         Call::StartClean,
         Call::Shutdown,
+        Call::Count(Count { filters: vec![filter()], target: Target::All, deadline: Some(Duration::from_millis(1)) }),
+        Call::CancelCount { count: CountId::from_u64(9) },
     ];
     calls.extend(publishes.chain(policies).chain(refills));
     calls
@@ -243,7 +247,7 @@ fn every_kind_of_step_is_read_as_it_was_written() {
     let kinds: BTreeSet<u8> = feds().iter().map(|fed| bytes_of(fed)[0]).collect();
     assert!(kinds.iter().copied().eq(0..=11) && is_unknown::<Fed<'_>>(&[12]));
     let kinds: BTreeSet<u8> = calls().iter().map(|call| bytes_of(call)[0]).collect();
-    assert!(kinds.iter().copied().eq(0..=22) && is_unknown::<Call>(&[23]));
+    assert!(kinds.iter().copied().eq(0..=24) && is_unknown::<Call>(&[25]));
     let kinds: BTreeSet<u8> = gaps().iter().map(|cause| bytes_of(cause)[0]).collect();
     assert!(kinds.iter().copied().eq(0..=9) && is_unknown::<GapCause>(&[10]));
     let kinds: BTreeSet<u8> = reasons().iter().map(|reason| bytes_of(reason)[0]).collect();
@@ -287,7 +291,7 @@ fn the_format_is_what_it_was() {
     feds().iter().for_each(|fed| fed.encode(&mut all));
     let mut digest = Digest::default();
     digest.add(&all);
-    assert_eq!((FORMAT, digest.long()), (1, 5_392_957_389_785_287_448));
+    assert_eq!((FORMAT, digest.long()), (1, 7_055_443_700_322_850_789));
 }
 
 proptest! {
