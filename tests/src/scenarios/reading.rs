@@ -155,7 +155,7 @@ pub async fn fetches_newest_first_and_trimmed<R: Runtime>(runtime: R) {
     assert_eq!((fetched.coverage.legs.len(), fetched.dropped, fetched.gaps.len()), (2, 0, 0));
 
     let none = pool.fetch(Vec::<Filter>::new(), FetchOptions::default()).await;
-    assert_eq!(none.unwrap_err().to_string(), "a subscription takes 1 to 10 filters, not 0");
+    assert_eq!(none.unwrap_err().to_string(), "a request takes 1 to 10 filters, not 0");
 }
 
 /// A relay that never says EOSE, and one that is not there, delay a fetch and do not spoil it.

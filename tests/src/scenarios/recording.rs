@@ -63,6 +63,8 @@ pub async fn replays_bit_for_bit<R: Runtime>(runtime: R) {
     for server in [&honest, &liar] {
         store(server, (0..1_500).map(note));
     }
+    // Of these nobody else has a copy, so the forged ones are found out whoever comes first.
+    store(&liar, (1_500..1_600).map(note));
     store(&shy, [note(5_000)]);
     let (shelf, servers) = (Shelf::default(), [&honest, &shy, &liar]);
     let builder = servers.iter().fold(builder(), |builder, server| builder.relay(server.url()));
