@@ -32,7 +32,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::CloseLostOnDrop, 32, "what is not needed is closed"),
     found(PlantedBug::DuplicateRejected, 36, "a quorum fails when too many relays refused"),
     found(PlantedBug::RetryWithOtherBytes, 1, "the same bytes go out at every try"),
-    found(PlantedBug::FiltersNotChecked, 1, "what is delivered was asked for"),
+    found(PlantedBug::FiltersNotChecked, 7, "what is delivered was asked for"),
     found(PlantedBug::OneTakerOnly, 1, "whoever has caught up has everything"),
     found(PlantedBug::CreditsIgnored, 16, "no more frames are sent than there are credits"),
     found(PlantedBug::SilentRelayKept, 13, "a relay that answers two pings with nothing is gone"),
