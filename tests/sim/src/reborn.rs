@@ -49,6 +49,10 @@ impl World {
         let oracle = Oracle::new(&config, &self.sites);
         let before = std::mem::replace(&mut self.oracle, oracle);
         self.oracle.goes_on(before);
+        if self.clock.ahead() != 0 {
+            // It will be set right while this pool runs.
+            self.oracle.wall_is_ahead(self.clock.ahead());
+        }
         self.clock.begin_anew();
         self.core.begin_anew(config, self.rng.bytes32(), self.clock.read());
         self.timed = None;
