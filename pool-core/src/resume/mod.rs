@@ -59,6 +59,7 @@ use dense::{Dense, Outcome};
 use ground::window;
 use page::Verdict;
 use seconds::Range;
+use witness::Until;
 
 pub(crate) use ground::Ground;
 pub(crate) use page::{End, Page};
@@ -97,8 +98,7 @@ pub(crate) struct Resume {
     /// Pages in a row that told nothing.
     failures: u32,
     catch_up: Option<CatchUp>,
-    /// It leaves out what is of the second `until` (NIP-01 counts that in): it is asked for one more.
-    exclusive: bool,
+    until: Until,
     /// It was live, and was not asked since for what it missed, which is not owed before that.
     behind: bool,
     /// The oldest event of the leg's request, from which nothing follows.
@@ -116,7 +116,7 @@ impl Resume {
             events: 0,
             failures: 0,
             catch_up: None,
-            exclusive: false,
+            until: Until::Presumed,
             behind: false,
             #[cfg(feature = "planted-bugs")]
             oldest: None,
@@ -327,10 +327,10 @@ impl Resume {
         };
         asked.limit = None;
         asked.since = (range.since > Timestamp::new(0)).then_some(range.since);
-        let more = u64::from(self.exclusive);
-        asked.until = range.end().map(|until| until.saturating_add(more));
+        let more = self.until == Until::LeftOut;
+        asked.until = range.end().map(|until| until.saturating_add(u64::from(more)));
         self.pages = self.pages.saturating_add(1);
-        self.run = Run::Page(Page::new(wire, filter, range, cx.now));
+        self.run = Run::Page(Page::new(wire, filter, range, asked.until.filter(|_| more), cx.now));
         Some(asked)
     }
 
@@ -383,7 +383,7 @@ impl Resume {
         }
         let live = planted!(cx.config, LargestPageLive);
         step.learnt = page.size(live).filter(|_| live || matches!(end, End::Eose { .. }));
-        if self.is_found_exclusive(&page) {
+        if self.is_found_exclusive(&page) || self.is_found_inclusive(&page) {
             self.grounds.iter_mut().for_each(Ground::remember_missed);
             self.settle(cx, &mut step);
             return step;

@@ -17,6 +17,9 @@ pub(crate) struct Page {
     /// Which filter's ground it is about.
     pub(super) filter: usize,
     pub(super) range: Range,
+    one_more: Option<Timestamp>,
+    /// An event of that second came all the same.
+    pub(super) has_one_more: bool,
     sent: Now,
     progress: Instant,
     /// Events whose signature is being checked. The end may not overtake them.
@@ -57,11 +60,14 @@ pub(super) enum Verdict {
 }
 
 impl Page {
-    pub(super) fn new(wire: WireId, filter: usize, range: Range, sent: Now) -> Self {
+    /// `one_more`: the second behind its range that the relay was asked for as the last, if it leaves that out.
+    pub(super) fn new(wire: WireId, filter: usize, range: Range, one_more: Option<Timestamp>, sent: Now) -> Self {
         Self {
             wire,
             filter,
             range,
+            one_more,
+            has_one_more: false,
             sent,
             progress: sent.mono,
             undecided: 0,
@@ -78,6 +84,7 @@ impl Page {
     pub(super) fn seen(&mut self, id: EventId, created_at: Timestamp, now: Instant) -> usize {
         self.progress = now;
         self.received += 1;
+        self.has_one_more |= self.one_more == Some(created_at);
         if self.end.is_none() && self.range.since <= created_at && created_at <= self.range.until {
             self.ids.insert(id, created_at);
         }
