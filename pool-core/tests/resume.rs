@@ -35,7 +35,7 @@ struct Stage {
 
 impl Stage {
     fn new(filters: Vec<Filter>, config: Config) -> Self {
-        Self::with(Subscribe { filters, ..Subscribe::default() }, Vec::new(), config)
+        Self::with(Subscribe { filters, group: Group::Alone, ..Subscribe::default() }, Vec::new(), config)
     }
 
     fn with(request: Subscribe, store: Vec<Event>, config: Config) -> Self {
@@ -505,7 +505,8 @@ fn only_so_many_pages_run_at_once_and_others_come_first() {
     let mut s = Stage::new(vec![notes()], Config::default());
     let filters = vec![notes()];
     for _ in 0..3 {
-        s.b.call(Call::Subscribe(Subscribe { filters: filters.clone(), ..Subscribe::default() }));
+        let group = Group::Alone;
+        s.b.call(Call::Subscribe(Subscribe { filters: filters.clone(), group, ..Subscribe::default() }));
     }
     s.serve();
     s.store = many(1, 60);

@@ -275,21 +275,18 @@ impl Core {
         self.review(ix);
     }
 
-    /// The next request that does not have to wait for an authentication.
-    pub(super) fn next_ask(&mut self, ix: RelayIx) -> Option<SubId> {
-        loop {
-            let relay = self.relays.get(&ix).filter(|relay| !relay.auth.holds(false))?;
-            let held = |sub: &SubId| self.is_held_for_auth(relay, *sub) || self.is_held_for_size(ix, relay, *sub);
-            let sub = relay.lanes.asks.iter().copied().find(|sub| !held(sub))?;
-            if self.asks_for_private(sub) && !relay.auth.holds(true) {
-                // Which may well hold it.
-                self.note_private(ix);
-            }
-            let relay = self.relays.get(&ix)?;
-            if relay.lanes.asks.contains(&sub) && !self.is_held_for_auth(relay, sub) {
-                return Some(sub);
-            }
+    /// The requests that do not have to wait for an authentication, or because of size; the longest waiting first.
+    pub(super) fn may_be_asked(&mut self, ix: RelayIx) -> Vec<SubId> {
+        let Some(relay) = self.relays.get(&ix).filter(|relay| !relay.auth.holds(false)) else { return Vec::new() };
+        if !relay.auth.holds(true) && relay.lanes.asks.iter().any(|sub| self.asks_for_private(*sub)) {
+            // Which may well hold those.
+            self.note_private(ix);
         }
+        let Some(relay) = self.relays.get(&ix) else { return Vec::new() };
+        let held = |sub: &SubId| self.is_held_for_auth(relay, *sub) || self.is_held_for_size(ix, relay, *sub);
+        let mut free: Vec<SubId> = relay.lanes.asks.iter().copied().filter(|sub| !held(sub)).collect();
+        free.sort_by_key(|sub| relay.plan.place(*sub));
+        free
     }
 
     /// What a request waits for that could not be sent.
@@ -300,6 +297,10 @@ impl Core {
             Why::Pause
         } else if !relay.suspects.is_empty() {
             Why::Turn
+        } else if self.lacks_room(relay, sub) {
+            Why::Slot
+        } else if relay.plan.gathers_until.is_some() {
+            Why::Group
         } else {
             Why::Credit
         }
@@ -322,7 +323,7 @@ impl Core {
         for sub in legs {
             let wire = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)?.wire());
             // The refusal that led here has ended its request already.
-            if wire.is_none_or(|wire| self.wires.get(&(ix, wire)).is_none()) {
+            if wire.is_none_or(|wire| !self.relays.get(&ix).is_some_and(|relay| relay.plan.runs(wire))) {
                 continue;
             }
             if let Some(wire) = self.subs.get_mut(&sub).and_then(|s| s.recall(ix, &mut self.fx)) {

@@ -24,7 +24,7 @@ impl Core {
         for sub in legs {
             let Some(s) = self.subs.get_mut(&sub) else { continue };
             if let Some(wire) = s.too_large(ix, &mut self.fx) {
-                self.wires.remove(&(ix, wire));
+                self.forget_wire(ix, wire);
                 self.note_need(ix, sub);
                 self.sync_sub(sub);
             }
@@ -43,7 +43,7 @@ impl Core {
         for sub in relay.paging.clone() {
             let wire = self.subs.get_mut(&sub).and_then(|s| s.page_too_large(ix, alone, &mut self.fx));
             if let Some(wire) = wire {
-                self.wires.remove(&(ix, wire));
+                self.forget_wire(ix, wire);
                 if let Some(relay) = self.relays.get_mut(&ix) {
                     relay.paging.remove(&sub);
                 }

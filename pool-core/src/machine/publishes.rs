@@ -114,6 +114,7 @@ impl Core {
     pub(super) fn relay_info(&mut self, url: &RelayUrl, info: &RelayInfo) -> Result<(), CallError> {
         let ix = *self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
         let Some(relay) = self.relays.get_mut(&ix) else { return Ok(()) };
+        relay.plan.budget.stated(&info.limitation);
         relay.max_message = info.limitation.max_message_length.filter(|max| *max >= LEAST_MESSAGE_LENGTH);
         let max = relay.max_message;
         let open: Vec<PublishId> = relay.publishes.iter().copied().collect();

@@ -11,13 +11,14 @@ use crate::connection::Connection;
 use crate::event::EndReason;
 use crate::ids::{RelayIx, SubId, WireId};
 use crate::index::EVERYWHERE;
+use crate::plan::Member;
 use crate::planted::planted;
 use crate::subscription::leg::Ending;
 use crate::subscription::paging::Ground;
 use crate::subscription::{Next, Subscription};
 use crate::timers::TimerKey;
 
-use super::{Core, Wire};
+use super::Core;
 
 impl Core {
     pub(super) fn subscribe(&mut self, request: Subscribe) -> Result<SubId, CallError> {
@@ -58,7 +59,7 @@ impl Core {
         for (ix, wire) in running {
             self.close_wire(ix, wire);
             if planted!(self.config, StragglersDelivered) {
-                self.wires.insert((ix, wire), Wire { sub: id, page: false, frames: 0 });
+                self.linger(ix, id, wire);
             }
         }
         for ix in legs {
@@ -143,6 +144,7 @@ impl Core {
             relay.lanes.pages.remove(&id);
             relay.paging.remove(&id);
             relay.suspects.remove(&id);
+            relay.plan.forget(id);
         }
         self.note_need(ix, id);
         self.review(ix);
@@ -161,7 +163,7 @@ impl Core {
         for (ix, (_, leg)) in sub.legs {
             for wire in leg.wires() {
                 if planted!(self.config, CloseLostOnDrop) {
-                    self.wires.remove(&(ix, wire));
+                    self.forget_wire(ix, wire);
                 } else {
                     self.close_wire(ix, wire);
                 }
@@ -194,8 +196,13 @@ impl Core {
         let refused =
             self.subs.get_mut(&id).map(|sub| sub.refused_by_notice(self.backlog.hears(self.now))).unwrap_or_default();
         for (ix, wire, reason) in refused {
-            self.apply_ending(id, ix, wire, Ending::Closed(reason));
-            self.close_wire(ix, wire);
+            if self.shares(ix, wire) {
+                // It may be meant for another.
+                self.ask_alone(ix, &[Member { request: wire, sub: id, page: false }]);
+            } else {
+                self.apply_ending(id, ix, wire, Ending::Closed(reason));
+                self.close_wire(ix, wire);
+            }
         }
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let overdue = sub.timeout(&self.config, self.backlog.hears(self.now), &mut self.fx);
@@ -217,6 +224,9 @@ impl Core {
 
     /// EOSE or CLOSED takes effect.
     pub(super) fn apply_ending(&mut self, id: SubId, ix: RelayIx, wire: WireId, end: Ending) {
+        if matches!(end, Ending::Closed(_)) {
+            self.close_wire(ix, wire);
+        }
         let largest = self.relays.get(&ix).map_or(0, |relay| relay.largest_page);
         let ground = Ground { config: &self.config, largest, now: self.backlog.hears(self.now) };
         let Some(sub) = self.subs.get_mut(&id) else { return };
@@ -240,7 +250,6 @@ impl Core {
                 Next::Nothing
             }
             Ending::Closed(reason) => {
-                self.wires.remove(&(ix, wire));
                 if let Some(page) = sub.lose_page(ix) {
                     self.close_wire(ix, page);
                 }
