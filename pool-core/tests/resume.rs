@@ -932,29 +932,6 @@ fn a_relay_that_leaves_out_the_second_of_until_is_asked_for_one_more() {
     }
 }
 
-/// One that is thought to leave it out, and then brings more of that very second than it gives to one request.
-#[test]
-fn a_relay_that_counts_the_second_of_until_in_after_all_is_taken_at_that() {
-    let mut s = Stage::new(vec![notes()], Config::default());
-    s.serve();
-    s.exclusive = true;
-    s.store = (0..140).map(|n| at(1 + n / 7, &format!("{n}"))).collect();
-    s.offline(100);
-    s.serve();
-    assert!(s.is_caught_up());
-    s.exclusive = false;
-    s.store.extend((0..30).map(|n| at(150, &format!("late {n}"))));
-    s.store.extend((0..30).map(|n| at(120 + n, &format!("later {n}"))));
-    s.offline(100);
-    for _ in 0..20 {
-        s.serve();
-        s.b.pass(60);
-    }
-    assert!(s.is_caught_up(), "{:?}", s.gaps());
-    let told = s.gaps().iter().any(|gap| matches!(gap.cause, GapCause::DenseSecond) && gap.until == Some(second(150)));
-    assert!(told, "more of one second than can be asked for");
-}
-
 #[test]
 fn a_clean_start_forgets_how_much_the_relay_gives() {
     let mut s = Stage::behind(80, 200, Config::default());

@@ -71,6 +71,15 @@ fn swarm(seeds: std::ops::Range<u64>) -> Swarm {
     all
 }
 
+/// Beyond those that the swarm runs by default: a relay that reads `until` otherwise once it has healed, and a process that
+/// begins by a wrong clock.
+#[test]
+fn seeds_that_broke_a_rule_once_break_none() {
+    for seed in [1_138, 2_827] {
+        sim::run(seed);
+    }
+}
+
 #[test]
 fn swarm_nothing_is_lost_or_doubled_and_every_publish_ends() {
     if let Some(seed) = number("SIM_SEED") {
