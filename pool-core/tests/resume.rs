@@ -799,6 +799,27 @@ fn the_pages_of_subscriptions_take_turns() {
     assert_eq!((last[2].is_some(), last[3].is_some()), (true, true));
 }
 
+#[test]
+fn a_subscription_that_ends_gives_back_all_its_requests_before_the_page_of_another_begins() {
+    let config = Config { max_pages_at_once: 1, ..Config::default() };
+    let mut s = Stage::new(vec![notes()], config);
+    s.b.call(Call::Subscribe(Subscribe { filters: vec![notes()], ..Subscribe::default() }));
+    s.serve();
+    s.store = many(1, 60);
+    s.offline(100);
+    let main = s.take();
+    main.iter().for_each(|request| s.answer(request));
+    let page = s.take();
+    assert_eq!(page.len(), 1, "the other waits");
+    s.b.core.handle_call(Call::Unsubscribe { sub: s.sub }, s.b.now()).unwrap();
+    let verb = |command| match command {
+        Command::Send { frame, .. } => frame.split('"').nth(1).map(ToOwned::to_owned),
+        _ => None,
+    };
+    let sent: Vec<String> = std::iter::from_fn(|| s.b.core.poll_command()).filter_map(verb).collect();
+    assert_eq!(sent, ["CLOSE", "CLOSE", "REQ"]);
+}
+
 /// What nobody signed says nothing of how many stored events the relay gives at once.
 #[test]
 fn forged_events_do_not_make_an_answer_look_short() {

@@ -47,9 +47,7 @@ impl Core {
     fn ask_anew(&mut self, id: SubId, ix: RelayIx) {
         let proven = self.relays.get(&ix).and_then(|relay| relay.conn.proven());
         let running = self.subs.get_mut(&id).map(|sub| sub.ask_anew(ix, proven, &mut self.fx)).unwrap_or_default();
-        for wire in running {
-            self.close_wire(ix, wire);
-        }
+        self.close_wires(running.into_iter().map(|wire| (ix, wire)));
         self.review_page(ix, id);
         self.note_need(ix, id);
         self.enqueue_ask(ix, id);

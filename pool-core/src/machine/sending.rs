@@ -1,5 +1,6 @@
 //! What goes out, and when: a relay's lanes are emptied while its socket has room and the relay wants to hear.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -122,12 +123,26 @@ impl Core {
 
     /// A running request is over for us.
     pub(super) fn close_wire(&mut self, ix: RelayIx, wire: WireId) {
+        self.release_wire(ix, wire);
+        self.pump(ix);
+    }
+
+    /// So are these: all of them before anything takes the place of one.
+    pub(super) fn close_wires(&mut self, running: impl IntoIterator<Item = (RelayIx, WireId)>) {
+        let mut relays = BTreeSet::new();
+        for (ix, wire) in running {
+            self.release_wire(ix, wire);
+            relays.insert(ix);
+        }
+        relays.into_iter().for_each(|ix| self.pump(ix));
+    }
+
+    fn release_wire(&mut self, ix: RelayIx, wire: WireId) {
         self.wires.remove(&(ix, wire));
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         relay.vitals.forget_request(wire);
         if relay.conn.open_socket().is_some() {
             relay.lanes.closes.push_back(wire);
-            self.pump(ix);
         }
     }
 

@@ -55,11 +55,10 @@ impl Core {
                 relay.suspects.remove(&id);
             }
         }
-        for (ix, wire) in running {
-            self.close_wire(ix, wire);
-            if planted!(self.config, StragglersDelivered) {
-                self.wires.insert((ix, wire), Wire { sub: id, page: false, frames: 0 });
-            }
+        self.close_wires(running.iter().copied());
+        if planted!(self.config, StragglersDelivered) {
+            let late = Wire { sub: id, page: false, frames: 0 };
+            running.iter().for_each(|&running| _ = self.wires.insert(running, late));
         }
         for ix in legs {
             self.engage_leg(id, ix);
@@ -130,9 +129,8 @@ impl Core {
     pub(super) fn take_leg(&mut self, id: SubId, ix: RelayIx) {
         self.leave_index(id, [ix]);
         let Some(sub) = self.subs.get_mut(&id) else { return };
-        for wire in sub.remove_leg(ix, &mut self.fx) {
-            self.close_wire(ix, wire);
-        }
+        let running = sub.remove_leg(ix, &mut self.fx);
+        self.close_wires(running.into_iter().map(|wire| (ix, wire)));
         self.leave_relay(id, ix);
     }
 
@@ -159,12 +157,10 @@ impl Core {
             self.finished.keep(id, sub.last(proven));
         }
         for (ix, (_, leg)) in sub.legs {
-            for wire in leg.wires() {
-                if planted!(self.config, CloseLostOnDrop) {
-                    self.wires.remove(&(ix, wire));
-                } else {
-                    self.close_wire(ix, wire);
-                }
+            if planted!(self.config, CloseLostOnDrop) {
+                leg.wires().for_each(|wire| _ = self.wires.remove(&(ix, wire)));
+            } else {
+                self.close_wires(leg.wires().map(|wire| (ix, wire)));
             }
             self.leave_relay(id, ix);
         }
@@ -203,9 +199,7 @@ impl Core {
             let legs: Vec<RelayIx> = sub.legs.keys().copied().collect();
             legs.into_iter().for_each(|ix| self.note_need(ix, id));
         }
-        for (ix, wire) in overdue.close {
-            self.close_wire(ix, wire);
-        }
+        self.close_wires(overdue.close);
         for ix in overdue.again {
             self.enqueue_ask(ix, id);
         }

@@ -7,7 +7,7 @@ use crate::ids::WireId;
 use crate::planted::planted;
 
 use super::seconds::Range;
-use super::{Context, Ground, Resume, Run, Step};
+use super::{Context, Ground, Page, Resume, Run, Step};
 
 impl Resume {
     /// The page was refused, or not answered in time: its ground is asked for again, after a pause.
@@ -98,6 +98,15 @@ impl Resume {
     /// A new catch-up, or more of one that the application asked for.
     pub(crate) fn renew(&mut self) {
         (self.pages, self.events) = (0, 0);
+    }
+
+    /// A part of a dense second that tells nothing once more is not asked for for ever: the rest waits behind it. It is not the
+    /// relay's fault if we had no room.
+    pub(super) fn give_up_part(&mut self, page: &Page, cx: &Context<'_>, step: &mut Step) {
+        let often = self.failures.saturating_add(1) >= cx.config.max_refusals && !page.dropped;
+        if let Some(dense) = self.dense.take_if(|_| often) {
+            self.give_up_second(dense.filter, dense.second, step);
+        }
     }
 
     pub(super) fn give_up_second(&mut self, filter: usize, second: Timestamp, step: &mut Step) {

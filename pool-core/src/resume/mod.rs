@@ -390,7 +390,7 @@ impl Resume {
         }
         let verdict = page.verdict(end, cx.enough());
         match verdict {
-            Verdict::Nothing => {}
+            Verdict::Nothing => self.give_up_part(&page, cx, &mut step),
             _ if self.dense.is_some() => self.part_answered(verdict == Verdict::Whole, &mut step),
             Verdict::Whole => self.prove(page.filter, page.range),
             Verdict::After(oldest) => {

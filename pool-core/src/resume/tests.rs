@@ -448,3 +448,31 @@ fn relays_that_push_while_a_page_runs_move_nothing() {
     let next = resume.begin(WireId(2), &cx).unwrap();
     assert_eq!(next.until, Some(Timestamp::new(5_000)));
 }
+
+#[test]
+fn a_part_of_a_dense_second_that_brings_nothing_of_it_holds_up_the_rest_for_a_few_pages_only() {
+    let (filters, config, mut resume) = one(Filter::new().kinds([Kind::new(1), Kind::new(2)]));
+    let cx = cx(&filters, &config);
+    let _ = resume.answered(plain(0), (false, Timestamp::new(NOW)), &cx);
+    let (dense, rest) = (Range::second(Timestamp::new(100)), Range::second(Timestamp::new(50)));
+    for range in [dense, rest] {
+        resume.owe([0].into_iter(), range);
+    }
+    let end = End::Eose { hints: EoseHints { finish: false, more: true }, frames: 1 };
+    resume.begin(WireId(0), &cx).unwrap();
+    let _ = resume.seen(WireId(0), Ev { at: 100, n: 1, kind: 1 }.id(), dense.since, 5_000, Instant::ZERO);
+    let _ = resume.turned(WireId(0), end, &cx);
+    for n in 1..=config.max_refusals {
+        let _ = resume.wake(Instant::from_micros(u64::from(n) * 1_000_000_000));
+        let part = resume.begin(WireId(n.into()), &cx).unwrap();
+        assert_eq!(
+            (part.since, part.kinds.map(|kinds| kinds.as_slice().len())),
+            (Some(dense.since), Some(1)),
+            "page {n}"
+        );
+        let step = resume.turned(WireId(n.into()), end, &cx);
+        let told: Vec<GapCause> = step.told.into_iter().map(|told| told.cause).collect();
+        assert_eq!(told, if n < config.max_refusals { vec![] } else { vec![GapCause::DenseSecond] });
+    }
+    assert_eq!(resume.grounds()[0].owed.ranges(), [rest]);
+}

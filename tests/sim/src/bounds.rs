@@ -39,7 +39,9 @@ impl Untaken {
             Item::Gap(gap) => gap.relay.is_some(),
             _ => false,
         };
-        let one = One { bytes: item.bytes(), is_event, always: !is_event && !is_news };
+        // What an ended subscription left is counted no longer, and so is the item that says that it ended.
+        let bytes = if matches!(item, Item::End(_)) { 0 } else { item.bytes() };
+        let one = One { bytes, is_event, always: !is_event && !is_news };
         self.events += usize::from(is_event);
         self.event_bytes += if is_event { one.bytes } else { 0 };
         self.always += usize::from(one.always);

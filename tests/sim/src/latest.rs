@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nostr_pool_core::{Config, EventItem, Item, PendingOutcome, SubId};
+use nostr_proto::EventId;
 use serde_json::Value;
 
 use super::judge::{Judge, Judged};
@@ -27,10 +28,15 @@ pub(super) struct Dates {
     came: BTreeMap<Address, BTreeSet<Version>>,
     /// Versions that were delivered when they were due.
     delivered: BTreeMap<Address, BTreeSet<Version>>,
+    /// Genuine versions that came to the pools before this one.
+    earlier: BTreeMap<Address, BTreeSet<Version>>,
+    /// The newest version that an application was done with before its subscription went on from a checkpoint.
+    had: BTreeMap<(SubId, Address), Version>,
     /// Subscriptions that want every version.
     all_versions: BTreeSet<SubId>,
-    /// The latest that the device's wall clock ever read.
+    /// The latest that the device's wall clock read since this pool began, and ever.
     latest_wall: u64,
+    latest_ever: u64,
     /// The wall clock was set: what won by it stays won, and nobody else knows what that is.
     stepped: bool,
     /// Pending events: what each is a version of.
@@ -48,8 +54,11 @@ impl Dates {
             deliver_expired: config.deliver_expired,
             came: BTreeMap::new(),
             delivered: BTreeMap::new(),
+            earlier: BTreeMap::new(),
+            had: BTreeMap::new(),
             all_versions: BTreeSet::new(),
             latest_wall: 0,
+            latest_ever: 0,
             stepped: false,
             pending: BTreeMap::new(),
             expires: BTreeMap::new(),
@@ -65,6 +74,26 @@ impl Dates {
     /// The pool forgot everything.
     pub(super) fn forgotten(&mut self) {
         self.delivered.clear();
+    }
+
+    /// Another pool takes the place of the one that this watched.
+    pub(super) fn goes_on(&mut self, before: Self) {
+        self.earlier = before.earlier;
+        for (address, versions) in before.came {
+            self.earlier.entry(address).or_default().extend(versions);
+        }
+        self.latest_ever = before.latest_ever;
+    }
+
+    /// A subscription goes on from where its application was done with these.
+    pub(super) fn resumed(&mut self, sub: SubId, done_with: &BTreeSet<EventId>) {
+        let ids: BTreeSet<String> = done_with.iter().map(ToString::to_string).collect();
+        for (address, versions) in self.earlier.iter().chain(&self.came) {
+            if let Some(newest) = versions.iter().rev().find(|version| ids.contains(&version.1.0)) {
+                let had = self.had.entry((sub, address.clone())).or_insert_with(|| newest.clone());
+                *had = (*had).clone().max(newest.clone());
+            }
+        }
     }
 
     /// An event reaches the pool.
@@ -131,6 +160,7 @@ impl Dates {
     /// The wall clock reads this.
     pub(super) fn reads(&mut self, unix: u64) {
         self.latest_wall = self.latest_wall.max(unix);
+        self.latest_ever = self.latest_ever.max(unix);
     }
 
     /// An event is delivered.
@@ -163,15 +193,19 @@ impl Dates {
         Ok(())
     }
 
-    /// Whether an event need not be delivered: a newer version of it came that is due, or it has expired.
+    /// Whether an event need not be delivered: a newer version of it came that is due, perhaps before the subscription went on
+    /// from a checkpoint, or it has expired.
     pub(super) fn excuses(&self, sub: SubId, event: &Value, unix: u64) -> bool {
         // What was due by a clock that stepped back since may have replaced it.
         let wall = self.latest_wall.max(unix);
         let due = wall.saturating_add(self.window);
         let own = version(event);
+        let ever_due = self.latest_ever.max(unix).saturating_add(self.window);
         let is_outdated = || {
-            let versions = address(event).and_then(|address| self.came.get(&address));
+            let Some(address) = address(event) else { return false };
+            let versions = self.came.get(&address);
             versions.is_some_and(|versions| versions.iter().any(|other| *other > own && other.0 <= due))
+                || self.had.get(&(sub, address)).is_some_and(|had| *had > own && had.0 <= ever_due)
         };
         expiration(event).is_some_and(|at| at <= wall) || (!self.all_versions.contains(&sub) && is_outdated())
     }

@@ -299,6 +299,7 @@ impl Oracle {
     pub(super) fn goes_on(&mut self, before: Self) {
         self.answers = before.answers.without_requests();
         self.reqs.goes_on(before.reqs);
+        self.watch.dates.goes_on(before.watch.dates);
         (self.ahead, self.at) = (before.ahead, before.at);
     }
 

@@ -74,6 +74,11 @@ impl Paces {
         }
     }
 
+    /// Whether it said so.
+    pub(super) fn is_slow(&self, relay: &RelayUrl) -> bool {
+        self.lines.contains_key(relay)
+    }
+
     /// The relay is another one, or the pool forgot everything; `None`: all.
     pub(super) fn forgotten(&mut self, relay: Option<&RelayUrl>) {
         self.lines.retain(|url, _| relay.is_some_and(|gone| gone != url));

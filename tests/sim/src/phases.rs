@@ -145,6 +145,7 @@ impl World {
             self.call(Call::Reconnect { which: Which::All, options }).expect("the pool is open");
         }
         self.pass(700 * SECOND);
+        self.wait_for_the_slow();
         let is_open =
             |site: &&Site| self.core.relay(&site.url).is_some_and(|record| record.state == ConnectionState::Open);
         let connected: Vec<&Site> = self.sites.iter().filter(is_open).collect();
@@ -172,6 +173,20 @@ impl World {
         self.check_books();
         self.check_records();
         self.check_requests();
+    }
+
+    /// A relay that said `rate-limited` gets one message at a time, half a minute apart perhaps, and pages of one subscription
+    /// wait for those of another: that takes longer, but not for ever.
+    fn wait_for_the_slow(&mut self) {
+        const ROUNDS: usize = 60;
+        for _ in 0..ROUNDS {
+            let is_slow = |site: &&Site| self.oracle.watch.paces.is_slow(&site.url) && self.is_heard_out(site);
+            let slow: Vec<&Site> = self.sites.iter().filter(is_slow).collect();
+            if self.oracle.open_gaps(&slow).is_empty() {
+                return;
+            }
+            self.pass(60 * SECOND);
+        }
     }
 
     /// Every event that came is accounted for, once. A relay that is taken out takes its counters with it.

@@ -79,6 +79,9 @@ impl World {
             self.progress.entry(id).or_default().by_hand();
         }
         let resume = saved.as_ref().map(|saved| saved.checkpoint.clone());
+        if let Some(saved) = &saved {
+            self.oracle.watch.dates.resumed(id, &saved.acknowledged);
+        }
         if let Some(sub) = self.oracle.sub_mut(id) {
             sub.history = reading.all;
             if let Some(saved) = saved {

@@ -18,7 +18,7 @@ pub(super) struct Watch {
     judge: Judge,
     pub(super) dates: Dates,
     pub(super) quarantines: Quarantines,
-    paces: Paces,
+    pub(super) paces: Paces,
     pub(super) sources: Sources,
     pub(super) records: Records,
 }
