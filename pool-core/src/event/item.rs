@@ -275,7 +275,8 @@ pub enum GapCause {
     /// To make up for it took more pages or more events than [`Config::max_pages`](crate::Config::max_pages) and
     /// [`Config::max_page_events`](crate::Config::max_page_events). [`Call::Refill`](crate::Call::Refill) goes on.
     Budget,
-    /// One second has more events than the relay gives at once, and the filter can't be split.
+    /// One second has more events than the relay gives at once, and the filter can't be split, or a part of it brought nothing
+    /// of that second [`Config::max_refusals`](crate::Config::max_refusals) times in a row.
     DenseSecond,
     /// A filter with `search` (NIP-50) has no order that would prove anything.
     Unprovable,

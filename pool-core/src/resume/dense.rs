@@ -1,4 +1,4 @@
-//! A second with more events than the relay gives at once: the filter is split until each part fits.
+//! A second with more events than the relay gives at once: the filter is split until each part fits, or tells nothing too often.
 
 use alloc::vec::Vec;
 
