@@ -22,6 +22,8 @@ pub(super) enum State {
     Asked { wire: WireId },
     /// So it is, and what the relay said since may be all that it says.
     Noticed { wire: WireId, until: Instant },
+    /// It was all for so long that nobody waits for more; should more come, that counts.
+    Presumed { wire: WireId },
     /// Refused, until the relay knows us.
     Lacking,
     /// Refused, and to be asked again then.
@@ -42,11 +44,13 @@ pub(super) struct Part {
     refusals: u32,
     /// Connections that ended while it was asked.
     losses: u8,
+    /// We closed one while it was asked, which says nothing of the relay.
+    cut: bool,
 }
 
 impl Part {
     pub(super) fn new(url: RelayUrl) -> Self {
-        Self { url, state: State::Waiting, said: None, under: Epoch::default(), refusals: 0, losses: 0 }
+        Self { url, state: State::Waiting, said: None, under: Epoch::default(), refusals: 0, losses: 0, cut: false }
     }
 
     /// Runs one step: the part is consumed, and there again.
@@ -75,6 +79,9 @@ impl Part {
         if self.wire().is_none() {
             return self;
         }
+        if self.is_settled() {
+            return self.done(CountOutcome::Refused(reason));
+        }
         let most = match reason.prefix {
             // The lanes hold it up.
             Some(Prefix::RateLimited) => {
@@ -97,6 +104,9 @@ impl Part {
     pub(super) fn lacks_auth(mut self, reason: Reason) -> Self {
         if self.wire().is_none() {
             return self;
+        }
+        if self.is_settled() {
+            return self.done(CountOutcome::Refused(reason));
         }
         self.said = Some(reason);
         self.with(State::Lacking)
@@ -121,7 +131,7 @@ impl Part {
     }
 
     pub(super) fn recalled(self) -> Self {
-        if self.wire().is_some() { self.with(State::Waiting) } else { self }
+        if self.wire().is_some() && !self.is_settled() { self.with(State::Waiting) } else { self }
     }
 
     pub(super) fn lost(mut self) -> Self {
@@ -131,7 +141,20 @@ impl Part {
                 if self.losses >= MAX_LOSSES { self.done(CountOutcome::Lost) } else { self.with(State::Waiting) }
             }
             // It said something, and closed: that was its answer.
-            State::Noticed { .. } => self.put_off(),
+            State::Noticed { .. } | State::Presumed { .. } => self.put_off(),
+            State::Lacking => self.with(State::Waiting),
+            State::Waiting | State::Retry { .. } | State::Done(_) => self,
+        }
+    }
+
+    /// We closed the connection, for reasons of our own.
+    pub(super) fn cut(mut self) -> Self {
+        match self.state {
+            State::Asked { .. } | State::Noticed { .. } => {
+                self.cut = true;
+                self.with(State::Waiting)
+            }
+            State::Presumed { .. } => self.put_off(),
             State::Lacking => self.with(State::Waiting),
             State::Waiting | State::Retry { .. } | State::Done(_) => self,
         }
@@ -139,10 +162,12 @@ impl Part {
 
     pub(super) fn unavailable(self, later: bool) -> Self {
         match self.state {
-            State::Waiting if later && (self.losses > 0 || self.said.is_some()) => self,
+            State::Waiting if later && (self.losses > 0 || self.cut || self.said.is_some()) => self,
             State::Retry { .. } if later => self,
             State::Waiting | State::Retry { .. } => self.put_off(),
-            State::Asked { .. } | State::Noticed { .. } | State::Lacking | State::Done(_) => self,
+            State::Asked { .. } | State::Noticed { .. } | State::Presumed { .. } | State::Lacking | State::Done(_) => {
+                self
+            }
         }
     }
 
@@ -158,7 +183,11 @@ impl Part {
     pub(super) fn over(self) -> Self {
         match self.state {
             State::Asked { .. } => self.done(CountOutcome::Silent),
-            State::Waiting | State::Noticed { .. } | State::Lacking | State::Retry { .. } => self.put_off(),
+            // It did not have its turn again.
+            State::Waiting if self.cut && self.losses == 0 && self.said.is_none() => self.done(CountOutcome::Silent),
+            State::Waiting | State::Noticed { .. } | State::Presumed { .. } | State::Lacking | State::Retry { .. } => {
+                self.put_off()
+            }
             State::Done(_) => self,
         }
     }
@@ -166,7 +195,7 @@ impl Part {
     /// A wait of its own is over.
     pub(super) fn due(self, now: Instant) -> Self {
         match self.state {
-            State::Noticed { until, .. } if until <= now => self.put_off(),
+            State::Noticed { wire, until } if until <= now => self.with(State::Presumed { wire }),
             State::Retry { at } if at <= now => self.with(State::Waiting),
             _ => self,
         }
@@ -176,7 +205,7 @@ impl Part {
         match self.state {
             State::Noticed { until, .. } => Some(until),
             State::Retry { at } => Some(at),
-            State::Waiting | State::Asked { .. } | State::Lacking | State::Done(_) => None,
+            State::Waiting | State::Asked { .. } | State::Presumed { .. } | State::Lacking | State::Done(_) => None,
         }
     }
 
@@ -184,13 +213,18 @@ impl Part {
         self.state == State::Waiting
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         matches!(self.state, State::Done(_))
+    }
+
+    /// Whether nobody waits for more of it.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.state, State::Done(_) | State::Presumed { .. })
     }
 
     pub(super) fn wire(&self) -> Option<WireId> {
         match self.state {
-            State::Asked { wire } | State::Noticed { wire, .. } => Some(wire),
+            State::Asked { wire } | State::Noticed { wire, .. } | State::Presumed { wire } => Some(wire),
             State::Waiting | State::Lacking | State::Retry { .. } | State::Done(_) => None,
         }
     }
@@ -214,7 +248,7 @@ impl Part {
     fn put_off(mut self) -> Self {
         let outcome = match self.said.take() {
             Some(said) => CountOutcome::Refused(said),
-            None if self.losses > 0 => CountOutcome::Lost,
+            None if self.losses > 0 || self.cut => CountOutcome::Lost,
             None => CountOutcome::Unreachable,
         };
         self.done(outcome)

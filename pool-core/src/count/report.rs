@@ -38,7 +38,9 @@ impl Counting {
             }
             registers.merge(sketch);
         }
-        let least = answers.iter().filter(|answer| !answer.approximate).map(|answer| answer.count).max().unwrap_or(0);
+        // Where there are no registers, the number is all that there is, an approximation or not.
+        let counts = answers.iter().filter(|answer| !answer.approximate || answer.hll.is_none());
+        let least = counts.map(|answer| answer.count).max().unwrap_or(0);
         let most = answers.iter().fold(0_u64, |sum, answer| sum.saturating_add(answer.count));
         let authors = registers.estimate();
         // The largest of some is no more than the sum of all.

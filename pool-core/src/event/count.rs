@@ -43,7 +43,7 @@ pub struct Merged {
     /// checked, and a relay may invent them.
     pub authors: u64,
     /// The same within what the relays counted: no less than the largest count that is not an approximation, for that relay
-    /// alone holds so many; no more than all counts together, for there is nothing beside what they counted. So where
+    /// alone holds so many, or that came without registers, for nothing else is known of that relay; no more than all counts together, for there is nothing beside what they counted. So where
     /// authors have several events each it is no less than what is known, and made-up registers carry no further than a
     /// made-up count would.
     pub estimate: u64,
@@ -56,7 +56,7 @@ pub enum CountOutcome {
     Counted(CountAnswer),
     /// It did not want to, whether it said so by CLOSED or by NOTICE.
     Refused(Reason),
-    /// It was asked, and said nothing by the deadline.
+    /// It was asked, and said nothing by the deadline; perhaps on a connection that we closed, to make room for instance.
     Silent,
     /// It answered with what is no number of events: one that can't be read, or an EOSE.
     Nonsense,

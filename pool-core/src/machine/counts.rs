@@ -23,7 +23,7 @@ use crate::timers::TimerKey;
 
 use super::Core;
 
-/// After a NOTICE that seems to be in place of an answer, an answer has so long to come.
+/// After a NOTICE that seems to be in place of an answer, an answer is waited for so long.
 const NOTICE_GRACE: Duration = Duration::from_secs(2);
 
 /// A relay's counts.
@@ -58,7 +58,8 @@ impl Core {
         let counting = Counting::new(id, filters, relays, deadline, &self.config, self.now);
         let relays = counting.relays();
         self.counts.insert(id, counting);
-        self.on_count(id, |_, _, _| ());
+        relays.iter().for_each(|ix| self.book_count(*ix, id, None));
+        self.settle_count(id);
         for ix in relays {
             self.drive(ix, Connection::want);
             if !self.is_promising(ix) {
@@ -70,49 +71,69 @@ impl Core {
     }
 
     pub(super) fn cancel_count(&mut self, id: CountId) -> Result<(), CallError> {
-        self.on_count(id, |count, _, _| count.cancel()).ok_or(CallError::UnknownCount(id))
+        let relays = self.counts.get(&id).ok_or(CallError::UnknownCount(id))?.relays();
+        for ix in relays {
+            self.on_count(ix, id, |count, _, _| count.cancel(ix));
+        }
+        Ok(())
     }
 
     /// Ends every count.
     pub(super) fn cancel_counts(&mut self) {
         for id in self.counts.keys().copied().collect::<Vec<_>>() {
-            self.on_count(id, |count, _, _| count.cancel());
+            drop(self.cancel_count(id));
         }
     }
 
-    /// Runs one step of a count, keeps the books on it, and tells what came of it when all of it has.
-    fn on_count<R>(&mut self, id: CountId, step: impl FnOnce(&mut Counting, &Config, Now) -> R) -> Option<R> {
-        let count = self.counts.get_mut(&id)?;
-        let result = step(count, &self.config, self.now);
-        let (due, done) = (count.due(), count.is_done());
-        let relays: Vec<_> = count.relays().into_iter().map(|ix| (ix, count.is_open(ix), count.wire(ix))).collect();
-        self.arm(TimerKey::Count(id), due.filter(|_| !done));
-        let mut left = Vec::new();
-        for (ix, open, wire) in relays {
-            let Some(relay) = self.relays.get_mut(&ix) else { continue };
-            relay.counts.asked.retain(|known, asked| *asked != id || Some(*known) == wire);
-            if open {
-                relay.counts.open.insert(id);
-            } else if relay.counts.open.remove(&id) {
-                relay.lanes.counts.remove(&id);
-                left.push(ix);
-            }
+    /// Runs one step of a relay's part in a count.
+    fn on_count(&mut self, ix: RelayIx, id: CountId, step: impl FnOnce(&mut Counting, &Config, Now)) {
+        let Some(count) = self.counts.get_mut(&id) else { return };
+        let before = count.wire(ix);
+        step(count, &self.config, self.now);
+        self.book_count(ix, id, before);
+        self.settle_count(id);
+    }
+
+    /// Keeps a relay's books on a count, which it was asked for by that name before.
+    fn book_count(&mut self, ix: RelayIx, id: CountId, before: Option<WireId>) {
+        let (Some(count), Some(relay)) = (self.counts.get(&id), self.relays.get_mut(&ix)) else { return };
+        let wire = count.wire(ix);
+        if let Some(gone) = before.filter(|before| wire != Some(*before)) {
+            relay.counts.asked.remove(&gone);
         }
-        if done && let Some(count) = self.counts.remove(&id) {
-            self.fx.counted(count.report());
+        if let Some(wire) = wire {
+            relay.counts.asked.insert(wire, id);
         }
-        // What was in its way may go now, too.
-        for ix in left {
+        if count.is_open(ix) {
+            relay.counts.open.insert(id);
+        } else if relay.counts.open.remove(&id) {
+            relay.lanes.counts.remove(&id);
+            // What was in its way may go now, too.
             self.review(ix);
         }
-        Some(result)
+    }
+
+    /// Re-arms its timer, or tells what came of it when all of it has.
+    fn settle_count(&mut self, id: CountId) {
+        let Some(count) = self.counts.get(&id) else { return };
+        let due = count.due().filter(|_| !count.is_done());
+        let done = count.is_done();
+        self.arm(TimerKey::Count(id), due);
+        if done && let Some(count) = self.counts.remove(&id) {
+            // Relays of which nobody expected an answer any more.
+            for (ix, wire) in count.running() {
+                self.relays.get_mut(&ix).map(|relay| relay.counts.asked.remove(&wire));
+            }
+            self.fx.counted(count.report());
+        }
     }
 
     pub(super) fn on_count_timer(&mut self, id: CountId) {
-        let again = self.on_count(id, |count, _, now| count.timeout(now));
-        for ix in again.into_iter().flatten() {
+        for ix in self.counts.get(&id).map(|count| count.overdue(self.now)).unwrap_or_default() {
+            self.on_count(ix, id, |count, _, now| count.timeout(ix, now));
             self.enqueue_count(ix, id);
         }
+        self.settle_count(id);
     }
 
     /// A COUNT that waits is due at this relay, if there is a connection.
@@ -149,13 +170,12 @@ impl Core {
         let Some(relay) = self.relays.get(&ix) else { return false };
         let (frame, under, max) = (count.message(wire), relay.auth.epoch(), relay.max_message);
         if let Some(max) = max.filter(|max| u64::try_from(frame.len()).map_or(true, |bytes| bytes > *max)) {
-            self.on_count(id, |count, _, _| count.too_large(ix, frame.len(), max));
+            self.on_count(ix, id, |count, _, _| count.too_large(ix, frame.len(), max));
             return false;
         }
         self.next_wire += 1;
-        self.on_count(id, |count, _, _| count.asked(ix, wire, under));
+        self.on_count(ix, id, |count, _, _| count.asked(ix, wire, under));
         if let Some(relay) = self.relays.get_mut(&ix) {
-            relay.counts.asked.insert(wire, id);
             relay.trial.asked(frame.len(), self.now.mono);
         }
         self.send_frame(ix, socket, frame.into());
@@ -172,7 +192,7 @@ impl Core {
             self.count(ix, |c| &mut c.unsolicited);
             return;
         };
-        self.on_count(id, |count, _, _| count.counted(ix, answer));
+        self.on_count(ix, id, |count, _, _| count.counted(ix, answer));
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.lanes.went_well(&self.config, self.now.mono);
         }
@@ -181,7 +201,7 @@ impl Core {
     /// A COUNT message came that can't be read.
     pub(super) fn on_bad_count(&mut self, ix: RelayIx, wire: Option<WireId>) {
         if let Some(id) = wire.and_then(|wire| self.asked_count(ix, wire)) {
-            self.on_count(id, |count, _, _| count.nonsense(ix));
+            self.on_count(ix, id, |count, _, _| count.nonsense(ix));
         }
     }
 
@@ -191,7 +211,7 @@ impl Core {
         match end {
             Ending::Closed(reason) => self.refuse_count(ix, id, reason.clone()),
             // It took it for a REQ.
-            _ => drop(self.on_count(id, |count, _, _| count.nonsense(ix))),
+            _ => self.on_count(ix, id, |count, _, _| count.nonsense(ix)),
         }
         true
     }
@@ -202,10 +222,10 @@ impl Core {
         let refusal = under.and_then(|under| self.lacks_auth(ix, &reason, under));
         match refusal {
             None | Some(Refusal::Final) => {
-                self.on_count(id, |count, config, now| count.refused(ix, reason, config, now));
+                self.on_count(ix, id, |count, config, now| count.refused(ix, reason, config, now));
             }
-            Some(Refusal::Wait) => drop(self.on_count(id, |count, _, _| count.lacks_auth(ix, reason))),
-            Some(Refusal::Again) => drop(self.on_count(id, |count, _, _| count.recalled(ix))),
+            Some(Refusal::Wait) => self.on_count(ix, id, |count, _, _| count.lacks_auth(ix, reason)),
+            Some(Refusal::Again) => self.on_count(ix, id, |count, _, _| count.recalled(ix)),
         }
         self.enqueue_count(ix, id);
     }
@@ -214,7 +234,9 @@ impl Core {
     /// that names the verb is for the COUNT that was asked first, since relays read what comes in order.
     pub(super) fn is_count_notice(&mut self, ix: RelayIx, text: &str) -> bool {
         let Some(relay) = self.relays.get(&ix) else { return false };
-        let asked = &relay.counts.asked;
+        let waits = |(_, id): &(&WireId, &CountId)| self.counts.get(*id).is_some_and(|count| count.is_open(ix));
+        let asked: BTreeMap<WireId, CountId> =
+            relay.counts.asked.iter().filter(waits).map(|(wire, id)| (*wire, *id)).collect();
         let words = || text.split(|c: char| !c.is_ascii_alphanumeric());
         let named = words().filter_map(WireId::parse).find(|wire| asked.contains_key(wire));
         let verb = asked.keys().next().copied().filter(|_| words().any(|word| word == "COUNT"));
@@ -231,9 +253,9 @@ impl Core {
         }
         // While nothing is read, no answer can be heard.
         let heard = self.backlog.stopped_until().unwrap_or(self.now.mono).max(self.now.mono);
-        let until = if wire.is_some() { self.now.mono } else { heard + NOTICE_GRACE };
+        let until = if named.is_some() { self.now.mono } else { heard + NOTICE_GRACE };
         if let Some(id) = self.asked_count(ix, at) {
-            self.on_count(id, |count, _, _| count.noticed(ix, reason, until));
+            self.on_count(ix, id, |count, _, _| count.noticed(ix, reason, until));
         }
         true
     }
@@ -249,8 +271,9 @@ impl Core {
     }
 
     pub(super) fn counts_down(&mut self, ix: RelayIx) {
+        let cut = self.relays.get(&ix).is_some_and(|relay| relay.conn.state() == ConnectionState::Closing);
         for id in self.counts_of(ix) {
-            self.on_count(id, |count, _, _| count.lost(ix));
+            self.on_count(ix, id, |count, _, _| if cut { count.cut(ix) } else { count.lost(ix) });
             if !self.is_promising(ix) {
                 self.count_unavailable(id, ix);
             }
@@ -267,12 +290,12 @@ impl Core {
         let later = self.relays.get(&ix).is_some_and(|relay| {
             matches!(relay.conn.state(), ConnectionState::Backoff { .. } | ConnectionState::Closing)
         });
-        self.on_count(id, |count, _, _| count.unavailable(ix, later));
+        self.on_count(ix, id, |count, _, _| count.unavailable(ix, later));
     }
 
     pub(super) fn counts_removed(&mut self, ix: RelayIx) {
         for id in self.counts_of(ix) {
-            self.on_count(id, |count, _, _| count.relay_removed(ix));
+            self.on_count(ix, id, |count, _, _| count.cancel(ix));
         }
     }
 
@@ -282,14 +305,14 @@ impl Core {
             self.recall_counts(ix, |_| true);
         }
         for id in self.counts_of(ix) {
-            self.on_count(id, |count, _, _| count.authenticated(ix));
+            self.on_count(ix, id, |count, _, _| count.authenticated(ix));
             self.enqueue_count(ix, id);
         }
     }
 
     pub(super) fn counts_denied(&mut self, ix: RelayIx) {
         for id in self.counts_of(ix) {
-            self.on_count(id, |count, _, _| count.not_authenticated(ix));
+            self.on_count(ix, id, |count, _, _| count.not_authenticated(ix));
         }
     }
 
@@ -298,7 +321,7 @@ impl Core {
         for id in self.counts_of(ix) {
             let runs = |count: &Counting| which(count) && count.wire(ix).is_some();
             if self.counts.get(&id).is_some_and(runs) {
-                self.on_count(id, |count, _, _| count.recalled(ix));
+                self.on_count(ix, id, |count, _, _| count.recalled(ix));
                 self.enqueue_count(ix, id);
             }
         }

@@ -204,7 +204,7 @@ fn sums(report: &CountReport, filters: &[Value]) -> Result<(), &'static str> {
     let (mut most, mut exact, mut all, mut union, mut relays) = (None, 0, 0_u64, [0_u8; 256], 0);
     for answer in answers {
         most = most.max(Some(answer.count));
-        exact = if answer.approximate { exact } else { exact.max(answer.count) };
+        exact = if answer.approximate && answer.hll.is_some() { exact } else { exact.max(answer.count) };
         all += answer.count;
         for (n, register) in answer.hll.iter().flat_map(|hll| hll.as_bytes().iter().enumerate()) {
             union[n] = union[n].max(*register);
