@@ -1,10 +1,10 @@
 //! What stands for a filter in the index, and what for an event: keys, of which those of an event that matches are among
 //! those of the filter.
 //!
-//! A filter's [`Shape`] says which of its constraints its keys are made of. The first is the one that tells the most: the
-//! ids; or else the authors, the values of a tag, or the kinds. Others join it, so that a thousand subscriptions to one
-//! author that differ in a tag or a kind are told apart, as long as that multiplies the keys to no more than
-//! [`MOST_JOINED`], or does not multiply them at all. Of several tags, only the one with the fewest values counts.
+//! A filter's [`Shape`] says which of its constraints its keys are made of. That of the ids says it all; or else it begins
+//! with one of the others (see [`Base`]): the authors, the values of a tag, or the kinds. The others join it, so that a
+//! thousand subscriptions to one author that differ in a tag or a kind are told apart, as long as that multiplies the keys
+//! to no more than [`MOST_JOINED`], or does not multiply them at all. Of several tags, only one counts.
 
 use alloc::vec::Vec;
 use core::hash::Hasher;
@@ -24,6 +24,27 @@ pub(super) struct Shape {
     kind: bool,
 }
 
+/// Which constraint a filter's keys begin with, if it has that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Base {
+    /// The authors, and then the tag with the fewest values, and the kinds.
+    #[default]
+    Author,
+    Tag(char),
+    Kind,
+}
+
+impl Base {
+    /// All that a filter leaves a choice of; the default is the first.
+    pub(super) fn all(filter: &Filter) -> impl Iterator<Item = Self> + '_ {
+        let tags = filter.tags.keys().map(|name| Self::Tag(*name));
+        core::iter::once(Self::Author).chain(tags).chain([Self::Kind])
+    }
+}
+
+/// A tag's name and value, hashed with a secret key.
+pub(super) type TagHash = u64;
+
 /// Values and their shape, hashed with a secret key. Where two share one, an event is looked at once too often.
 pub(super) type Key = u32;
 
@@ -39,31 +60,22 @@ impl Hashing {
         hasher
     }
 
-    fn tag(&self, name: char, value: &str) -> u64 {
+    fn tag(&self, name: char, value: &str) -> TagHash {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         hasher.write_u32(name.into());
         hasher.write(value.as_bytes());
         hasher.finish()
     }
 
-    /// A filter's keys, each once, in order; and their shape. None at all: nothing matches it.
-    pub(super) fn of_filter(&self, filter: &Filter) -> (Shape, Vec<Key>) {
-        let (mut shape, mut keys) = (Shape::default(), None);
-        let mut joins = |values: Option<usize>| {
-            let Some(values) = values else { return false };
-            let joins = keys.is_none_or(|keys: usize| keys.saturating_mul(values) <= MOST_JOINED.max(keys));
-            if joins {
-                keys = Some(keys.unwrap_or(1) * values);
-            }
-            joins
-        };
-        shape.id = joins(filter.ids.as_ref().map(|ids| ids.len()));
-        if !shape.id {
-            shape.author = joins(filter.authors.as_ref().map(|authors| authors.len()));
-            let tag = filter.tags.iter().min_by_key(|(_, values)| values.len());
-            shape.tag = tag.filter(|(_, values)| joins(Some(values.len()))).map(|(&name, _)| name);
-            shape.kind = joins(filter.kinds.as_ref().map(|kinds| kinds.len()));
-        }
+    /// The tag values that a filter's keys of this shape are made of.
+    pub(super) fn tags_of_filter(&self, filter: &Filter, shape: Shape) -> impl Iterator<Item = TagHash> {
+        let values = shape.tag.and_then(|name| Some((name, filter.tags.get(&name)?)));
+        values.into_iter().flat_map(move |(name, values)| values.iter().map(move |value| self.tag(name, value)))
+    }
+
+    /// A filter's keys that begin so, each once, in order; and their shape. None at all: nothing matches it.
+    pub(super) fn of_filter(&self, filter: &Filter, base: Base) -> (Shape, Vec<Key>) {
+        let shape = shape(filter, base);
         let mut hashers = alloc::vec![self.begin(shape)];
         if let Some(ids) = filter.ids.as_ref().filter(|_| shape.id) {
             hashers = joined(&hashers, ids, |hasher, id| hasher.write(id.as_bytes()));
@@ -80,10 +92,15 @@ impl Hashing {
         (shape, sorted(hashers.iter().map(key).collect()))
     }
 
-    /// An event's keys of these shapes, each once, in order.
-    pub(super) fn of_event(&self, event: &Event, shapes: impl Iterator<Item = Shape> + Clone) -> Vec<Key> {
+    /// An event's keys of these shapes, each once, in order. Tag values that no filter has are passed over.
+    pub(super) fn of_event(
+        &self,
+        event: &Event,
+        shapes: impl Iterator<Item = Shape> + Clone,
+        is_known: impl Fn(TagHash) -> bool,
+    ) -> Vec<Key> {
         let names: Vec<char> = sorted(shapes.clone().filter_map(|shape| shape.tag).collect());
-        let tags = self.tags(event, &names);
+        let tags = self.tags(event, &names, is_known);
         let mut keys = Vec::new();
         for shape in shapes {
             let mut hasher = self.begin(shape);
@@ -113,8 +130,8 @@ impl Hashing {
         sorted(keys)
     }
 
-    /// The values of an event's tags of these names, each once, in order of names.
-    fn tags(&self, event: &Event, names: &[char]) -> Vec<(char, u64)> {
+    /// The known values of an event's tags of these names, each once, in order of names.
+    fn tags(&self, event: &Event, names: &[char], is_known: impl Fn(TagHash) -> bool) -> Vec<(char, TagHash)> {
         let mut tags = Vec::new();
         if names.is_empty() {
             return tags;
@@ -126,11 +143,43 @@ impl Hashing {
             if let (Some(name), None) = (letters.next(), letters.next())
                 && names.binary_search(&name).is_ok()
             {
-                tags.push((name, self.tag(name, value)));
+                tags.extend(Some((name, self.tag(name, value))).filter(|(_, hash)| is_known(*hash)));
             }
         }
         sorted(tags)
     }
+}
+
+/// Which constraints a filter's keys are made of that begin so.
+fn shape(filter: &Filter, base: Base) -> Shape {
+    let (mut shape, mut keys) = (Shape::default(), None);
+    let mut joins = |values: Option<usize>| {
+        let Some(values) = values else { return false };
+        let joins = keys.is_none_or(|keys: usize| keys.saturating_mul(values) <= MOST_JOINED.max(keys));
+        if joins {
+            keys = Some(keys.unwrap_or(1) * values);
+        }
+        joins
+    };
+    let ids = filter.ids.as_ref().map(|ids| ids.len());
+    let authors = filter.authors.as_ref().map(|authors| authors.len());
+    let kinds = filter.kinds.as_ref().map(|kinds| kinds.len());
+    let fewest =
+        || filter.tags.iter().min_by_key(|(_, values)| values.len()).map(|(&name, values)| (name, values.len()));
+    if joins(ids) {
+        return Shape { id: true, ..shape };
+    }
+    match base {
+        Base::Author => {}
+        Base::Tag(name) => shape.tag = filter.tags.get(&name).filter(|values| joins(Some(values.len()))).map(|_| name),
+        Base::Kind => shape.kind = joins(kinds),
+    }
+    shape.author = joins(authors);
+    if shape.tag.is_none() {
+        shape.tag = fewest().filter(|(_, values)| joins(Some(*values))).map(|(name, _)| name);
+    }
+    shape.kind = shape.kind || joins(kinds);
+    shape
 }
 
 /// Each of the hashers, fed each of the values.

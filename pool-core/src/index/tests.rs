@@ -145,6 +145,7 @@ proptest! {
             sub.relays.iter().for_each(|relay| index.leave(sub.id, &sub.filters, *relay));
         }
         prop_assert!(index.entries.is_empty() && index.per_key.len() == 0, "nothing is left");
+        prop_assert!(index.tags.len() == 0 && index.bases.is_empty(), "of what was chosen, either");
         prop_assert!(index.per_relay.is_empty() && index.shapes.is_empty(), "nor of the counts");
     }
 }
@@ -201,6 +202,35 @@ fn as_many_are_looked_at_among_ten_thousand_as_among_none() {
         let last = others as u64;
         let found = index.candidates(&event, &[RelayIx(1)]);
         assert_eq!(found, (last..last + 10).map(SubId::from_u64).collect::<Vec<_>>(), "among {others}");
+    }
+}
+
+/// Whatever it is in which they differ, as long as one constraint of the filter tells them apart.
+#[test]
+fn a_crowd_is_told_apart_by_what_it_differs_in() {
+    let e_tag = event(0, 1, 5, &[["e", "root"], ["p", "user 7"]].map(|tag| tag.map(String::from).to_vec()));
+    let hashtag = event(0, 1, 5, &[["t".to_string(), "topic 7".to_string()].to_vec()]);
+    let authors: Vec<PublicKey> = (0..100).map(author).collect();
+    let many = |n: usize| authors[..n].iter().copied();
+    let crowds: [(&dyn Fn(u16) -> Filter, &Event); 4] = [
+        (&|n| Filter::new().tag('e', "root").tag('p', std::format!("user {n}")), &e_tag),
+        (
+            &|n| Filter::new().authors(many(40)).tag('t', std::format!("topic {n}")).tag('t', std::format!("else {n}")),
+            &hashtag,
+        ),
+        (&|n| Filter::new().authors(many(100)).kinds([Kind::new(2 * n), Kind::new(2 * n + 1)]), &e_tag),
+        (
+            &|n| Filter::new().kinds((0..100).map(Kind::new)).tag('p', "me").tag('t', std::format!("topic {n}")),
+            &hashtag,
+        ),
+    ];
+    for (at, (filter, event)) in crowds.into_iter().enumerate() {
+        let mut index = Index::new([7; 16]);
+        (0..10_000_u16).for_each(|n| index.enter(SubId::from_u64(n.into()), &[filter(n)], RelayIx(1)));
+        let found = index.candidates(event, &[RelayIx(1)]);
+        assert!(found.len() <= 2 * CROWD as usize, "{} of crowd {at}", found.len());
+        (0..10_000_u16).for_each(|n| index.leave(SubId::from_u64(n.into()), &[filter(n)], RelayIx(1)));
+        assert!(index.entries.is_empty());
     }
 }
 
