@@ -77,6 +77,8 @@ pub(crate) struct Rig {
     /// Whether signatures are checked, and what comes is taken; otherwise both wait for ever.
     pub(crate) verifies: bool,
     pub(crate) takes: bool,
+    /// What nobody takes is kept.
+    pub(crate) untaken: Vec<Item>,
 }
 
 impl Rig {
@@ -103,6 +105,7 @@ impl Rig {
             asked: 0,
             verifies: true,
             takes: true,
+            untaken: Vec::new(),
         }
     }
 
@@ -183,6 +186,8 @@ impl Rig {
                     if self.takes {
                         let taken = Call::Taken { sub, items: 1, bytes: item.bytes() };
                         self.core.handle_call(taken, self.now()).unwrap();
+                    } else {
+                        self.untaken.push(item);
                     }
                 }
             } else {
