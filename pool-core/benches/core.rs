@@ -76,6 +76,11 @@ mod event {
         among(bencher, Others::Elsewhere, n);
     }
 
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn among_those_of_the_same_thread(bencher: Bencher<'_, '_>, n: usize) {
+        among(bencher, Others::Thread, n);
+    }
+
     /// The same for an event that a subscription with as many relays has live: cost must not grow with those, either.
     #[divan::bench(args = [1, 10, 100, 1_000], sample_size = 1, sample_count = 10)]
     fn of_one_of_so_many_relays(bencher: Bencher<'_, '_>, n: usize) {
@@ -108,6 +113,15 @@ fn a_copy_for_each_of_so_many_subscriptions(bencher: Bencher<'_, '_>, n: usize) 
         })
         .input_counter(move |_| ItemsCount::new(n))
         .bench_local_refs(|(rig, frames)| frames.iter().for_each(|frame| rig.text(0, frame)));
+}
+
+/// A count that so many relays are asked for, and answer: relays a second.
+#[divan::bench(args = [10, 100, 1_000], sample_size = 1, sample_count = 10)]
+fn a_count_at_so_many_relays(bencher: Bencher<'_, '_>, n: usize) {
+    bencher.with_inputs(|| Rig::new(n)).input_counter(move |_| ItemsCount::new(n)).bench_local_refs(|rig| {
+        rig.call(Call::Count(Count { filters: vec![Filter::new()], target: Target::All, deadline: None }));
+        (0..n).for_each(|relay| rig.text(relay, &format!("[\"COUNT\",\"p{relay}\",{{\"count\":{relay}}}]")));
+    });
 }
 
 /// Copies of a batch of events from ten relays, for one subscription: nine of ten are duplicates.

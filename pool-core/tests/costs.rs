@@ -96,6 +96,22 @@ fn a_subscription_takes_little() {
     assert!(given * 10 > held * 8, "{given} of {held} bytes come back");
 }
 
+#[test]
+fn a_count_takes_as_much_per_relay_among_a_thousand_as_among_a_hundred() {
+    let per_relay = |relays: usize| {
+        let mut rig = Rig::new(relays);
+        let request = Count { filters: vec![Filter::new()], target: Target::All, deadline: None };
+        let ((), info) = counted(|| {
+            rig.call(Call::Count(request));
+            (0..relays).for_each(|n| rig.text(n, &format!("[\"COUNT\",\"p{n}\",{{\"count\":{n}}}]")));
+        });
+        assert_eq!(rig.counted, 1, "all have answered");
+        info.bytes_total / relays as u64
+    };
+    let (few, many) = (per_relay(100), per_relay(1_000));
+    assert!(many * 2 < few * 3, "{few} bytes each, and {many}");
+}
+
 /// What a relay sends to one that has asked it for all notes and for a count, has published a note there, and would
 /// authenticate; and what that is to show.
 struct Stream {

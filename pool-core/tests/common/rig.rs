@@ -72,6 +72,8 @@ pub(crate) struct Rig {
     pub(crate) published: Vec<Arc<str>>,
     pub(crate) delivered: usize,
     pub(crate) eoses: usize,
+    /// Counts that were told.
+    pub(crate) counted: usize,
     /// Requests that went out.
     pub(crate) asked: usize,
     /// Whether signatures are checked, and what comes is taken; otherwise both wait for ever.
@@ -102,6 +104,7 @@ impl Rig {
             published: Vec::new(),
             delivered: 0,
             eoses: 0,
+            counted: 0,
             asked: 0,
             verifies: true,
             takes: true,
@@ -180,6 +183,7 @@ impl Rig {
             if let Some(command) = self.core.poll_command() {
                 self.obey(command);
             } else if let Some(event) = self.core.poll_event() {
+                self.counted += usize::from(matches!(event, PoolEvent::Counted(_)));
                 if let PoolEvent::Item { sub, item } = event {
                     self.delivered += usize::from(matches!(item, Item::Event(_)));
                     self.eoses += usize::from(matches!(item, Item::Eose(_)));
@@ -244,6 +248,8 @@ pub(crate) enum Others {
     Tag,
     /// Each to the same author, and to the replies to an event of its own.
     AuthorAndTag,
+    /// Each to the same thread, and to the mentions of somebody of its own.
+    Thread,
     /// Each to the very kind, at another relay.
     Elsewhere,
 }
@@ -257,6 +263,7 @@ impl Others {
             Self::Author => (note.author(stranger(n)), 0),
             Self::Tag => (note.tag('e', format!("other {n}")), 0),
             Self::AuthorAndTag => (note.author(keys().public_key()).tag('e', format!("other {n}")), 0),
+            Self::Thread => (note.tag('e', "root").tag('p', format!("somebody {n}")), 0),
             Self::Elsewhere => (note, 1),
         };
         rig.subscribe(filter, &[relay]);
