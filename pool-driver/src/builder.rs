@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::dial::{DialSettings, Failures, Headers, Proxy, Resolver, Roots, StepDeadlines};
 use crate::engine::Engine;
 use crate::error::{AddRelayError, BuildError};
+use crate::info::Infos;
 use crate::pool::Pool;
 use crate::record::{RecordOptions, RecordTo, Recording, Spool, SpoolTape};
 use crate::runtime::{FrameLimits, Runtime};
@@ -43,6 +44,7 @@ pub struct PoolBuilder {
     steps: StepDeadlines,
     limits: FrameLimits,
     record: Option<(RecordTo, RecordOptions)>,
+    fetch_relay_info: bool,
 }
 
 /// How TLS is set up: by us, or by the application.
@@ -184,7 +186,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Headers to send to every relay with the WebSocket upgrade. Default: none.
+    /// Headers to send to every relay with the WebSocket upgrade, and with the request for its document. Default: none.
     #[must_use]
     pub fn headers(mut self, headers: Headers) -> Self {
         self.headers = headers;
@@ -236,6 +238,20 @@ impl PoolBuilder {
     #[must_use]
     pub fn record(mut self, to: impl Into<RecordTo>, options: RecordOptions) -> Self {
         self.record = Some((to.into(), options));
+        self
+    }
+
+    /// Whether relays' information documents (NIP-11) are fetched by the pool itself. Default: no, for it makes one more
+    /// connection per relay.
+    ///
+    /// With it, a relay's document is fetched when a connection to it opens, unless that was done within the last 24 hours, or
+    /// failed within the last ten minutes; and the pool keeps to it as if it had been given by [`Pool::set_relay_info`]. It
+    /// is dialled as the relay is, over a connection of its own that is not counted in [`Config::max_connections`]: at most
+    /// eight at once in a pool, for [`StepDeadlines::info`] each. Nothing waits for a document, and one that can't be had is
+    /// no fault of the relay: [`Pool::relay_info`] tells why.
+    #[must_use]
+    pub fn fetch_relay_info(mut self, fetch: bool) -> Self {
+        self.fetch_relay_info = fetch;
         self
     }
 
@@ -297,7 +313,8 @@ impl PoolBuilder {
         // Last, so that no file is made for a pool that can't be built.
         let started = spool.zip(record.take()).map(|(spool, (to, _))| Recording::start(&spool, to));
         let recording = started.transpose().map_err(BuildError::Recording)?;
-        let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers, recording));
+        let infos = Infos::new(self.fetch_relay_info);
+        let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers, recording, infos));
         let threads = self.verifier_threads.unwrap_or_else(verifier::default_threads).max(1);
         start(&shared, threads).map_err(BuildError::Thread)?;
         Ok(Pool::new(shared))

@@ -1,5 +1,5 @@
 //! Dialling, the same for every runtime: resolve, check, connect, proxy, TLS, upgrade, each step under its own deadline and
-//! all of them under one.
+//! all of them under one. A relay's information document is fetched by the same steps but the last ([`reach`]).
 //!
 //! Which way a relay is dialled is decided before anything is sent:
 //!
@@ -55,10 +55,11 @@ pub use resolver::Resolver;
 pub use tls::{BadCertificate, Roots, RootsError};
 pub use upgrade::UpgradeFault;
 
+pub(crate) use limit::Limit;
 pub(crate) use tls::config as tls_config;
+pub(crate) use upgrade::read_head;
 
 use eyeballs::Race;
-use limit::Limit;
 use lookups::Lookups;
 
 /// Addresses of an answer of the resolver that are looked at.
@@ -114,6 +115,11 @@ impl DialSettings {
     pub(crate) fn relay_headers(&self) -> MutexGuard<'_, BTreeMap<RelayUrl, Headers>> {
         self.relay_headers.lock().expect(UNPOISONED)
     }
+
+    /// What a relay is sent, `own` being what is said for it alone.
+    pub(crate) fn headers_with<'a>(&'a self, own: &'a Headers) -> impl Iterator<Item = (&'a str, &'a str)> {
+        [("User-Agent", self.user_agent.as_str())].into_iter().chain(self.headers.overridden_by(own))
+    }
 }
 
 /// A relay to dial.
@@ -130,34 +136,45 @@ pub(crate) async fn dial<R: Runtime>(
     settings: &DialSettings,
 ) -> Result<R::Socket, SocketError> {
     let mut limit = Limit::new(runtime, settings.steps, settings.deadline);
+    let (address, io) = reach(&mut limit, runtime, order, settings).await?;
+    let own = settings.relay_headers().get(&order.url).cloned().unwrap_or_default();
+    let headers = settings.headers_with(&own);
+    let upgraded =
+        async { Ok(runtime.websocket(upgrade::upgrade(io, &order.url, headers).await?, settings.limits).await) };
+    limit.step(Step::Upgrade, || Some(address), upgraded).await?
+}
+
+/// Opens a byte stream to a relay, under TLS where its URL says so: the steps that a dial for a WebSocket and one for a
+/// document have in common.
+pub(crate) async fn reach<R: Runtime>(
+    limit: &mut Limit<'_, R>,
+    runtime: &R,
+    order: &Dial,
+    settings: &DialSettings,
+) -> Result<(SocketAddr, Transport<R::Tcp>), SocketError> {
     let url = &order.url;
     let (address, tcp) = match route(order, settings)? {
         Route::Direct => {
-            let addresses = resolve(&mut limit, settings, runtime, url.host(), url.port()).await?;
-            connect(&mut limit, runtime, allowed(addresses, order.origin, settings)?).await?
+            let addresses = resolve(limit, settings, runtime, url.host(), url.port()).await?;
+            connect(limit, runtime, allowed(addresses, order.origin, settings)?).await?
         }
         Route::Proxy(proxy) => {
             let near = |e| SocketError::Proxy(ProxyFailure::Unreachable(Box::new(e)));
-            let addresses = resolve(&mut limit, settings, runtime, &proxy.host, proxy.port).await.map_err(near)?;
-            let (address, tcp) = connect(&mut limit, runtime, addresses).await.map_err(near)?;
+            let addresses = resolve(limit, settings, runtime, &proxy.host, proxy.port).await.map_err(near)?;
+            let (address, tcp) = connect(limit, runtime, addresses).await.map_err(near)?;
             let through = proxy.connect(tcp, url, &settings.token);
             (address, limit.step(Step::Proxy, || Some(address), through).await?.map_err(SocketError::Proxy)?)
         }
     };
-    let io = if url.is_secure() {
-        let bad_name = |_| SocketError::Tls(io::Error::other("no certificate can be for such a host"));
-        let name = ServerName::try_from(url.host().to_owned()).map_err(bad_name)?;
-        let handshake = TlsConnector::from(settings.tls.clone()).connect(name, Turns::new(tcp));
-        let tls = limit.step(Step::Tls, || Some(address), handshake).await?;
-        Transport::tls(tls.map_err(|e| tls::bad_certificate(&e).map_or(SocketError::Tls(e), SocketError::Certificate))?)
-    } else {
-        Transport::plain(tcp)
-    };
-    let own = settings.relay_headers().get(url).cloned().unwrap_or_default();
-    let headers =
-        [("User-Agent", settings.user_agent.as_str())].into_iter().chain(settings.headers.overridden_by(&own));
-    let upgraded = async { Ok(runtime.websocket(upgrade::upgrade(io, url, headers).await?, settings.limits).await) };
-    limit.step(Step::Upgrade, || Some(address), upgraded).await?
+    if !url.is_secure() {
+        return Ok((address, Transport::plain(tcp)));
+    }
+    let bad_name = |_| SocketError::Tls(io::Error::other("no certificate can be for such a host"));
+    let name = ServerName::try_from(url.host().to_owned()).map_err(bad_name)?;
+    let handshake = TlsConnector::from(settings.tls.clone()).connect(name, Turns::new(tcp));
+    let tls = limit.step(Step::Tls, || Some(address), handshake).await?;
+    let failed = |e| tls::bad_certificate(&e).map_or(SocketError::Tls(e), SocketError::Certificate);
+    Ok((address, Transport::tls(tls.map_err(failed)?)))
 }
 
 /// The way to a relay.

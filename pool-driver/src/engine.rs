@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use nostr_pool_core::SocketId;
 
 use crate::dial::Dial;
+use crate::info::{self, RelayInfoError};
 use crate::outbox::Outbox;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
@@ -19,6 +20,8 @@ pub(crate) trait Engine: Send + Sync {
     fn spawn(&self, future: BoxFuture<'static, ()>);
     /// Spawns the task of one socket, from its dial to its end.
     fn open(&self, order: OpenOrder);
+    /// Fetches the text of a relay's information document. To be polled in a task of the runtime.
+    fn fetch_info(&self, shared: Arc<Shared>, dial: Dial) -> BoxFuture<'static, Result<String, RelayInfoError>>;
 }
 
 /// A dial that the core asked for.
@@ -44,5 +47,10 @@ impl<R: Runtime> Engine for R {
 
     fn open(&self, order: OpenOrder) {
         Runtime::spawn(self, Box::pin(socket::run(self.clone(), order)));
+    }
+
+    fn fetch_info(&self, shared: Arc<Shared>, dial: Dial) -> BoxFuture<'static, Result<String, RelayInfoError>> {
+        let runtime = self.clone();
+        Box::pin(async move { info::fetch(&runtime, &dial, &shared.dial).await })
     }
 }

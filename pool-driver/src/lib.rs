@@ -57,6 +57,7 @@ mod error;
 mod events;
 mod fetch;
 mod frame;
+mod info;
 mod mailbox;
 mod metrics;
 mod mining;
@@ -87,6 +88,7 @@ pub use error::{AddRelayError, BuildError, ConnectError, FetchError, MineError, 
 pub use events::Events;
 pub use fetch::{Fetch, FetchOptions, Fetched};
 pub use frame::{Incoming, Outgoing, SocketError};
+pub use info::{AnswerFault, RelayInfoError};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use mining::Mining;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::TryFutureExt;
 use nostr_pool_core::{
     Call, CallError, Config, PublishId, PublishReport, ReconnectOptions, RelayOptions, RelayRecord, Stats, Unfinished,
     Which,
@@ -20,6 +21,7 @@ use crate::dial::Headers;
 use crate::error::{AddRelayError, MineError, PublishUnsignedError};
 use crate::fetch::{Fetch, FetchOptions};
 use crate::frame::SocketError;
+use crate::info::{self, RelayInfoError};
 use crate::mining::Mining;
 use crate::publishing::{PublishOptions, Publishing};
 use crate::record::{Recording, RecordingStatus};
@@ -87,7 +89,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Sends these headers to a relay with the WebSocket upgrade, from the next dial on and until it is taken out of the
+    /// Sends these headers to a relay with the WebSocket upgrade and the request for its document, from the next dial on and until it is taken out of the
     /// pool, in place of those that were said before; see [`PoolBuilder::relay_headers`].
     ///
     /// # Errors
@@ -285,6 +287,44 @@ impl Pool {
     /// [`publish_unsigned`](Self::publish_unsigned).
     pub fn mine(&self, publish: PublishId, max_difficulty: u8, options: PublishOptions) -> Result<Mining, MineError> {
         Mining::start(self.shared(), publish, max_difficulty, options)
+    }
+
+    /// Fetches a relay's information document (NIP-11) now, whether [`fetch_relay_info`](PoolBuilder::fetch_relay_info) is
+    /// on or not, has the pool keep to it as [`set_relay_info`](Self::set_relay_info) would, and returns it. Begun by this
+    /// call; dropping what it returns ends it.
+    ///
+    /// The request goes to the relay's own URL, with `http` for `ws`: through the same resolver, proxy, TLS and checks of
+    /// addresses as its WebSocket, with the same headers but `Accept`, `Accept-Encoding` and `Range`, and over a connection of
+    /// its own. No redirect is followed. All of it has [`StepDeadlines::info`](crate::StepDeadlines::info); a head of 16 KiB
+    /// and a document of 64 KiB are read at most. Eight are fetched at once in a pool, and 1,024 more wait for their turn,
+    /// from which on the time runs.
+    ///
+    /// ```no_run
+    /// # use nostr_pool_driver::*;
+    /// # async fn example(pool: Pool, url: RelayUrl) -> Result<(), Box<dyn std::error::Error>> {
+    /// let info = pool.relay_info(&url).await?;
+    /// println!("{:?} takes {:?} bytes", info.name, info.limitation.max_message_length);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RelayInfoError::Call`] with [`CallError::UnknownRelay`] or [`CallError::Closed`], and whatever else
+    /// [`RelayInfoError`] has: what a server may do, and that it can't be reached.
+    pub fn relay_info(&self, url: &RelayUrl) -> impl Future<Output = Result<RelayInfo, RelayInfoError>> + Send + use<> {
+        info::now(self.shared(), url).map_ok(|(_, info)| info)
+    }
+
+    /// The same, but returns the document as it came, for those who look for what [`RelayInfo`] does not have. It is JSON,
+    /// an object, and up to 64 KiB long.
+    ///
+    /// # Errors
+    /// Those of [`relay_info`](Self::relay_info).
+    pub fn relay_info_json(
+        &self,
+        url: &RelayUrl,
+    ) -> impl Future<Output = Result<String, RelayInfoError>> + Send + use<> {
+        info::now(self.shared(), url).map_ok(|(text, _)| text)
     }
 
     /// What a relay's information document (NIP-11) says, in place of what an earlier one said. Events longer than its

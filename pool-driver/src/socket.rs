@@ -13,6 +13,7 @@ use nostr_pool_core::{CloseReason, Input, SocketId};
 
 use crate::dial::{Dial, dial};
 use crate::engine::OpenOrder;
+use crate::info;
 use crate::outbox::Outbox;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
@@ -47,6 +48,7 @@ async fn live<R: Runtime>(runtime: &R, order: &Dial, outbox: &Outbox, mut report
         Err(input) => report.end(input),
         Ok(ws) => {
             report.opened();
+            info::on_open(&shared, order);
             let reason = Conversation::new(runtime, &shared, socket, &order.url, outbox, ws).run().await;
             report.end(Input::Closed { socket, reason });
         }

@@ -21,7 +21,8 @@ const RESERVED: [&str; 11] = [
     "http2-settings",
 ];
 
-/// Headers to send with the WebSocket upgrade, checked: at most 32, and 8 KiB in all.
+/// Headers to send with the WebSocket upgrade and the request for an information document, checked: at most 32, and 8 KiB in
+/// all.
 ///
 /// Headers for a whole pool ([`PoolBuilder::headers`](crate::PoolBuilder::headers)) go to every relay, to those that an
 /// event named as well, so a secret belongs into those of one relay

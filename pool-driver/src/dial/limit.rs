@@ -26,6 +26,9 @@ pub struct StepDeadlines {
     pub tls: Duration,
     /// The WebSocket's opening handshake. Default 10 s.
     pub upgrade: Duration,
+    /// All of fetching a relay's information document: the steps above but the upgrade, and the answer to its end. Default
+    /// 10 s.
+    pub info: Duration,
 }
 
 impl Default for StepDeadlines {
@@ -36,6 +39,7 @@ impl Default for StepDeadlines {
             proxy: Duration::from_secs(12),
             tls: Duration::from_secs(10),
             upgrade: Duration::from_secs(10),
+            info: Duration::from_secs(10),
         }
     }
 }
@@ -69,7 +73,7 @@ impl fmt::Display for Step {
 }
 
 /// The deadline of a dial, running through its steps.
-pub(super) struct Limit<'a, R> {
+pub(crate) struct Limit<'a, R> {
     runtime: &'a R,
     steps: StepDeadlines,
     whole: BoxFuture<'static, ()>,
@@ -77,7 +81,7 @@ pub(super) struct Limit<'a, R> {
 }
 
 impl<'a, R: Runtime> Limit<'a, R> {
-    pub(super) fn new(runtime: &'a R, steps: StepDeadlines, after: Duration) -> Self {
+    pub(crate) fn new(runtime: &'a R, steps: StepDeadlines, after: Duration) -> Self {
         Self { runtime, steps, whole: runtime.sleep(after), after }
     }
 
@@ -104,6 +108,13 @@ impl<'a, R: Runtime> Limit<'a, R> {
             Either::Right((Either::Right(_), _)) => {
                 Err(SocketError::TimedOut { step, address: address(), after: self.after, whole: true })
             }
+        }
+    }
+    /// Does something that is no step of a dial in what is left of the whole time. `None`: it was not done.
+    pub(crate) async fn rest<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        match select(pin!(work), &mut self.whole).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
         }
     }
 }

@@ -94,7 +94,7 @@ fn accept(key: &str) -> String {
 }
 
 /// The answer's head with the empty line that ends it, and what came behind it.
-async fn read_head<T: AsyncRead + Unpin>(io: &mut T) -> Result<(Vec<u8>, Vec<u8>), SocketError> {
+pub(crate) async fn read_head<T: AsyncRead + Unpin>(io: &mut T) -> Result<(Vec<u8>, Vec<u8>), SocketError> {
     const END: &[u8] = b"\r\n\r\n";
     let mut head = Vec::new();
     let mut chunk = [0; 2048];

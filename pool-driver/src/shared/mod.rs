@@ -17,6 +17,7 @@ use nostr_pool_core::{Call, CallError, Input, Now, Reply, SocketId};
 use crate::clock::Clock;
 use crate::dial::{Dial, DialSettings};
 use crate::engine::{Engine, OpenOrder};
+use crate::info::Infos;
 use crate::metrics::{Count, Meter};
 use crate::outbox::Outbox;
 use crate::record::Recording;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     /// The first one is the author of what is published unsigned.
     pub(crate) signers: Vec<Arc<dyn Signer>>,
     pub(crate) recording: Option<Recording>,
+    pub(crate) infos: Infos,
     /// Done when the pool ends, for whoever goes on only as long.
     pub(crate) ended: future::Shared<BoxFuture<'static, ()>>,
 }
@@ -71,6 +73,7 @@ impl Shared {
         dial: DialSettings,
         signers: Vec<Arc<dyn Signer>>,
         recording: Option<Recording>,
+        infos: Infos,
     ) -> Self {
         let (ending, ended) = oneshot::channel();
         state.ending = Some(ending);
@@ -85,6 +88,7 @@ impl Shared {
             meter: Meter::default(),
             signers,
             recording,
+            infos,
             ended,
         }
     }

@@ -101,6 +101,9 @@ impl State {
         if !matches!(update, RelayUpdate::Notice(_)) {
             self.alert(work);
         }
+        if update == RelayUpdate::Removed {
+            self.infos.forget(&relay);
+        }
         if self.listeners.is_empty() {
             return;
         }

@@ -8,7 +8,10 @@ use std::task::Waker;
 use futures::channel::oneshot;
 use nostr_pool_core::{Call, CallError, CountId, Instant, Item, Now, PublishId, Reply, SocketId, SubId};
 
+use nostr_proto::{RelayInfo, RelayUrl};
+
 use crate::counting::CountCell;
+use crate::info::Book;
 use crate::mailbox::{Flag, Mailbox, Ring};
 use crate::outbox::Outbox;
 use crate::publishing::PublishCell;
@@ -35,6 +38,7 @@ pub(crate) struct State {
     pub(super) listeners: Vec<Arc<StatusRing>>,
     pub(super) watchers: Vec<Arc<Watcher>>,
     pub(super) timer: TimerSlot,
+    pub(super) infos: Book,
     /// What the end of the pool is told with; dropped unlocked, for it wakes tasks.
     pub(super) ending: Option<oneshot::Sender<Infallible>>,
     pub(super) ended: bool,
@@ -68,6 +72,7 @@ impl State {
             listeners: Vec::new(),
             watchers: Vec::new(),
             timer: TimerSlot::default(),
+            infos: Book::default(),
             ending: None,
             ended: false,
             wound_down: false,
@@ -127,6 +132,24 @@ impl State {
     /// A socket is gone: nothing can be ordered of it any more.
     pub(crate) fn forget_socket(&mut self, socket: SocketId) {
         self.sockets.remove(&socket);
+    }
+
+    /// Whether a relay's document is to be fetched, now that a connection is open.
+    pub(crate) fn begin_info(&mut self, url: &RelayUrl, now: Now) -> bool {
+        // One that has just been taken out of the pool would be remembered for good.
+        !self.ended && self.core.relay(url).is_some() && self.infos.begin(url, now.mono)
+    }
+
+    /// Tells the core what a relay's document says that has just come.
+    pub(crate) fn note_info(&mut self, url: &RelayUrl, info: &RelayInfo, now: Now) -> Result<(), CallError> {
+        self.core.handle_call(Call::RelayInfo { url: url.clone(), info: Box::new(info.clone()) }, now)?;
+        self.infos.fetched(url, now.mono);
+        Ok(())
+    }
+
+    /// A fetch that a connection brought about is over.
+    pub(crate) fn end_info(&mut self, url: &RelayUrl, now: Now) {
+        self.infos.end(url, now.mono);
     }
 
     /// Has `listener` told of every news of a relay, from now on until [`unlisten`](Self::unlisten).
