@@ -102,8 +102,15 @@ impl TlsFront {
     /// # Panics
     /// When no loopback port is free.
     pub fn start(relay: &Server, config: ServerConfig) -> Self {
+        Self::before(address_of(relay), config)
+    }
+
+    /// Starts it in front of any other server.
+    ///
+    /// # Panics
+    /// When no loopback port is free.
+    pub fn before(upstream: SocketAddr, config: ServerConfig) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let upstream = address_of(relay);
         let listener =
             task::block_on(async_std::net::TcpListener::bind("127.0.0.1:0")).expect("a loopback port is free");
         let address = listener.local_addr().expect("it is bound");
@@ -183,6 +190,78 @@ impl Raw {
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
+}
+
+/// A server in front of a relay that answers requests for its information document itself (NIP-11), and hands WebSockets on.
+/// Ends with the process.
+#[derive(Debug)]
+pub struct Documents {
+    raw: Raw,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Documents {
+    /// Starts it. `answer` is what requests for the document get, once their head is read; an error ends the connection.
+    ///
+    /// # Panics
+    /// When no loopback port is free.
+    pub fn start(relay: &Server, answer: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (book, upstream) = (asked.clone(), address_of(relay));
+        let raw = Raw::start(move |mut tcp| {
+            let head = read_head(&mut tcp)?;
+            if head.contains("Upgrade: websocket") {
+                let mut relay = TcpStream::connect(upstream)?;
+                relay.write_all(head.as_bytes())?;
+                return splice(&tcp, &relay);
+            }
+            book.lock().unwrap_or_else(PoisonError::into_inner).push(head);
+            answer(tcp)
+        });
+        Self { raw, asked }
+    }
+
+    /// Starts one that always gives this answer, head and all.
+    ///
+    /// # Panics
+    /// When no loopback port is free.
+    pub fn say(relay: &Server, answer: impl Into<Vec<u8>>) -> Self {
+        let answer = answer.into();
+        Self::start(relay, move |tcp| say_and_end(tcp, &answer))
+    }
+
+    /// Starts one that serves this document.
+    ///
+    /// # Panics
+    /// When no loopback port is free.
+    pub fn serve(relay: &Server, document: &str) -> Self {
+        Self::say(relay, format!("HTTP/1.0 200 OK\r\nContent-Type: application/nostr+json\r\n\r\n{document}"))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.raw.address()
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address())
+    }
+
+    /// The heads of the requests for the document so far.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Sends this and no more, and waits until the client hangs up: unread bytes would reset the connection under the answer.
+///
+/// # Errors
+/// The client hung up before.
+pub fn say_and_end(mut tcp: TcpStream, answer: &[u8]) -> io::Result<()> {
+    tcp.write_all(answer)?;
+    tcp.shutdown(Shutdown::Write)?;
+    io::copy(&mut tcp, &mut io::sink()).map(drop)
 }
 
 /// Reads up to the empty line that ends a request's head.

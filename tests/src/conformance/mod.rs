@@ -27,6 +27,7 @@ mod closing;
 mod counting;
 mod cx;
 mod dialling;
+mod documents;
 mod framing;
 mod handles;
 mod liveness;
@@ -83,8 +84,9 @@ impl<R> std::fmt::Debug for Script<R> {
 
 /// Every script.
 pub fn scripts<R: Runtime>() -> Vec<Script<R>> {
-    let parts: [Vec<Script<R>>; 9] = [
+    let parts: [Vec<Script<R>>; 10] = [
         dialling::scripts(),
+        documents::scripts(),
         framing::scripts(),
         closing::scripts(),
         counting::scripts(),

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod connections;
 pub mod counting;
 pub mod dialling;
+pub mod info;
 pub mod lifetime;
 pub mod proxy;
 pub mod publishing;
@@ -62,6 +63,11 @@ macro_rules! adapter_tests {
             dialling: dials_hints_at_public_addresses_only is_not_rebound checks_addresses_in_urls knows_who_named_a_relay
                 asks_the_resolver_that_it_was_given gives_up_on_each_step_in_its_time sends_its_headers
                 refuses_every_odd_answer reads_an_answer_however_it_comes takes_the_first_address_that_connects;
+            info: fetches_a_document_when_a_connection_opens fetches_none_that_nobody_wants
+                fetches_it_again_for_a_relay_that_comes_again leaves_a_relay_in_peace_that_has_none
+                asks_again_when_the_time_has_come returns_a_document_and_keeps_to_it asks_for_it_as_it_dials
+                goes_where_a_dial_would_go_for_it follows_no_redirect_for_it survives_hostile_answers waits_for_it_so_long
+                fetches_eight_at_once ends_a_fetch_that_nobody_waits_for ends_fetches_with_the_pool records_what_it_fetched;
             proxy: goes_through_a_proxy speaks_tls_through_a_proxy sends_onions_alone_through_a_proxy
                 never_looks_an_onion_up logs_in says_why_a_proxy_refuses is_not_fooled_by_half_a_proxy
                 waits_for_a_proxy_so_long hands_a_proxy_no_hint_unchecked looks_a_proxy_up;

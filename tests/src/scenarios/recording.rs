@@ -16,14 +16,14 @@ use super::*;
 
 /// A writer whose bytes can be had.
 #[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Shelf(Arc<Mutex<Vec<u8>>>);
 
 impl Shelf {
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         self.0.lock().unwrap().clone()
     }
 
-    fn record_to(&self) -> RecordTo {
+    pub(super) fn record_to(&self) -> RecordTo {
         RecordTo::writer(self.clone())
     }
 }
@@ -39,7 +39,7 @@ impl Write for Shelf {
 }
 
 /// The counters of a core that is fed a recording, which must say of every step what it said then.
-fn replayed(bytes: &[u8]) -> (usize, Stats) {
+pub(super) fn replayed(bytes: &[u8]) -> (usize, Stats) {
     let recording = Recording::read(bytes).expect("it can be read");
     replay(&recording, |_, _| ()).expect("it replays");
     assert!(record_again(&recording, Vec::new()).as_deref() == Ok(bytes), "bit for bit");
