@@ -24,6 +24,7 @@ Examples:
   nostr-pool demo
   nostr-pool req --relay wss://relay.example.com --kind 1 --limit 20
   nostr-pool count --relay wss://relay.example.com --kind 7 --tag e=ID
+  nostr-pool info wss://relay.example.com
   nostr-pool keygen --output ~/.nostr-key
   nostr-pool publish --relay wss://relay.example.com --content 'hello' --key-file ~/.nostr-key
   nostr-pool verify events.jsonl
@@ -64,6 +65,12 @@ pub(crate) enum Command {
     /// `estimate` is what all of them have together, give or take 7 %.
     #[command(after_help = COUNT_HELP)]
     Count(Box<CountArgs>),
+    /// Show what relays say of themselves: their information documents (NIP-11).
+    ///
+    /// Prints of each relay its name, its software, the NIPs that it claims to follow, and what it holds its clients to. What
+    /// it leaves out is not shown, and nothing is checked. No WebSocket is opened.
+    #[command(after_help = INFO_HELP)]
+    Info(Box<InfoArgs>),
     /// Publish events to relays, and say what became of each.
     ///
     /// Takes signed events as JSON lines on stdin. Or, with --content, --kind or --tag, signs one event with the key in
@@ -224,6 +231,42 @@ Exit codes:
     0  at least one relay counted (or the reader of stdout went away)
     1  none did: each refused, talked nonsense or was not reached
     2  none did, and at least one was asked and did not answer
+   64  an argument is at fault
+  130  ended by Ctrl-C";
+
+/// Arguments of `info`.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The relays, by their ws:// or wss:// URLs
+    #[arg(value_name = "RELAY", required = true, value_parser = parse::relay)]
+    pub(crate) relays: Vec<RelayUrl>,
+    /// Wait at most this long for each document. Eight are fetched at once
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse::seconds, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON object per relay, with the document as it came
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
+
+const INFO_HELP: &str = "\
+Examples:
+  nostr-pool info wss://a.example wss://b.example
+  nostr-pool info wss://a.example --json
+  nostr-pool info ws://….onion --proxy socks5://127.0.0.1:9050
+
+A line of --json:
+  relay     its URL
+  status    found, unreachable, timed-out, lost (the connection), refused (another HTTP status than
+            200), too-long (over 64 KiB), nonsense (no document)
+  document  the document, where found: all of it, on one line
+  reason    otherwise
+
+Exit codes:
+    0  at least one relay's document came (or the reader of stdout went away)
+    1  none did: each relay was not reached, refused, or sent what is no document
+    2  none did, and at least one was asked for and did not come in time
    64  an argument is at fault
   130  ended by Ctrl-C";
 

@@ -7,6 +7,7 @@ mod exit;
 mod filter;
 mod filter_args;
 mod hangup;
+mod info;
 mod interrupt;
 mod key;
 mod keygen;
@@ -56,6 +57,7 @@ fn run(command: Command) -> Result<Exit, Stop> {
             Command::Demo(args) => demo::run(&args).await,
             Command::Req(args) => req::run(&args).await,
             Command::Count(args) => count::run(&args).await,
+            Command::Info(args) => info::run(&args).await,
             Command::Publish(args) => publish::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Keygen(args) => keygen::run(&args),

@@ -1,4 +1,4 @@
-//! How relays are reached: what `req` and `publish` have in common.
+//! How relays are reached: what all commands that do so have in common.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub(crate) struct NetworkArgs {
     /// Go through the proxy to onion services only
     #[arg(long, requires = "proxy")]
     pub(crate) proxy_onion_only: bool,
-    /// Send this header with the WebSocket upgrade; may be repeated
+    /// Send this header with the WebSocket upgrade, or with the request for a document; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
     /// Record what the pool is told, by relays and by this command, into this new file, 64 MiB at most: for `nostr-pool replay`,

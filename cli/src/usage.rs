@@ -41,7 +41,7 @@ fn message(error: &clap::Error) -> String {
             (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue), error.source())
     {
         let value = match arg.split(' ').next() {
-            Some("--relay") => secrets::without_password(value),
+            Some("--relay" | "<RELAY>...") => secrets::without_password(value),
             // Any part of these may be a secret, and the reason says enough.
             Some("--header" | "--proxy") => return format!("{arg}: {reason}"),
             _ => value.to_owned(),

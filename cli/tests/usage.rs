@@ -69,6 +69,21 @@ fn every_bad_argument_is_named_with_its_reason() {
         (&["verify", "--fast"], &["--fast"]),
         (&["demo", "now"], &["now"]),
     ];
+    all_are_named(table);
+}
+
+#[test]
+fn every_bad_argument_of_info_is_named_with_its_reason() {
+    all_are_named(&[
+        (&["info"], &["<RELAY>", "not provided"]),
+        (&["info", "relay.example.com"], &["<RELAY>", "relay.example.com"]),
+        (&["info", "https://relay.example.com"], &["<RELAY>", "https"]),
+        (&["info", URL, "--timeout", "0"], &["--timeout", "more than 0"]),
+        (&["info", URL, "--relay", URL], &["--relay", "unexpected"]),
+    ]);
+}
+
+fn all_are_named(table: &[(&[&str], &[&str])]) {
     for (args, parts) in table {
         let run = run(args).exits(64);
         let fault = run.fault();
@@ -108,6 +123,8 @@ fn help_is_everywhere_with_examples_and_exit_codes() {
         &["--help"][..],
         &["demo", "--help"],
         &["req", "--help"],
+        &["count", "--help"],
+        &["info", "--help"],
         &["publish", "--help"],
         &["verify", "--help"],
         &["keygen", "--help"],
@@ -149,6 +166,8 @@ fn a_key_is_never_shown() {
         with(&["--key-file", in_folder]),
         with(&["--key", SECRET_HEX]),
         vec!["req", "--relay", SECRET_HEX],
+        vec!["info", SECRET_NSEC],
+        vec!["info", SECRET_HEX],
         vec!["req", "--relay", URL, "--author", SECRET_NSEC],
         vec!["publish", "--relay", URL, "--content", "x", "--key-file", file],
     ];
@@ -171,7 +190,9 @@ fn a_password_in_a_url_is_never_shown() {
     let long = format!("ws://user:hunter2{}@relay.example", "x".repeat(100));
     let urls = ["ws://user:hunter2@relay.example", "ws://user:a hunter2'@relay", "ws://user:hunter2/@relay:x", &long];
     for url in urls {
-        for args in [&["req", "--relay", url][..], &["publish", "--relay", url], &["verify", "--relay", url]] {
+        for args in
+            [&["req", "--relay", url][..], &["publish", "--relay", url], &["verify", "--relay", url], &["info", url]]
+        {
             let run = run(args).exits(64);
             assert!(!run.fault().contains("hunter2"), "{run:?}");
         }
