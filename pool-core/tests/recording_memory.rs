@@ -1,16 +1,20 @@
-//! What reading a recording takes, at the worst: bytes that are short for what they stand for.
+//! What recordings take: reading one, at the worst, of bytes that are short for what they stand for; and recording a step of
+//! which much comes.
 
-use nostr_pool_core::recording::{Recorder, Recording};
-use nostr_pool_core::{Config, Instant, Now};
-use nostr_proto::Timestamp;
+use nostr_pool_core::recording::{Recorder, Recording, Replayer};
+use nostr_pool_core::{
+    Call, Command, Config, Core, Input, Instant, Now, Publish, Quorum, RelayOptions, SocketId, Target, Which,
+};
+use nostr_proto::{EventTemplate, Keys, Kind, RelayUrl, Timestamp};
 
 /// As the documentation of [`Recording::read`] says.
 const TIMES: u64 = 96;
 const ASIDE: u64 = 16 << 10;
 
+const NOW: Now = Now { mono: Instant::ZERO, unix: Timestamp::new(0) };
+
 fn header() -> Vec<u8> {
-    let now = Now { mono: Instant::ZERO, unix: Timestamp::new(0) };
-    Recorder::new(Vec::new(), u64::MAX, &Config::default(), &[7; 32], now).into_tape()
+    Recorder::new(Vec::new(), u64::MAX, &Config::default(), &[7; 32], NOW).into_tape()
 }
 
 /// A number of two bytes.
@@ -58,4 +62,51 @@ fn reading_takes_no_more_than_it_says() {
     // A count of which nothing follows, and a text that says it is long.
     check("a count alone", &[1, 10, 7, 0, 0xff, 0xff, 0xff, 0xff, 0x0f], true);
     check("a text alone", &[1, 2, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f], true);
+}
+
+/// The sockets that the core wants opened.
+fn opened(core: &mut Core) -> Vec<SocketId> {
+    let open = |command| if let Command::Open { socket, .. } = command { Some(socket) } else { None };
+    std::iter::from_fn(|| core.poll_command()).filter_map(open).collect()
+}
+
+/// One step has the core send a megabyte to each of fifty relays. They share it, and whoever records that, or plays it again,
+/// does not hold a copy for each.
+#[test]
+fn a_step_takes_no_more_for_many_relays_than_for_one() {
+    const RELAYS: u32 = 50;
+    const CONTENT: usize = 1_000_000;
+    /// The event, its frame, and what is written: the step, which grows to at most twice its length, and one output.
+    const MOST: u64 = 8 * CONTENT as u64;
+
+    let config = Config { max_connections: RELAYS as usize, ..Config::default() };
+    let mut core = Core::new(config.clone(), [7; 32], NOW);
+    let mut recorder = Recorder::new(Vec::with_capacity(4 * CONTENT), u64::MAX, &config, &[7; 32], NOW);
+    for n in 0..RELAYS {
+        let url = RelayUrl::parse(&format!("wss://r{n}.example.com")).expect("a URL");
+        recorder.call(&mut core, Call::AddRelay { url, options: RelayOptions::default() }, NOW).expect("it is new");
+    }
+    recorder.call(&mut core, Call::Connect { which: Which::All }, NOW).expect("they are there");
+    let sockets = opened(&mut core);
+    sockets.into_iter().for_each(|socket| recorder.input(&mut core, Input::Opened { socket }, NOW));
+    let keys = Keys::from_entropy([3; 32]).expect("a key");
+    let template = EventTemplate::new(Kind::TEXT_NOTE, "x".repeat(CONTENT), Timestamp::new(0));
+    let event = template.unsigned(keys.public_key()).sign(&keys, [0; 32]);
+    let publish = Publish { event, target: Target::All, quorum: Quorum::All, deadline: None, link: None };
+    let recorded = allocation_counter::measure(|| {
+        recorder.call(&mut core, Call::Publish(publish), NOW).expect("it is taken");
+    });
+    let sent = std::iter::from_fn(|| core.poll_command()).filter(|it| matches!(it, Command::Send { .. })).count();
+    assert_eq!(sent, RELAYS as usize, "all of them in this step");
+    println!("recorded: {} taken at most", recorded.bytes_max);
+    assert!(recorded.bytes_max <= MOST, "{} of {MOST}", recorded.bytes_max);
+
+    let bytes = recorder.into_tape();
+    let recording = Recording::read(&bytes).expect("it can be read");
+    let (last, before) = recording.steps.split_last().expect("there are steps");
+    let mut replayer = Replayer::new(&recording);
+    before.iter().for_each(|step| drop(replayer.step(step).expect("nothing is forged")));
+    let replayed = allocation_counter::measure(|| drop(replayer.step(last).expect("nothing is forged")));
+    println!("replayed: {} taken at most", replayed.bytes_max);
+    assert!(replayed.bytes_max <= MOST, "{} of {MOST}", replayed.bytes_max);
 }

@@ -63,8 +63,8 @@ pub struct Recorder<T> {
     tape: T,
     /// What is to be written next: the outcome of the last step, and whatever is being added.
     next: Vec<u8>,
-    /// The outputs of a step, for their digest.
-    outputs: Vec<u8>,
+    /// An output of a step, for its digest.
+    output: Vec<u8>,
     last: Now,
     digest: Digest,
     /// The same without what came of the last step: all that is known of one that made the core panic.
@@ -100,7 +100,7 @@ impl<T: Tape> Recorder<T> {
         let mut recorder = Self {
             tape,
             next,
-            outputs: Vec::new(),
+            output: Vec::new(),
             last: now,
             begun: digest.clone(),
             digest,
@@ -158,7 +158,7 @@ impl<T: Tape> Recorder<T> {
         self.next.extend_from_slice(&self.digest.long().to_le_bytes());
         self.tape.end(&self.next, why);
         self.next = Vec::new();
-        self.outputs = Vec::new();
+        self.output = Vec::new();
     }
 
     /// Whether the marker at the end is written.
@@ -220,27 +220,24 @@ impl<T: Tape> Recorder<T> {
         if self.ended {
             return;
         }
-        self.outputs.clear();
-        let (commands, events) = core.waiting_since(before);
-        for command in commands {
-            self.outputs.push(0);
-            command.encode(&mut self.outputs);
-        }
-        for event in events {
-            self.outputs.push(1);
-            event.encode(&mut self.outputs);
-        }
-        if let Some(reply) = reply {
-            self.outputs.push(2);
-            reply.encode(&mut self.outputs);
-        }
         self.begun = self.digest.clone();
-        self.digest.add(&self.outputs);
+        let (commands, events) = core.waiting_since(before);
+        // The digest goes over bytes, however they come: one by one, outputs that share a long frame never lie here together.
+        let mut add = |kind, output: &dyn Encode| {
+            self.output.clear();
+            self.output.push(kind);
+            output.encode(&mut self.output);
+            self.digest.add(&self.output);
+        };
+        commands.for_each(|command| add(0, command));
+        events.for_each(|event| add(1, event));
+        if let Some(reply) = reply {
+            add(2, reply);
+        }
         self.next.push(entry::OUTCOME);
         self.next.extend_from_slice(&self.digest.short().to_le_bytes());
-        if self.outputs.capacity() > KEPT {
-            self.outputs = Vec::new();
-        }
+        self.output.clear();
+        self.output.shrink_to(KEPT);
         self.next.shrink_to(KEPT);
     }
 
