@@ -17,6 +17,13 @@ pub(super) trait Encode {
     fn encode(&self, out: &mut Vec<u8>);
 }
 
+/// An enum whose variants are told by their first byte: for tests that want one of each.
+#[cfg(test)]
+pub(super) trait Variants {
+    /// Those bytes, in the order of the table.
+    const FIRST: &'static [u8];
+}
+
 /// A value that can be read again.
 pub(super) trait Decode<'a>: Sized {
     fn decode(from: &mut Source<'a>) -> Result<Self, Fault>;
@@ -379,6 +386,11 @@ macro_rules! coded_enum {
 macro_rules! written_enum {
     ($type:ident $(<$life:lifetime>)?
         { $($tag:literal $variant:ident $( { $($field:ident),* } )? $( ( $($item:ident),* ) )? ),* $(,)? }) => {
+        #[cfg(test)]
+        impl $(<$life>)? $crate::recording::code::Variants for $type $(<$life>)? {
+            const FIRST: &'static [u8] = &[$($tag),*];
+        }
+
         impl $(<$life>)? $crate::recording::code::Encode for $type $(<$life>)? {
             fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
                 match self {

@@ -78,6 +78,8 @@ mod replay;
 mod shrink;
 mod step;
 #[cfg(test)]
+mod output_tests;
+#[cfg(test)]
 mod tests;
 
 pub use read::{End, Header, ReadError, Recording};
