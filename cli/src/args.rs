@@ -425,8 +425,8 @@ URLs with their queries; and public keys. It holds no secret key, and no passwor
 
 Exit codes:
     0  the same came of every step; or --until was reached; or --shrink wrote what still panics
-    1  something else came of a step, the pool panicked, the recording was tampered with, or
-       --until was not reached
+    1  something else came of a step, the pool panicked, the recording is damaged or was tampered
+       with, or --until was not reached
    64  an argument is at fault: the file can't be read, is no recording, or is of another format;
        --shrink has nothing to keep, or its file is there already
   130  ended by Ctrl-C";

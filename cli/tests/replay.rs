@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use common::{SECRET_HEX, SECRET_NSEC, command, finish, notes, relay_with, run, temp_file};
 use nostr_model_relay::Fault;
+use nostr_pool_tokio::recording::Recording;
 
 /// A path where nothing is yet.
 fn new_file(name: &str) -> PathBuf {
@@ -103,7 +104,14 @@ fn what_is_no_recording_or_no_longer_the_same_is_told() {
     let changed = run(&["replay", &doctored("changed.recording", &|bytes| bytes[at] ^= 1)]).exits(1);
     assert!(changed.stdout.contains("diverges"), "{changed:?}");
     let cut = run(&["replay", &doctored("cut.recording", &|bytes| bytes.truncate(bytes.len() - 30))]).exits(0);
-    assert!(cut.stdout.contains("it breaks off at byte"), "{cut:?}");
+    assert!(cut.stdout.contains("it breaks off") && cut.stdout.contains("not read"), "{cut:?}");
+    let zeros = |bytes: &mut Vec<u8>| bytes[at..].fill(0);
+    let zeros = run(&["replay", &doctored("zeros.recording", &zeros)]).exits(1);
+    assert!(zeros.stdout.contains("steps     ") && !zeros.stdout.contains("steps     0 "), "{zeros:?}");
+    let marker = bytes.len() - if Recording::read(&bytes).unwrap().steps.len() < 128 { 11 } else { 12 };
+    let damaged = run(&["replay", &doctored("damaged.recording", &|bytes| bytes[marker] = 0x77)]).exits(1);
+    assert!(damaged.stdout.contains("ends      damaged at byte"), "{damaged:?}");
+    assert!(damaged.stdout.contains("no step diverges, but from byte"), "{damaged:?}");
     let other = run(&["replay", &doctored("other.recording", &|bytes| bytes[9] = 77)]).exits(64);
     assert!(other.fault().contains("format 77") && other.fault().contains("other.recording"), "{other:?}");
     let text = temp_file("text.recording", b"hello");

@@ -23,11 +23,11 @@ fn long(n: usize) -> [u8; 2] {
     [byte(n & 0x7f) | 0x80, byte(n >> 7)]
 }
 
-fn check(what: &str, body: &[u8], is_ok: bool) {
+fn check(what: &str, body: &[u8]) {
     let bytes = [&header()[..], body].concat();
-    let mut steps = None;
-    let taken = allocation_counter::measure(|| steps = Recording::read(&bytes).ok().map(|it| it.steps.len()));
-    assert_eq!(steps.is_some(), is_ok, "{what}");
+    let mut is_read = false;
+    let taken = allocation_counter::measure(|| is_read = Recording::read(&bytes).is_ok());
+    assert!(is_read, "{what}");
     let most = TIMES * bytes.len() as u64 + ASIDE;
     println!("{what}: {} bytes, {} taken at most", bytes.len(), taken.bytes_max);
     assert!(taken.bytes_max <= most, "{what}: {} of {most} for {} bytes", taken.bytes_max, bytes.len());
@@ -43,25 +43,25 @@ fn list(before: &[u8], item: &[u8], after: &[u8]) -> Vec<u8> {
 #[test]
 fn reading_takes_no_more_than_it_says() {
     // A timeout, and its outcome.
-    check("steps", &[1, 11, 3, 0, 0, 0, 0].repeat(10_000), true);
+    check("steps", &[1, 11, 3, 0, 0, 0, 0].repeat(10_000));
     // `Call::Unsubscribe`: the shortest call that is held apart.
-    check("calls", &[1, 10, 12, 0, 3, 0, 0, 0, 0].repeat(10_000), true);
+    check("calls", &[1, 10, 12, 0, 3, 0, 0, 0, 0].repeat(10_000));
     // `Call::Update` with filters of nothing; `Call::Disconnect` of a text.
-    check("filters", &list(&[1, 10, 7, 0], &[0; 8], &[3, 0, 0, 0, 0]), true);
-    check("kinds", &list(&[1, 10, 7, 0, 1, 0, 0, 1], &[1], &[0; 5]), true);
-    check("ids", &list(&[1, 10, 7, 0, 1, 1], &[0; 32], &[0; 7]), true);
-    check("tag values", &list(&[1, 10, 7, 0, 1, 0, 0, 0, 1, b'e'], &[0], &[0; 4]), true);
-    check("tags of a filter", &list(&[1, 10, 7, 0, 1, 0, 0, 0], &[b'e', 0], &[0; 4]), true);
+    check("filters", &list(&[1, 10, 7, 0], &[0; 8], &[3, 0, 0, 0, 0]));
+    check("kinds", &list(&[1, 10, 7, 0, 1, 0, 0, 1], &[1], &[0; 5]));
+    check("ids", &list(&[1, 10, 7, 0, 1, 1], &[0; 32], &[0; 7]));
+    check("tag values", &list(&[1, 10, 7, 0, 1, 0, 0, 0, 1, b'e'], &[0], &[0; 4]));
+    check("tags of a filter", &list(&[1, 10, 7, 0, 1, 0, 0, 0], &[b'e', 0], &[0; 4]));
     // `Call::Publish` of an event with empty tags.
     let event = [&[1, 10, 14][..], &[0; 32], &[0, 1]].concat();
-    check("tags", &list(&event, &[0], &[&[0][..], &[0; 64], &[0; 32], &[0, 0, 0, 0]].concat()), true);
-    check("tag items", &list(&[&event[..], &[1]].concat(), &[0], &[]), true);
+    check("tags", &list(&event, &[0], &[&[0][..], &[0; 64], &[0; 32], &[0, 0, 0, 0]].concat()));
+    check("tag items", &list(&[&event[..], &[1]].concat(), &[0], &[]));
     // `Call::RelayInfo` with countries of no name.
     let info = [&[1, 10, 20, 5][..], b"wss:/"].concat();
-    check("a URL that is none", &list(&info, &[0], &[]), false);
+    check("a URL that is none", &list(&info, &[0], &[]));
     // A count of which nothing follows, and a text that says it is long.
-    check("a count alone", &[1, 10, 7, 0, 0xff, 0xff, 0xff, 0xff, 0x0f], true);
-    check("a text alone", &[1, 2, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f], true);
+    check("a count alone", &[1, 10, 7, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    check("a text alone", &[1, 2, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
 }
 
 /// The sockets that the core wants opened.

@@ -18,7 +18,7 @@ pub(super) enum Stopped {
     AtEnd,
     /// At the first step that shows a text.
     AtText { step: usize },
-    /// Something else came than was noted.
+    /// Something else came than was noted, or the recording can't be read to its end.
     Diverged(ReplayError),
     /// A signature that is said to be good is not.
     Forged(Forged, usize),

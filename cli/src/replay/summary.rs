@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Write as _};
 
-use nostr_pool_tokio::recording::{End, Ended, Fed, Outcome, Recording, Step};
+use nostr_pool_tokio::recording::{End, Ended, Fed, Outcome, Recording, ReplayError, Step};
 use nostr_pool_tokio::{GapCause, Item, PoolEvent};
 use nostr_proto::RelayUrl;
 
@@ -142,8 +142,17 @@ fn end(end: End) -> String {
         End::Marked { why: Ended::Closed, .. } => "with its marker".to_owned(),
         End::Marked { why: Ended::SizeCap, .. } => "at its size cap: the pool went on".to_owned(),
         End::Marked { why: Ended::Behind, .. } => "where the disk was too slow: the pool went on".to_owned(),
-        End::BrokenOff { at } => format!("without its marker: it breaks off at byte {at}"),
+        End::BrokenOff { at, lost: 0 } => format!("without its marker: it breaks off at byte {at}"),
+        End::BrokenOff { at, lost } => {
+            format!("without its marker: it breaks off within a step, at byte {at}; {} not read", bytes(lost))
+        }
+        End::Damaged { at, lost, what } => format!("damaged at byte {at}: {what}; {} not read", bytes(lost)),
     }
+}
+
+/// Those which are not read.
+fn bytes(count: usize) -> String {
+    format!("{} {}", output::count(count, "byte"), if count == 1 { "is" } else { "are" })
 }
 
 fn how(stopped: &Stopped, recording: &Recording<'_>) -> String {
@@ -159,7 +168,9 @@ fn how(stopped: &Stopped, recording: &Recording<'_>) -> String {
     };
     let ours = env!("CARGO_PKG_VERSION");
     match stopped {
-        Stopped::Diverged(_) if recording.header.library != ours => {
+        Stopped::Diverged(ReplayError::Diverged { .. } | ReplayError::DivergedAtEnd { .. })
+            if recording.header.library != ours =>
+        {
             format!(
                 "{how}; but this is nostr-pool {ours}, which may well do other things than the one that recorded it"
             )

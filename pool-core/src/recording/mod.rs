@@ -102,8 +102,12 @@ mod entry {
     pub(super) const STEP_LATER: u8 = 2;
     pub(super) const OUTCOME: u8 = 3;
 
+    /// The shortest end and the longest, in bytes.
+    pub(super) const MIN_END: usize = 1 + 1 + 1 + 8;
+    pub(super) const MAX_END: usize = 1 + 1 + 10 + 8;
+
     /// The longest outcome and the longest end, in bytes.
-    pub(super) const MAX_LAST: u64 = (1 + 4) + (1 + 1 + 10 + 8);
+    pub(super) const MAX_LAST: u64 = (1 + 4) + MAX_END as u64;
 }
 
 /// Why nothing more is recorded.

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use nostr_proto::limits::MAX_MESSAGE_BYTES;
+
 use crate::config::Config;
 use crate::time::{Instant, Now};
 
@@ -51,7 +53,25 @@ pub enum End {
     BrokenOff {
         /// Where, in bytes from the beginning: what begins there is missing or incomplete.
         at: usize,
+        /// How many bytes there are of what is incomplete: at most [`End::MAX_PART`].
+        lost: usize,
     },
+    /// It can't be read any further, although there is more of it. What is before that is as it was written, as far as the digests
+    /// of its steps tell.
+    Damaged {
+        /// Where, in bytes from the beginning: what begins there makes no sense.
+        at: usize,
+        /// How many bytes are not read.
+        lost: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+impl End {
+    /// What is cut off is hardly ever longer, in bytes: the longest message of a relay, and what goes with it. If more bytes
+    /// seem to be part of one entry, its length is not as it was written.
+    pub const MAX_PART: usize = MAX_MESSAGE_BYTES + (64 << 10);
 }
 
 /// Why a value can't be read.
@@ -74,12 +94,10 @@ pub enum ReadError {
         /// The version of the library that made it.
         library: String,
     },
-    /// What stands there makes no sense.
+    /// What stands before the first step makes no sense, or not all of it is there.
     Malformed {
         /// Where, in bytes from the beginning.
         at: usize,
-        /// In which step, the first one being 0; `None`: before the first.
-        step: Option<usize>,
         /// What is wrong.
         what: &'static str,
     },
@@ -95,8 +113,7 @@ impl fmt::Display for ReadError {
                  format {FORMAT}",
                 env!("CARGO_PKG_VERSION"),
             ),
-            Self::Malformed { at, step: None, what } => write!(f, "byte {at}, before the first step: {what}"),
-            Self::Malformed { at, step: Some(step), what } => write!(f, "byte {at}, in step {step}: {what}"),
+            Self::Malformed { at, what } => write!(f, "byte {at}, before the first step: {what}"),
         }
     }
 }
@@ -108,8 +125,8 @@ impl<'a> Recording<'a> {
     /// times their length and 16 KiB, whatever they are.
     ///
     /// # Errors
-    /// The first thing that is wrong. A recording that breaks off anywhere behind its header is read as far as it goes:
-    /// see [`End::BrokenOff`].
+    /// What is wrong before the first step. Whatever is wrong behind that, the steps before it are read: see
+    /// [`End::BrokenOff`] and [`End::Damaged`].
     pub fn read(bytes: &'a [u8]) -> Result<Self, ReadError> {
         let mut from = Source::new(bytes);
         if from.take(MAGIC.len()) != Ok(MAGIC) {
@@ -119,15 +136,19 @@ impl<'a> Recording<'a> {
         let mut body = Body { now: header.now, steps: Vec::new() };
         let end = loop {
             let at = from.offset();
+            let damaged = |at, what| End::Damaged { at, lost: bytes.len() - at, what };
             if from.is_empty() {
-                break End::BrokenOff { at };
+                break End::BrokenOff { at, lost: 0 };
             }
             match body.entry(&mut from) {
                 Ok(None) => {}
                 Ok(Some(end)) if from.is_empty() => break end,
-                Ok(Some(_)) => return Err(body.malformed(from.offset(), "something comes after the end")),
-                Err(Fault::Short) => break End::BrokenOff { at },
-                Err(Fault::Bad(what)) => return Err(body.malformed(from.offset(), what)),
+                Ok(Some(_)) => break damaged(from.offset(), "something comes after the end"),
+                Err(Fault::Short) if body.is_cut_off(&bytes[at..]) => {
+                    break End::BrokenOff { at, lost: bytes.len() - at };
+                }
+                Err(Fault::Short) => break damaged(at, "a length reaches beyond the end"),
+                Err(Fault::Bad(what)) => break damaged(at, what),
             }
         };
         Ok(Self { header, steps: body.steps, end, cut: false })
@@ -138,7 +159,6 @@ impl<'a> Recording<'a> {
 fn read_header(from: &mut Source<'_>) -> Result<Header, ReadError> {
     let malformed = |from: &Source<'_>, fault| ReadError::Malformed {
         at: from.offset(),
-        step: None,
         what: match fault {
             Fault::Short => "it ends within its header",
             Fault::Bad(what) => what,
@@ -163,12 +183,26 @@ struct Body<'a> {
     steps: Vec<Step<'a>>,
 }
 
+/// Whether these bytes are the marker of an end, with the digest of the outcome that is right before it. That is missing only
+/// behind a step that made the core panic.
+fn is_end(before: &[u8], marker: &[u8]) -> bool {
+    let mut from = Source::new(marker);
+    let digest = |from: &mut Source<'_>| {
+        let (first, why, _) = (from.byte()?, from.byte()?, u64::decode(from)?);
+        Ok::<_, Fault>((first == entry::END && Ended::from_byte(why).is_some()).then_some(from.array::<8>()?))
+    };
+    let Ok(Some([a, b, c, d, ..])) = digest(&mut from) else { return false };
+    from.is_empty() && before.ends_with(&[entry::OUTCOME, a, b, c, d])
+}
+
 impl<'a> Body<'a> {
-    fn malformed(&self, at: usize, what: &'static str) -> ReadError {
-        // A step without an outcome is the one that is being read.
-        let done = self.steps.len();
-        let step = if self.has_open_step() { done.saturating_sub(1) } else { done };
-        ReadError::Malformed { at, step: Some(step), what }
+    /// Whether an entry of which this is the rest is one that was not written to its end. Otherwise a length in it is wrong: there
+    /// is more than any entry needs, or the end is there, with its marker.
+    fn is_cut_off(&self, rest: &[u8]) -> bool {
+        let shortest = rest.len().saturating_sub(entry::MIN_END);
+        let longest = rest.len().saturating_sub(entry::MAX_END);
+        let mut splits = (longest..=shortest).filter_map(|at| rest.split_at_checked(at));
+        rest.len() <= End::MAX_PART && !splits.any(|(before, marker)| is_end(before, marker))
     }
 
     fn has_open_step(&self) -> bool {

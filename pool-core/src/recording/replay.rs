@@ -107,16 +107,17 @@ impl<T: Tape> Replayer<T> {
         &self.core
     }
 
-    /// Whether the digest is that of the marker at the recording's end, if it has one.
+    /// Whether the recording could be read to its end, and the digest is that of the marker there, if it has one.
     ///
     /// # Errors
-    /// [`ReplayError::DivergedAtEnd`].
+    /// [`ReplayError::Damaged`] and [`ReplayError::DivergedAtEnd`].
     pub fn check_end(&self, recording: &Recording<'_>) -> Result<(), ReplayError> {
         // The marker does not know what came of a step that made the core panic.
         let whole = recording.steps.last().is_none_or(|step| step.digest.is_some());
         let found = if whole { self.recorder.digest() } else { self.recorder.begun() }.long();
         match recording.end {
             End::Marked { digest: noted, .. } if noted != found => Err(ReplayError::DivergedAtEnd { noted, found }),
+            End::Damaged { at, lost, what } => Err(ReplayError::Damaged { at, lost, what }),
             _ => Ok(()),
         }
     }
@@ -211,8 +212,8 @@ impl<T: Tape> Replayer<T> {
 /// `see` is shown every step and what came of it, the diverging one included.
 ///
 /// # Errors
-/// It diverged, or says that a forged signature is good. A recording that was made by another version of the library may
-/// diverge rightfully: [`Header::library`] tells.
+/// It diverged, or says that a forged signature is good; or it can't be read to its end, and all before that was played. A
+/// recording that was made by another version of the library may diverge rightfully: [`Header::library`] tells.
 pub fn replay(recording: &Recording<'_>, mut see: impl FnMut(&Step<'_>, &Outcome)) -> Result<(), ReplayError> {
     let mut replayer = Replayer::new(recording);
     for (index, step) in recording.steps.iter().enumerate() {
@@ -239,7 +240,7 @@ pub fn record_again<T: Tape>(recording: &Recording<'_>, tape: T) -> Result<T, Fo
     }
     Ok(replayer.finish(match recording.end {
         End::Marked { why, .. } => why,
-        End::BrokenOff { .. } => Ended::Closed,
+        End::BrokenOff { .. } | End::Damaged { .. } => Ended::Closed,
     }))
 }
 
@@ -280,6 +281,15 @@ pub enum ReplayError {
         /// The digest now.
         found: u64,
     },
+    /// Nothing diverges in what can be read, but that is not all of it: see [`End::Damaged`].
+    Damaged {
+        /// Where, in bytes from the beginning.
+        at: usize,
+        /// How many bytes are not read.
+        lost: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A signature that is said to be good is not.
     Forged(Forged),
 }
@@ -292,6 +302,9 @@ impl fmt::Display for ReplayError {
             }
             Self::DivergedAtEnd { noted, found } => {
                 write!(f, "no step diverges, but the digest at the end is {found:016x}, and {noted:016x} was noted")
+            }
+            Self::Damaged { at, lost, what } => {
+                write!(f, "no step diverges, but from byte {at} on, {lost} bytes can't be read: {what}")
             }
             Self::Forged(forged) => forged.fmt(f),
         }

@@ -22,7 +22,7 @@ pub fn shrink<'a>(
     let mut kept = Recording {
         header: recording.header.clone(),
         steps: recording.steps.iter().map(bare).collect(),
-        end: End::BrokenOff { at: 0 },
+        end: End::BrokenOff { at: 0, lost: 0 },
         cut: true,
     };
     let mut left = tries;

@@ -392,7 +392,7 @@ fn a_byte_that_is_not_as_it_was_written_is_noticed() {
                     let whole = Recording::read(&bytes).unwrap();
                     let why = |end| match end {
                         End::Marked { why, .. } => Some(why),
-                        End::BrokenOff { .. } => None,
+                        End::BrokenOff { .. } | End::Damaged { .. } => None,
                     };
                     broken || why(read.end) != why(whole.end) || replay(&read, |_, _| ()).is_err()
                 }
@@ -432,18 +432,60 @@ fn a_recording_that_breaks_off_is_read_as_far_as_it_goes() {
         match Recording::read(&bytes[..cut]) {
             Ok(read) => {
                 assert!(cut >= header);
-                let End::BrokenOff { at } = read.end else { panic!("{cut}: {:?}", read.end) };
-                assert!(at <= cut);
+                let End::BrokenOff { at, lost } = read.end else { panic!("{cut}: {:?}", read.end) };
+                assert_eq!(at + lost, cut);
                 assert!(read.steps.len() <= whole.steps.len());
                 replay(&read, |_, _| ()).unwrap();
                 let last = read.steps.len().saturating_sub(1);
                 assert_eq!(read.steps[..last], whole.steps[..last]);
             }
             Err(ReadError::NotARecording) => assert!(cut < MAGIC.len()),
-            Err(ReadError::Malformed { step: None, .. }) => assert!(cut < header),
+            Err(ReadError::Malformed { .. }) => assert!(cut < header),
             Err(other) => panic!("{cut}: {other}"),
         }
     }
+}
+
+/// What a lost power supply leaves behind: the tail of the file is zeros, of which the first are read as an end without steps.
+#[test]
+fn what_is_before_a_tail_of_zeros_is_read() {
+    let bytes = small(u64::MAX);
+    let whole = Recording::read(&bytes).unwrap();
+    for (kept, zeros) in (header_bytes()..bytes.len()).flat_map(|kept| [1, 11, 12, 4_096].map(|zeros| (kept, zeros))) {
+        let mut doctored = bytes[..kept].to_vec();
+        doctored.resize(kept + zeros, 0);
+        let read = Recording::read(&doctored).unwrap_or_else(|e| panic!("{kept}: {e}"));
+        let good = Recording::read(&bytes[..kept]).unwrap().steps.len().saturating_sub(1);
+        assert!(read.steps.len() >= good && read.steps[..good] == whole.steps[..good], "{kept}");
+        // Zeros may be the rest of a step or of a digest; then that is another.
+        let is_told = !matches!(read.end, End::Marked { .. }) || replay(&read, |_, _| ()).is_err();
+        assert!(is_told, "{kept} bytes and {zeros} zeros: {:?}", read.end);
+    }
+}
+
+/// The marker at the end is what tells a length that is wrong from a file that was cut off.
+#[test]
+fn a_length_that_reaches_beyond_the_end_is_no_end() {
+    let bytes = small(u64::MAX);
+    let whole = Recording::read(&bytes).unwrap();
+    let at = bytes.windows(7).position(|window| window == b"[\"EOSE\"").unwrap();
+    let mut doctored = bytes.clone();
+    // "EOSE" and its id are 13 bytes long, which this makes more than are left.
+    assert_eq!(doctored[at - 1], 13);
+    doctored.splice(at - 1..at, [0x8d, 0x20]);
+    let read = Recording::read(&doctored).unwrap();
+    let End::Damaged { at: told, lost, .. } = read.end else { panic!("{:?}", read.end) };
+    assert!(told < at && told + 20 > at && told + lost == doctored.len());
+    assert!(read.steps.len() > 3 && read.steps[..] == whole.steps[..read.steps.len()]);
+    assert!(matches!(replay(&read, |_, _| ()), Err(ReplayError::Damaged { .. })));
+    // The same without its marker was cut off, for all that can be known, unless too much is missing.
+    doctored.truncate(doctored.len() - 3);
+    assert!(matches!(Recording::read(&doctored).unwrap().end, End::BrokenOff { .. }));
+    doctored.splice(at - 1..=at, [0xff, 0xff, 0xff, 0x7f]);
+    doctored.resize(told + End::MAX_PART, 1);
+    assert!(matches!(Recording::read(&doctored).unwrap().end, End::BrokenOff { lost: End::MAX_PART, .. }));
+    doctored.push(1);
+    assert!(matches!(Recording::read(&doctored).unwrap().end, End::Damaged { .. }));
 }
 
 #[test]
