@@ -401,7 +401,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) until: Option<String>,
     /// Take out steps for as long as it still panics in the same place, or still shows the text of --until, and write what is
-    /// left to this new file
+    /// left to this new file. Ctrl-C ends the search with what it has come to
     #[arg(long, value_name = "OUT")]
     pub(crate) shrink: Option<PathBuf>,
     /// How many recordings --shrink tries at most
@@ -429,4 +429,4 @@ Exit codes:
        with, or --until was not reached
    64  an argument is at fault: the file can't be read, is no recording, or is of another format;
        --shrink has nothing to keep, or its file is there already
-  130  ended by Ctrl-C";
+  130  ended by Ctrl-C; --shrink wrote what it had come to, if it had taken anything out";

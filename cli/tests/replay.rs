@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use common::{SECRET_HEX, SECRET_NSEC, command, finish, notes, relay_with, run, temp_file};
+use common::{SECRET_HEX, SECRET_NSEC, command, finish, interrupt, notes, relay_with, run, temp_file};
 use nostr_model_relay::Fault;
 use nostr_pool_tokio::recording::Recording;
 
@@ -85,9 +87,37 @@ fn a_recording_is_shrunk_to_what_shows_a_text() {
     assert!(steps(&again) < 12 && steps(&again) * 4 < steps(&done), "{again:?}");
     run(&["replay", small]).exits(0);
     let taken = run(&["replay", path, "--until", &until, "--shrink", small]).exits(64);
-    assert!(taken.stderr.contains("--shrink"), "no file is overwritten: {taken:?}");
-    let nothing = run(&["replay", path, "--shrink", "other.recording"]).exits(64);
+    assert!(taken.fault().contains("--shrink"), "no file is overwritten: {taken:?}");
+    assert_eq!(taken.stdout, "", "and that is found out before anything is done");
+    run(&["replay", small]).exits(0);
+    let other = new_file("other-small.recording");
+    let nothing = run(&["replay", path, "--shrink", other.to_str().unwrap()]).exits(64);
     assert!(nothing.fault().contains("nothing to keep"), "{nothing:?}");
+    assert!(!other.exists(), "an empty file is no recording");
+}
+
+/// The search would go on for minutes: every event is needed, and each try plays them all. Of what comes after them, and can be
+/// spared, a part is taken out at once.
+#[test]
+fn ctrl_c_ends_the_search_with_what_it_has_come_to() {
+    let (relay, path, small) =
+        (relay_with(&notes(1_500)), new_file("long.recording"), new_file("interrupted.recording"));
+    let (path, small) = (path.to_str().unwrap(), small.to_str().unwrap());
+    run(&["req", "--relay", &relay.url(), "--kind", "1", "--all", "--record", path]).exits(0);
+    let until = "seq: 700 }";
+    let args = ["replay", path, "--until", until, "--shrink", small, "--tries", "1000000"];
+    let mut child = command(&args).spawn().unwrap();
+    // What the whole of it came to is printed before the search begins.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("which shows the text")));
+    std::thread::sleep(Duration::from_secs(3));
+    interrupt(&child);
+    let ended = finish(child).exits(130);
+    assert!(ended.stderr.contains("interrupted.recording: "), "{ended:?}");
+    let steps = |bytes: Vec<u8>| Recording::read(&bytes).unwrap().steps.len();
+    let (before, after) = (steps(std::fs::read(path).unwrap()), steps(std::fs::read(small).unwrap()));
+    assert!(after < before && after > 1_400, "{after} of {before}");
+    run(&["replay", small, "--until", until]).exits(0);
 }
 
 #[test]

@@ -6,10 +6,12 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
-use common::{SECRET_HEX, SECRET_NSEC, command, finish, nobody, notes, relay, relay_with, run, tagged, temp_file};
+use common::{
+    SECRET_HEX, SECRET_NSEC, command, finish, interrupt, nobody, notes, relay, relay_with, run, tagged, temp_file,
+};
 use nostr_model_relay::{Config, Fault, FaultPlan, Server};
 use nostr_proto::{Event, EventId};
 
@@ -200,12 +202,6 @@ fn next_line(stdout: &mut BufReader<std::process::ChildStdout>) -> String {
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     line
-}
-
-fn interrupt(child: &Child) {
-    // The process is a child of ours that has not been waited for, so the id is still its own.
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
 }
 
 #[test]

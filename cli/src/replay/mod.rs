@@ -5,7 +5,6 @@ mod play;
 mod show;
 mod summary;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,10 +17,11 @@ use crate::exit::{Exit, Stop};
 use crate::interrupt::interrupted;
 use crate::output::{self, Lines};
 
+use self::cut::Out;
 use self::play::{Stopped, play};
 use self::summary::Summary;
 
-/// How long a step may take to end after Ctrl-C.
+/// How long a step may take to end after Ctrl-C, where nothing is to be written.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Steps between two looks at the progress.
@@ -30,6 +30,8 @@ const ROW: usize = 256;
 /// Runs the command.
 pub(crate) async fn run(args: ReplayArgs) -> Result<Exit, Stop> {
     let stop = Arc::new(AtomicBool::new(false));
+    // To write what --shrink has come to takes one more replay of that. Another Ctrl-C ends that, too.
+    let grace = if args.shrink.is_some() { Duration::MAX } else { GRACE };
     let mut work = tokio::task::spawn_blocking({
         let stop = Arc::clone(&stop);
         move || replay(&args, &stop)
@@ -38,7 +40,7 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<Exit, Stop> {
         outcome = &mut work => outcome,
         () = interrupted() => {
             stop.store(true, Ordering::Relaxed);
-            match tokio::time::timeout(GRACE, work).await {
+            match tokio::time::timeout(grace, work).await {
                 Ok(outcome) => outcome,
                 Err(_) => return Ok(Exit::Interrupted),
             }
@@ -50,6 +52,7 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<Exit, Stop> {
 fn replay(args: &ReplayArgs, stop: &AtomicBool) -> Result<Exit, Stop> {
     let path = output::one_line(&args.file.display().to_string());
     let at_fault = |what: &dyn std::fmt::Display| Stop::usage(format!("{path}: {what}"));
+    let out = args.shrink.as_deref().map(Out::create).transpose()?;
     let bytes = std::fs::read(&args.file).map_err(|e| at_fault(&e))?;
     let recording = Recording::read(&bytes).map_err(|e: ReadError| at_fault(&e))?;
     let mut lines = Lines::stdout();
@@ -78,33 +81,30 @@ fn replay(args: &ReplayArgs, stop: &AtomicBool) -> Result<Exit, Stop> {
         lines.line(&line)?;
     }
     lines.flush()?;
-    if let Some(out) = &args.shrink {
-        shrink(args, &recording, &stopped, out, stop)?;
+    match out {
+        Some(out) if stopped != Stopped::Interrupted => shrink(args, &recording, &stopped, out, stop),
+        _ => Ok(exit(&stopped, args)),
     }
-    Ok(exit(&stopped, args))
 }
 
-/// What a replay came to, as an exit code. Where a smaller recording of a failure was asked for, having it is success.
+/// What a replay came to, as an exit code.
 fn exit(stopped: &Stopped, args: &ReplayArgs) -> Exit {
     match stopped {
         Stopped::Interrupted => Exit::Interrupted,
         Stopped::AtText { .. } => Exit::Ok,
         Stopped::AtEnd if args.until.is_none() => Exit::Ok,
-        Stopped::Panicked { .. } if args.shrink.is_some() => Exit::Ok,
         Stopped::AtEnd | Stopped::Diverged(_) | Stopped::Forged(..) | Stopped::Panicked { .. } => Exit::Failed,
     }
 }
 
+/// Where a smaller recording of a failure was asked for, having it is success.
 fn shrink(
     args: &ReplayArgs,
     recording: &Recording<'_>,
     stopped: &Stopped,
-    out: &Path,
+    out: Out<'_>,
     stop: &AtomicBool,
-) -> Result<(), Stop> {
-    if *stopped == Stopped::Interrupted {
-        return Ok(());
-    }
+) -> Result<Exit, Stop> {
     if !matches!(stopped, Stopped::Panicked { .. } | Stopped::AtText { .. }) {
         return Err(Stop::usage(
             "--shrink: nothing to keep: the replay does not panic, and --until names no text that shows",
@@ -115,14 +115,15 @@ fn shrink(
         bar.set_message(format!("{}, {} left", output::count(tries, "try"), output::count(steps, "step")));
     });
     bar.finish_and_clear();
-    cut::write(&small, out)?;
+    let exit = if stop.load(Ordering::Relaxed) { Exit::Interrupted } else { Exit::Ok };
     let (before, after) = (recording.steps.len(), small.steps.len());
-    output::note(&format!(
-        "{}: {} of {before}",
-        output::one_line(&out.display().to_string()),
-        output::count(after, "step")
-    ));
-    Ok(())
+    if exit == Exit::Interrupted && after == before {
+        return Ok(exit);
+    }
+    let name = out.name();
+    out.write(&small)?;
+    output::note(&format!("{name}: {} of {before}", output::count(after, "step")));
+    Ok(exit)
 }
 
 fn bar(prints: bool, steps: usize) -> ProgressBar {

@@ -99,6 +99,13 @@ pub(crate) fn finish(mut child: Child) -> Run {
     Run { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
+/// Presses Ctrl-C.
+pub(crate) fn interrupt(child: &Child) {
+    // The process is a child of ours that has not been waited for, so the id is still its own.
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
 /// Reads to the end, on a thread of its own; nothing where somebody else took the stream.
 fn read(stream: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     std::thread::spawn(move || {

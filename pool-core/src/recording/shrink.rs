@@ -1,13 +1,14 @@
 //! Cutting a recording down to what shows a failure.
 
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use super::read::{End, Recording};
 use super::step::Step;
 
 /// Takes steps out of a recording for as long as it still fails: large stretches first, then smaller ones, and single
-/// ones again and again until none can be spared; but asks `fails` at most `tries` times. A recording that does not fail in
-/// the first place comes back whole.
+/// ones again and again until none can be spared; but asks `fails` at most `tries` times, and no more once that breaks off. A
+/// recording that does not fail in the first place comes back whole.
 ///
 /// What `fails` is shown has no digests, for other things come of the steps now; it replays like any other, by
 /// [`Replayer`](super::Replayer) say. Numbers that the core gave out shift when a step is missing that used one up; an answer
@@ -16,7 +17,7 @@ use super::step::Step;
 pub fn shrink<'a>(
     recording: &Recording<'a>,
     tries: usize,
-    mut fails: impl FnMut(&Recording<'a>) -> bool,
+    mut fails: impl FnMut(&Recording<'a>) -> ControlFlow<(), bool>,
 ) -> Recording<'a> {
     let bare = |step: &Step<'a>| Step { digest: None, ..step.clone() };
     let mut kept = Recording {
@@ -26,10 +27,10 @@ pub fn shrink<'a>(
         cut: true,
     };
     let mut left = tries;
+    // `None`: there is nothing more to ask.
     let mut ask = |candidate: &Recording<'a>| {
-        let asked = left > 0;
-        left = left.saturating_sub(1);
-        asked.then(|| fails(candidate))
+        left = left.checked_sub(1)?;
+        fails(candidate).continue_value()
     };
     if ask(&kept) != Some(true) {
         return kept;

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::ControlFlow::{Break, Continue};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::format;
@@ -577,7 +578,7 @@ fn shrinking_leaves_what_the_failure_needs() {
     let mut asked = 0;
     let small = shrink(&recording, 1_000, |it| {
         asked += 1;
-        delivers(it)
+        Continue(delivers(it))
     });
     // The relay, the subscription, the connection, the event, the answer.
     assert_eq!(small.steps.len(), 5, "{:?}", small.steps);
@@ -590,11 +591,30 @@ fn shrinking_leaves_what_the_failure_needs() {
     let mut asked = 0;
     let _ = shrink(&recording, 3, |_| {
         asked += 1;
-        true
+        Continue(true)
     });
     assert_eq!(asked, 3);
-    assert_eq!(shrink(&recording, 1_000, |_| false).steps.len(), recording.steps.len());
-    assert!(shrink(&recording, 1_000, |_| true).steps.is_empty());
+    assert_eq!(shrink(&recording, 1_000, |_| Continue(false)).steps.len(), recording.steps.len());
+    assert!(shrink(&recording, 1_000, |_| Continue(true)).steps.is_empty());
+}
+
+/// Where the search is broken off, what it has come to is what comes back, and nothing more is asked.
+#[test]
+fn shrinking_ends_when_it_is_broken_off() {
+    let bytes = small(u64::MAX);
+    let recording = Recording::read(&bytes).unwrap();
+    for last in 0..4 {
+        let (mut asked, mut left) = (0, recording.steps.len());
+        let cut = shrink(&recording, 1_000, |it| {
+            if asked == last {
+                return Break(());
+            }
+            asked += 1;
+            left = it.steps.len();
+            Continue(true)
+        });
+        assert_eq!((asked, cut.steps.len()), (last, left));
+    }
 }
 
 /// The first event has a ticket before the second: without it, the second has another, and is found all the same.
@@ -607,7 +627,7 @@ fn answers_find_their_question_after_a_step_was_taken_out() {
         recording.steps.iter().try_for_each(|step| replayer.step(step).map(drop)).unwrap();
         replayer.core().stats().forged == 1
     };
-    let small = shrink(&recording, 1_000, forged);
+    let small = shrink(&recording, 1_000, |it| Continue(forged(it)));
     assert!(forged(&small));
     assert_eq!(small.steps.len(), 5, "{:?}", small.steps);
 }
