@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use nostr_pool_tokio::Quorum;
+use nostr_pool_tokio::recording::Recorder;
 use nostr_proto::{Kind, RelayUrl};
 
 use crate::filter_args::FilterArgs;
@@ -404,6 +405,9 @@ pub(crate) struct ReplayArgs {
     /// left to this new file. Ctrl-C ends the search with what it has come to
     #[arg(long, value_name = "OUT")]
     pub(crate) shrink: Option<PathBuf>,
+    /// Refuse a file that is longer than this. --record makes none that is, unless an application allows more
+    #[arg(long, value_name = "BYTES", default_value_t = Recorder::<()>::MAX_BYTES)]
+    pub(crate) max_bytes: u64,
     /// How many recordings --shrink tries at most
     #[arg(long, value_name = "N", default_value = "1000", requires = "shrink")]
     pub(crate) tries: usize,
@@ -427,6 +431,6 @@ Exit codes:
     0  the same came of every step; or --until was reached; or --shrink wrote what still panics
     1  something else came of a step, the pool panicked, the recording is damaged or was tampered
        with, or --until was not reached
-   64  an argument is at fault: the file can't be read, is no recording, or is of another format;
-       --shrink has nothing to keep, or its file is there already
+   64  an argument is at fault: the file can't be read, is no recording, is of another format, or
+       is too long; --shrink has nothing to keep, or its file is there already
   130  ended by Ctrl-C; --shrink wrote what it had come to, if it had taken anything out";

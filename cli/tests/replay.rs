@@ -147,6 +147,10 @@ fn what_is_no_recording_or_no_longer_the_same_is_told() {
     let text = temp_file("text.recording", b"hello");
     let none = run(&["replay", text.to_str().unwrap()]).exits(64);
     assert!(none.fault().contains("no recording"), "{none:?}");
+    let path = path.to_str().unwrap();
+    let long = run(&["replay", path, "--max-bytes", "1000"]).exits(64);
+    assert!(long.fault().contains("longer than 1000 bytes") && long.fault().contains("--max-bytes"), "{long:?}");
+    run(&["replay", path, "--max-bytes", &bytes.len().to_string()]).exits(0);
     let nowhere = run(&["replay", "/nowhere/at.all"]).exits(64);
     assert!(nowhere.fault().contains("/nowhere/at.all"), "{nowhere:?}");
 }

@@ -2,6 +2,7 @@
 
 mod cut;
 mod play;
+mod read;
 mod show;
 mod summary;
 
@@ -53,7 +54,7 @@ fn replay(args: &ReplayArgs, stop: &AtomicBool) -> Result<Exit, Stop> {
     let path = output::one_line(&args.file.display().to_string());
     let at_fault = |what: &dyn std::fmt::Display| Stop::usage(format!("{path}: {what}"));
     let out = args.shrink.as_deref().map(Out::create).transpose()?;
-    let bytes = std::fs::read(&args.file).map_err(|e| at_fault(&e))?;
+    let bytes = read::whole(&args.file, args.max_bytes).map_err(|e| at_fault(&e))?;
     let recording = Recording::read(&bytes).map_err(|e: ReadError| at_fault(&e))?;
     let mut lines = Lines::stdout();
     let mut summary = Summary::default();

@@ -120,6 +120,11 @@ impl fmt::Display for ReadError {
 
 impl core::error::Error for ReadError {}
 
+impl Recording<'_> {
+    /// What every recording begins with, of whatever version: what begins otherwise is none, and need not be read any further.
+    pub const BEGINNING: &'static [u8] = MAGIC;
+}
+
 impl<'a> Recording<'a> {
     /// Reads a recording. The frames of relays are borrowed from the bytes; everything else takes no more memory than 96
     /// times their length and 16 KiB, whatever they are.
