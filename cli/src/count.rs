@@ -1,9 +1,7 @@
 //! `nostr-pool count`: how many events relays have.
 
-use std::time::Duration;
-
 use nostr_pool_tokio::{Config, CountOptions, CountOutcome, CountReport, Pool};
-use nostr_proto::RelayUrl;
+use nostr_proto::{Filter, RelayUrl};
 use serde_json::{Map, Value, json};
 
 use crate::args::CountArgs;
@@ -13,9 +11,6 @@ use crate::key;
 use crate::output::{self, BAD, GOOD, Lines, STRONG, WARN, styled};
 use crate::relays;
 
-/// How long the goodbye to the relays may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-
 /// Runs the command.
 pub(crate) async fn run(args: &CountArgs) -> Result<Exit, Stop> {
     let filters = args.filter.filters()?;
@@ -24,22 +19,25 @@ pub(crate) async fn run(args: &CountArgs) -> Result<Exit, Stop> {
     let config = Config::default();
     let config = Config { dial_deadline: config.dial_deadline.min(args.timeout), ..config };
     let pool = relays::open(&urls, &config, keys, &args.network)?;
+    let exit = ask(args, filters, &pool).await;
+    args.network.part(&pool).await;
+    exit
+}
+
+async fn ask(args: &CountArgs, filters: Vec<Filter>, pool: &Pool) -> Result<Exit, Stop> {
     let counting = pool.count(filters, CountOptions::default().with_timeout(args.timeout));
     let report = tokio::select! {
         biased;
-        () = interrupted() => {
-            pool.shutdown(GOODBYE).await;
-            return Ok(Exit::Interrupted);
-        }
+        () = interrupted() => return Ok(Exit::Interrupted),
         report = counting => report,
     };
     // The relays are named by now, so only the filters can be at fault.
     let report = report.map_err(|e| Stop::usage(format!("--filter: {e}")))?;
     let mut out = Lines::stdout();
-    let lines = if args.json { vec![machine(&report, &pool)] } else { plain(&report, &pool) };
-    let printed = lines.iter().try_for_each(|line| out.line(line)).and_then(|()| out.flush());
-    pool.shutdown(GOODBYE).await;
-    printed.map(|()| exit(&report))
+    let lines = if args.json { vec![machine(&report, pool)] } else { plain(&report, pool) };
+    lines.iter().try_for_each(|line| out.line(line))?;
+    out.flush()?;
+    Ok(exit(&report))
 }
 
 /// A line for the numbers, and one per relay.

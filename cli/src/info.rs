@@ -1,7 +1,6 @@
 //! `nostr-pool info`: what relays say of themselves.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -19,8 +18,6 @@ use crate::relays;
 const AHEAD: usize = 64;
 /// Characters of a text that are shown without --json.
 const SHOWN: usize = 300;
-/// How long the goodbye to the relays may take. None is connected.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(crate) async fn run(args: &InfoArgs) -> Result<Exit, Stop> {
@@ -35,8 +32,7 @@ pub(crate) async fn run(args: &InfoArgs) -> Result<Exit, Stop> {
         () = interrupted() => Ok(Exit::Interrupted),
         end = print(args, &pool, urls) => end,
     };
-    pool.shutdown(GOODBYE).await;
-    args.network.note_recording(&pool);
+    args.network.part(&pool).await;
     end
 }
 

@@ -1,6 +1,7 @@
 //! How relays are reached: what all commands that do so have in common.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use nostr_pool_async_std::AsyncStd;
@@ -11,6 +12,9 @@ use nostr_pool_tokio::{
 
 use crate::exit::Stop;
 use crate::output;
+
+/// How long the goodbye to the relays may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Arguments about the network.
 #[derive(Debug, Default, Args)]
@@ -94,8 +98,13 @@ impl NetworkArgs {
         })
     }
 
-    /// Says so if the recording is not whole. The pool is shut down by now.
-    pub(crate) fn note_recording(&self, pool: &Pool) {
+    /// Shuts the pool down, whatever the command came to: a recording of what failed is wanted most. Says so if it is not whole.
+    pub(crate) async fn part(&self, pool: &Pool) {
+        pool.shutdown(GOODBYE).await;
+        self.note_recording(pool);
+    }
+
+    fn note_recording(&self, pool: &Pool) {
         let Some((path, status)) = self.record.as_ref().zip(pool.recording()) else { return };
         let why = match status.state {
             RecordingState::Ended(Ended::Closed) => return,

@@ -10,7 +10,7 @@ use nostr_pool_tokio::{
     AuthState, Config, Coverage, EventItem, Gap, GapCause, History, Item, LegOutcome, LegReport, LegState, Mode, Pool,
     RejectedEvent, RelayUpdate, SubscribeOptions, Subscription, Versions, Why,
 };
-use nostr_proto::{EventId, RelayUrl, Timestamp};
+use nostr_proto::{EventId, Filter, RelayUrl, Timestamp};
 
 use crate::args::ReqArgs;
 use crate::exit::{Exit, Stop};
@@ -31,9 +31,6 @@ const QUEUE_ITEMS: usize = 100_000;
 /// The same in bytes.
 const QUEUE_BYTES: usize = 256 << 20;
 
-/// How long the goodbye to the relays may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-
 /// Runs the command.
 pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let started = (Instant::now(), ProcessTime::now());
@@ -41,6 +38,18 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     let urls = relays::distinct(&args.relays);
     let keys = key::load_for_auth(args.auth, args.key_file.as_deref())?;
     let pool = relays::open(&urls, &config(args), keys, &args.network)?;
+    let exit = read(args, filters, &urls, &pool, started).await;
+    args.network.part(&pool).await;
+    exit
+}
+
+async fn read(
+    args: &ReqArgs,
+    filters: Vec<Filter>,
+    urls: &[RelayUrl],
+    pool: &Pool,
+    started: (Instant, ProcessTime),
+) -> Result<Exit, Stop> {
     let mut options = SubscribeOptions::default().with_mode(if args.live { Mode::Live } else { Mode::UntilEose });
     options.eose_deadline = args.timeout;
     if args.all_versions {
@@ -58,25 +67,19 @@ pub(crate) async fn run(args: &ReqArgs) -> Result<Exit, Stop> {
     };
     // The relays are named by now, so only the filters can be at fault.
     let mut subscription = pool.subscribe(filters, options).map_err(|e| Stop::usage(format!("--filter: {e}")))?;
-    let mut reading = Reading::new(args, &pool, resume);
+    let mut reading = Reading::new(args, pool, resume);
     let end = reading.run(&mut subscription).await;
     reading.bar.finish_and_clear();
     let end = end.and_then(|end| reading.save(&mut subscription).map(|()| end));
     drop(subscription);
-    let exit = match end {
-        Ok(End::Settled) => reading.conclude(),
-        Ok(End::Interrupted) => Exit::Interrupted,
-        Err(stop) => {
-            pool.shutdown(GOODBYE).await;
-            return Err(stop);
-        }
+    let exit = match end? {
+        End::Settled => reading.conclude(),
+        End::Interrupted => Exit::Interrupted,
     };
-    reading.print_faults(&urls);
+    reading.print_faults(urls);
     if args.stats {
-        reading.print_stats(&urls, started);
+        reading.print_stats(urls, started);
     }
-    pool.shutdown(GOODBYE).await;
-    args.network.note_recording(&pool);
     Ok(exit)
 }
 

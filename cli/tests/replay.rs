@@ -72,6 +72,36 @@ fn publish_records_and_no_key_is_in_it() {
 }
 
 #[test]
+fn count_records() {
+    let (relay, path) = (relay_with(&notes(5)), new_file("counted.recording"));
+    let url = relay.url();
+    let path = path.to_str().unwrap();
+    let counted = run(&["count", "--relay", &url, "--kind", "1", "--record", path]).exits(0);
+    assert_eq!(counted.stderr, "");
+    let summary = run(&["replay", path]).exits(0);
+    for words in ["ends      with its marker", "1 Count", "1 Counted", "the same in every step"] {
+        assert!(summary.stdout.contains(words), "{words}: {summary:?}");
+    }
+}
+
+/// What failed is what a recording is wanted of.
+#[test]
+fn a_call_that_fails_is_recorded_too() {
+    let relay = relay_with(&notes(5));
+    let (url, many) = (relay.url(), ["--filter", "{}"].repeat(11));
+    for what in ["req", "count"] {
+        let path = new_file(&format!("failed-{what}.recording"));
+        let path = path.to_str().unwrap();
+        let args = [&[what, "--relay", &url, "--record", path][..], &many].concat();
+        let failed = run(&args).exits(64);
+        assert!(failed.fault().contains("--filter"), "{failed:?}");
+        let printed = run(&["replay", "--print", path]).exits(0);
+        assert!(printed.stdout.contains("ends      with its marker"), "{printed:?}");
+        assert!(printed.stdout.contains(if what == "req" { " Call Subscribe" } else { " Call Count" }), "{printed:?}");
+    }
+}
+
+#[test]
 fn a_recording_is_shrunk_to_what_shows_a_text() {
     let (path, small) = (recorded("whole.recording"), new_file("small.recording"));
     let (path, small) = (path.to_str().unwrap(), small.to_str().unwrap());

@@ -30,9 +30,6 @@ const MAX_UNDER_WAY: usize = 64;
 /// How long the first event waits for the relays to be dialled.
 const DIAL: Duration = Duration::from_secs(3);
 
-/// How long the goodbye to the relays may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-
 /// Runs the command.
 pub(crate) async fn run(args: PublishArgs) -> Result<Exit, Stop> {
     let urls = relays::distinct(&args.relays);
@@ -55,8 +52,7 @@ pub(crate) async fn run(args: PublishArgs) -> Result<Exit, Stop> {
     publisher.bar.finish_and_clear();
     let exit = publisher.exit;
     let under_way = publisher.under_way.len();
-    pool.shutdown(GOODBYE).await;
-    args.network.note_recording(&pool);
+    args.network.part(&pool).await;
     if let Some(interrupted) = end? {
         if under_way > 0 {
             output::note(&format!("{} without a verdict", output::count(under_way, "event")));

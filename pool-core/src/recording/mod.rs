@@ -70,6 +70,8 @@
 mod calls;
 mod code;
 mod config;
+#[cfg(test)]
+mod output_tests;
 mod outputs;
 mod protocol;
 mod read;
@@ -77,8 +79,6 @@ mod recorder;
 mod replay;
 mod shrink;
 mod step;
-#[cfg(test)]
-mod output_tests;
 #[cfg(test)]
 mod tests;
 
