@@ -18,8 +18,13 @@ use crate::shared::UNPOISONED;
 /// With so many bytes, the thread that writes is woken at once.
 const FULL: usize = 64 << 10;
 
-/// Otherwise it gathers for so long what comes. A process that is killed loses no more than this of its recording.
+/// Otherwise it gathers for so long what comes. A process that is killed, or ended where panics abort, loses no more than this
+/// of its recording.
 const GATHER: Duration = Duration::from_millis(250);
+
+/// Where the core panics, the panic is held up for so long at most until all is written: nobody knows how much longer the
+/// process lives, and the step that made it panic is what the recording was for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How much is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +143,10 @@ pub enum RecordingState {
 #[derive(Debug)]
 pub(crate) struct Spool {
     inner: Mutex<Inner>,
+    /// There is something to write.
     ready: Condvar,
+    /// Something was written, or nothing will be any more.
+    written: Condvar,
     most: usize,
 }
 
@@ -147,6 +155,10 @@ struct Inner {
     waiting: Vec<u8>,
     /// Whether the thread waits for the first byte.
     idle: bool,
+    /// Whether it is not to gather any more.
+    hurried: bool,
+    /// Bytes that came, and how many of them are written.
+    taken: u64,
     written: u64,
     ended: Option<Ended>,
     failed: Option<String>,
@@ -154,7 +166,12 @@ struct Inner {
 
 impl Spool {
     pub(crate) fn new(options: &RecordOptions) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), ready: Condvar::new(), most: options.buffer_bytes })
+        Arc::new(Self {
+            inner: Mutex::default(),
+            ready: Condvar::new(),
+            written: Condvar::new(),
+            most: options.buffer_bytes,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -179,16 +196,56 @@ impl Spool {
             inner = self.ready.wait(inner).expect(UNPOISONED);
         }
         inner.idle = false;
-        let gathers = |inner: &mut Inner| inner.waiting.len() < FULL && inner.ended.is_none();
+        let gathers = |inner: &mut Inner| inner.waiting.len() < FULL && inner.ended.is_none() && !inner.hurried;
         let (mut inner, _) = self.ready.wait_timeout_while(inner, GATHER, gathers).expect(UNPOISONED);
         std::mem::swap(&mut inner.waiting, buffer);
         inner.ended.is_some()
+    }
+
+    fn wrote(&self, bytes: usize) {
+        self.lock().written += u64::try_from(bytes).unwrap_or_default();
+        self.written.notify_all();
     }
 
     fn fail(&self, why: String) {
         let mut inner = self.lock();
         inner.failed = Some(why);
         inner.waiting = Vec::new();
+        drop(inner);
+        self.written.notify_all();
+    }
+
+    /// Waits until all that came is written, or can't be, but no longer than this. From now on nothing is gathered.
+    /// Called while a panic unwinds: it must not panic itself.
+    fn drain(&self, at_most: Duration) {
+        let Ok(mut inner) = self.inner.lock() else { return };
+        inner.hurried = true;
+        self.ready.notify_one();
+        let waits = |inner: &mut Inner| inner.written < inner.taken && inner.failed.is_none();
+        drop(self.written.wait_timeout_while(inner, at_most, waits));
+    }
+}
+
+impl Inner {
+    fn add(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+        self.taken += u64::try_from(bytes.len()).unwrap_or_default();
+    }
+}
+
+/// While this lives, the core is at work. If it panics, what it was fed is written before the panic goes on.
+pub(crate) struct AtWork<'a>(pub(crate) &'a Spool);
+
+impl AtWork<'_> {
+    /// It has done its work.
+    pub(crate) fn done(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.drain(LAST_WORDS);
     }
 }
 
@@ -204,7 +261,7 @@ impl Tape for SpoolTape {
         if inner.failed.is_some() || (before > 0 && after > self.0.most) {
             return false;
         }
-        inner.waiting.extend_from_slice(bytes);
+        inner.add(bytes);
         let wake = inner.idle || (before < FULL && after >= FULL);
         // Once is enough.
         inner.idle = false;
@@ -218,7 +275,7 @@ impl Tape for SpoolTape {
     fn end(&mut self, bytes: &[u8], why: Ended) {
         let mut inner = self.0.lock();
         if inner.failed.is_none() {
-            inner.waiting.extend_from_slice(bytes);
+            inner.add(bytes);
         }
         inner.ended = Some(why);
         drop(inner);
@@ -270,7 +327,7 @@ fn write(spool: &Spool, mut writer: Box<dyn Write + Send>) {
             spool.fail(error.to_string());
             return;
         }
-        spool.lock().written += u64::try_from(buffer.len()).unwrap_or_default();
+        spool.wrote(buffer.len());
         if is_last {
             return;
         }
@@ -373,6 +430,53 @@ mod tests {
         done(&recording);
         assert!(!tape.write(&[1]));
         assert_eq!(recording.status().state, RecordingState::Failed("the writer panicked".into()));
+    }
+
+    /// A writer that hangs until the other end is dropped.
+    struct Hangs(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Hangs {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Whoever is in a hurry waits for the writer, but not for one that hangs, nor for one that has failed.
+    #[test]
+    fn a_hurry_ends_when_all_is_written_or_never_will_be() {
+        const LONG: Duration = Duration::from_secs(20);
+        let took = |spool: &Spool, at_most| {
+            let begun = std::time::Instant::now();
+            spool.drain(at_most);
+            begun.elapsed()
+        };
+        let (idle, mut tape) = spool(&options());
+        let recording = Recording::start(&idle, RecordTo::writer(io::sink())).unwrap();
+        assert!(tape.write(&[1; 60]));
+        assert!(took(&idle, LONG) < LONG);
+        assert_eq!(recording.status().bytes, 60);
+
+        let (full, mut tape) = spool(&options());
+        let recording = Recording::start(&full, RecordTo::writer(Full(50))).unwrap();
+        assert!(tape.write(&[1; 60]));
+        assert!(took(&full, LONG) < LONG);
+        assert!(matches!(recording.status().state, RecordingState::Failed(_)));
+
+        let (hung, mut tape) = spool(&options());
+        let (hold, held) = std::sync::mpsc::sync_channel::<()>(0);
+        let recording = Recording::start(&hung, RecordTo::writer(Hangs(held))).unwrap();
+        assert!(tape.write(&[1; 60]));
+        let (short, taken) = (Duration::from_millis(50), took(&hung, Duration::from_millis(50)));
+        assert!(taken >= short && taken < LONG, "{taken:?}");
+        assert_eq!(recording.status().bytes, 0);
+        drop(hold);
+        assert!(took(&hung, LONG) < LONG);
+        assert_eq!(recording.status().bytes, 60);
     }
 
     #[test]
