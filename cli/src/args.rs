@@ -426,6 +426,8 @@ under it `→` what it wanted done, `=` what a call came to, `←` what the appl
 
 A recording shows whatever relays sent, and whatever was asked for and published; the relays'
 URLs with their queries; and public keys. It holds no secret key, and no password of a proxy.
+To play it is to run a pool within the bounds that it brings along: one that a stranger made may
+take all the memory that there is, so limit that first (ulimit -v).
 
 Exit codes:
     0  the same came of every step; or --until was reached; or --shrink wrote what still panics

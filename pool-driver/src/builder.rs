@@ -231,8 +231,8 @@ impl PoolBuilder {
     /// Records what the pool's core is fed: a file for a bug report, which `nostr-pool replay` plays again. `to` is the path
     /// of a file that is not there yet, or a [`RecordTo::writer`]. Default: nothing is recorded, which costs nothing.
     ///
-    /// The file shows everything that relays sent, and everything that the application asked for and published; it holds no
-    /// secret key, and no password of a proxy: see [`recording`](crate::recording) for what it shows and for its format.
+    /// The file shows everything that relays sent, and everything that the application asked for and published, and what
+    /// signers said where they did not sign; it holds no secret key, and no password of a proxy: see [`recording`](crate::recording) for what it shows and for its format.
     /// It is written by a thread of its own. [`Pool::recording`] tells how it stands; [`Pool::shutdown`] waits until it is
     /// written. Should the pool's core panic, what it was fed is written before the panic goes on. A process that ends in any
     /// other way loses the last quarter of a second; so does one where panics abort.

@@ -48,7 +48,8 @@ impl<S: Signer + ?Sized> Signer for Arc<S> {
 pub struct SignError(String);
 
 impl SignError {
-    /// For these reasons; one line, for people.
+    /// For these reasons; one line, for people. No secrets: the application is told, and a pool that is
+    /// [recorded](crate::PoolBuilder::record) has them in its recording.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }

@@ -10,9 +10,20 @@
 //! relays' URLs with their queries, the public keys, and the times. It holds no secret key and no password of a proxy:
 //! neither ever comes to the core. It does hold
 //!
+//! - *what others say, in their own words*: relays, also where they repeat a header or a URL's query that they were sent; and
+//!   the application's signer where it does not sign. A remote signer (NIP-46) that puts a token into its error puts it here;
 //! - *answers to challenges* (NIP-42), which are signed for one relay and one connection that is over;
 //! - *the seed*, which keys the core's hash maps and spreads its dials. Whoever has it can make up ids that collide in
 //!   those maps, so do not hand out the recording of a core that still runs. A seed is for one core.
+//!
+//! # To replay is to run
+//!
+//! A replay runs a core by the configuration that the file brings along, and takes the time and the memory that the recorded
+//! one took, or could have taken within those bounds. They are as wide as whoever made the file wants, and even within the
+//! default ones short calls may ask for very much: a thousand subscriptions at a thousand relays each are less than 100 KB of
+//! file, and in memory a part for each relay of each subscription. Only reading is bounded by the length of the file: see
+//! [`Recording::read`]. So replay what a stranger sent in a process whose memory is limited; or by a [`Header::config`] of your
+//! own, where it is enough that it runs and need not agree.
 //!
 //! # The format
 //!
