@@ -34,13 +34,17 @@ pub struct RecordOptions {
     /// 80,000 events as relays send them.
     pub max_bytes: u64,
     /// The most bytes that may wait to be written. If the disk is too slow for that, the recording ends with a marker that
-    /// says so, and the pool goes on. A single frame that is longer may wait alone. Default 4 MiB; twice as much is held.
+    /// says so, and the pool goes on. A single frame that is longer may wait alone. Default 16 MiB; at the worst, twice as much
+    /// is held.
+    ///
+    /// With less than a few times [`FrameLimits::max_message`](crate::FrameLimits::max_message), 4 MiB by default, any relay may
+    /// end the recording: by so few long messages, sent while the disk is at work on what came before.
     pub buffer_bytes: usize,
 }
 
 impl Default for RecordOptions {
     fn default() -> Self {
-        Self { max_bytes: Recorder::<()>::MAX_BYTES, buffer_bytes: 4 << 20 }
+        Self { max_bytes: Recorder::<()>::MAX_BYTES, buffer_bytes: 16 << 20 }
     }
 }
 
@@ -408,6 +412,17 @@ mod tests {
         assert!(spool.take(&mut taken), "the last");
         assert_eq!(taken.len(), 130);
         assert_eq!(spool.status().state, RecordingState::Ended(Ended::Behind));
+    }
+
+    /// Three of the longest messages come while nothing is written, and what goes with them.
+    #[test]
+    fn no_relay_ends_a_recording_by_a_few_long_messages() {
+        let (spool, mut tape) = spool(&RecordOptions::default());
+        let piece = vec![1; crate::FrameLimits::default().max_message + 100];
+        for _ in 0..3 {
+            assert!(tape.write(&piece));
+        }
+        assert_eq!(spool.status().state, RecordingState::Running);
     }
 
     #[test]
