@@ -98,9 +98,9 @@ pub(crate) enum Command {
     Keygen(KeygenArgs),
     /// Play a recording of a pool again, and say whether the same comes of it.
     ///
-    /// `req`, `count`, `publish` and `info` make one with --record, applications with `PoolBuilder::record`. It holds whatever the pool was
-    /// told by relays and by its application, so playing it again makes the pool do the same once more: without a network, and
-    /// bit for bit. The first step of which something else comes is named.
+    /// `req`, `count`, `publish` and `info` make one with --record, applications with `PoolBuilder::record`. It holds whatever
+    /// the pool was told by relays and by its application, so playing it again makes the pool do the same once more: without a
+    /// network, and bit for bit. The first step of which something else comes is named.
     #[command(after_help = REPLAY_HELP)]
     Replay(ReplayArgs),
 }

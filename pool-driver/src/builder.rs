@@ -285,9 +285,9 @@ impl PoolBuilder {
             identity: self.config.identity.or(self.signers.first().map(|signer| signer.public_key())),
             ..self.config
         };
-        let (begun, mut record) = (clock.now(now), self.record);
-        let spool = record.as_ref().map(|(_, options)| Spool::new(options));
-        let recorded = spool.clone().zip(record.as_ref()).map(|(spool, (_, options))| {
+        let begun = clock.now(now);
+        let spool = self.record.as_ref().map(|(_, options)| Spool::new(options));
+        let recorded = spool.clone().zip(self.record.as_ref()).map(|(spool, (_, options))| {
             (Recorder::new(SpoolTape(spool.clone()), options.max_bytes, &config, &seed, begun), spool)
         });
         let mut core = RecordedCore::new(Core::new(config, seed, begun), recorded);
@@ -311,23 +311,20 @@ impl PoolBuilder {
             failures: Failures::default(),
         };
 
-        // Last, so that no file is made for a pool that can't be built.
-        let started = spool.zip(record.take()).map(|(spool, (to, _))| Recording::start(&spool, to));
-        let recording = started.transpose().map_err(BuildError::Recording)?;
         let infos = Infos::new(self.fetch_relay_info);
-        let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers, recording, infos));
+        let shared = Arc::new(Shared::new(State::new(core), engine, clock, settings, self.signers, infos));
         let threads = self.verifier_threads.unwrap_or_else(verifier::default_threads).max(1);
-        start(&shared, threads).map_err(BuildError::Thread)?;
+        let weak: Weak<Shared> = Arc::downgrade(&shared);
+        // Should a later thread fail to start, or the recording, dropping `shared` stops the earlier ones.
+        verifier::start(threads, &shared.jobs, &weak).map_err(BuildError::Thread)?;
+        // The last of all that can fail, so that no file is made for a pool that can't be built.
+        if let Some((spool, (to, _))) = spool.zip(self.record) {
+            let recording = Recording::start(&spool, to).map_err(BuildError::Recording)?;
+            shared.recording.get_or_init(|| recording);
+        }
+        shared.engine.spawn(Box::pin(timer::run(shared.clone())));
         Ok(Pool::new(shared))
     }
-}
-
-fn start(shared: &Arc<Shared>, threads: usize) -> std::io::Result<()> {
-    let weak: Weak<Shared> = Arc::downgrade(shared);
-    // Should a later thread fail to start, dropping `shared` stops the earlier ones.
-    verifier::start(threads, &shared.jobs, &weak)?;
-    shared.engine.spawn(Box::pin(timer::run(shared.clone())));
-    Ok(())
 }
 
 impl fmt::Debug for PoolBuilder {

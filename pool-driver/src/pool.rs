@@ -123,7 +123,7 @@ impl Pool {
 
     /// How the recording stands; `None` if the pool was built without [`record`](PoolBuilder::record).
     pub fn recording(&self) -> Option<RecordingStatus> {
-        self.shared().recording.as_ref().map(Recording::status)
+        self.shared().recording.get().map(Recording::status)
     }
 
     /// Every relay of the pool as it stands, in order of their URLs.

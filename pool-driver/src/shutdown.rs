@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Arc<Shared>, deadline: Duration) -> Vec<Unfinish
         unfinished
     });
     wait_until(&watch, CLOSE_TIME, State::has_wound_down).await;
-    if let Some(recording) = &shared.recording {
+    if let Some(recording) = shared.recording.get() {
         shared.enter(|state, _| state.core.end_recording());
         select(recording.written(), shared.engine.sleep(WRITE_TIME)).await;
     }

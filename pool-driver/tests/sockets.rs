@@ -10,9 +10,9 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use mock::{Dial, Mock, Peer, until};
 use nostr_pool_driver::{
-    Config, Connect, ConnectError, ConnectOutcome, ConnectionState, Event, EventTemplate, Filter, Incoming, Item, Keys,
-    Outgoing, Pool, PublishOptions, PublishStatus, RelayRecord, RelayUpdate, RelayUrl, SocketError, SubscribeOptions,
-    Timestamp, Which,
+    BuildError, Config, Connect, ConnectError, ConnectOutcome, ConnectionState, Event, EventTemplate, Filter, Incoming,
+    Item, Keys, Outgoing, Pool, PublishOptions, PublishStatus, RecordOptions, RelayRecord, RelayUpdate, RelayUrl,
+    SocketError, SubscribeOptions, Timestamp, Which,
 };
 
 const URL: &str = "ws://relay.example.com";
@@ -327,4 +327,25 @@ fn a_pong_answers_our_ping_and_a_ping_of_theirs_does_not() {
     let pinging = thread::spawn(|| alive_after_eose(&Incoming::Ping));
     assert!(alive_after_eose(&Incoming::Pong) > 0, "what came before the pong was all there was");
     assert_eq!(pinging.join().unwrap(), 0, "a ping says nothing of what came before ours");
+}
+
+/// In a process that may have too little memory for so many threads: nothing else makes the system refuse one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pool_that_cannot_be_built_leaves_no_recording() {
+    const TEST: &str = "a_pool_that_cannot_be_built_leaves_no_recording";
+    const CHILD: &str = "NOSTR_POOL_TEST_RECORD_TO";
+    if let Some(path) = std::env::var_os(CHILD) {
+        let builder = Pool::builder().verifier_threads(100_000);
+        let built = builder.record(std::path::Path::new(&path), RecordOptions::default()).build(Mock::with(&[]));
+        assert!(matches!(built, Err(BuildError::Thread(_))));
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("nostr-pool-few-threads-{}", std::process::id()));
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", r#"ulimit -v 2000000 && exec "$0" --exact "$1""#]).arg(std::env::current_exe().unwrap());
+    let ended = child.arg(TEST).env(CHILD, &path).output().unwrap();
+    let left = std::fs::remove_file(&path).is_ok();
+    assert!(ended.status.success() && String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "{ended:?}");
+    assert!(!left, "there is a file");
 }

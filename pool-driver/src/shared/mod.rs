@@ -5,7 +5,7 @@ mod recorded;
 mod state;
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,8 @@ pub(crate) struct Shared {
     pub(crate) meter: Meter,
     /// The first one is the author of what is published unsigned.
     pub(crate) signers: Vec<Arc<dyn Signer>>,
-    pub(crate) recording: Option<Recording>,
+    /// Set before anybody has the pool, if it is to be recorded.
+    pub(crate) recording: OnceLock<Recording>,
     pub(crate) infos: Infos,
     /// Done when the pool ends, for whoever goes on only as long.
     pub(crate) ended: future::Shared<BoxFuture<'static, ()>>,
@@ -72,7 +73,6 @@ impl Shared {
         clock: Clock,
         dial: DialSettings,
         signers: Vec<Arc<dyn Signer>>,
-        recording: Option<Recording>,
         infos: Infos,
     ) -> Self {
         let (ending, ended) = oneshot::channel();
@@ -87,7 +87,7 @@ impl Shared {
             taps: Taps::default(),
             meter: Meter::default(),
             signers,
-            recording,
+            recording: OnceLock::new(),
             infos,
             ended,
         }
