@@ -1,12 +1,18 @@
 //! Recordings.
 
 use nostr_pool_core::Config;
-use nostr_pool_core::recording::{Recording, Step, record_again, replay};
+use nostr_pool_core::recording::{End, Recording, Step, record_again, replay};
 
-/// Any bytes are read or refused. What is read is replayed, whatever comes of it, and a recording of that reads as the same
-/// steps, replays as it was recorded, and is recorded to the same bytes.
+/// Any bytes are read or refused. Where reading ends early, the rest is told, and what is before it reads as the same steps.
+/// What is read is replayed, whatever comes of it, and a recording of that reads as the same steps, replays as it was recorded,
+/// and is recorded to the same bytes.
 pub fn recording(data: &[u8]) {
     let Ok(mut recording) = Recording::read(data) else { return };
+    if let End::BrokenOff { at, lost } | End::Damaged { at, lost, .. } = recording.end {
+        assert_eq!(at + lost, data.len());
+        let before = Recording::read(&data[..at]).expect("its header is whole");
+        assert!(before.steps == recording.steps && !matches!(before.end, End::Damaged { .. }));
+    }
     // The bounds are the user's own; those of chance may be as large as memory.
     recording.header.config = Config::default();
     let _ = replay(&recording, |_, _| ());
