@@ -21,6 +21,17 @@ pub struct Config {
     pub max_publishes: usize,
     /// Bytes of events held by those publishes. Default 16 MiB.
     pub max_publish_bytes: usize,
+    /// REQs that run at once at a relay whose document (NIP-11) names no `max_subscriptions`; 0 counts as 1. Default 10.
+    pub unknown_max_requests: usize,
+    /// Filters in one REQ to a relay whose document names no `max_filters`; 0 counts as 1. Default 10.
+    pub unknown_max_filters: usize,
+    /// Bytes of a REQ to a relay whose document names no `max_message_length`. Default 64 KiB.
+    pub unknown_max_message: usize,
+    /// How long live subscriptions keep their request at a relay that takes fewer of them than there are, while others wait
+    /// that can't be packed beside them. Then they wait in turn. Default 10 s.
+    pub request_turn: Duration,
+    /// How long a subscription waits for others to be grouped with at most, whatever they say. Default 5 s.
+    pub group_max: Duration,
     /// The largest event that is published, in bytes of its JSON. Default 1 MiB, which is what this library reads, too.
     pub max_event_bytes: usize,
 
@@ -195,6 +206,11 @@ impl Default for Config {
             max_relays: 1_000,
             max_subscriptions: 20_000,
             max_filters: 10,
+            unknown_max_requests: 10,
+            unknown_max_filters: 10,
+            unknown_max_message: 64 << 10,
+            request_turn: Duration::from_secs(10),
+            group_max: Duration::from_secs(5),
             max_publishes: 1_000,
             max_publish_bytes: 16 << 20,
             max_event_bytes: nostr_proto::limits::MAX_EVENT_BYTES,

@@ -173,6 +173,11 @@ impl Vitals {
         self.silent.is_empty()
     }
 
+    /// The requests that nothing came for.
+    pub(crate) fn silent(&self) -> alloc::vec::Vec<WireId> {
+        self.silent.iter().copied().collect()
+    }
+
     /// When the last of the requests without an EOSE was sent.
     pub(crate) fn last_asked(&self) -> Option<Instant> {
         self.asked.last_key_value().map(|(_, at)| *at)

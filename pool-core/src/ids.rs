@@ -1,5 +1,7 @@
 //! Names that the core and its driver pass to each other.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// One dial attempt and the socket that came of it.
@@ -102,16 +104,61 @@ pub(crate) struct WireId(pub(crate) u64);
 impl WireId {
     /// Reads an id of our own making back; anything else is none of ours.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix('p')?;
+        let Some(digits) = text.strip_prefix('p') else { return Self::parse_short(text.strip_prefix('q')?) };
         if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits.starts_with('0')) {
             return None;
         }
         digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok().map(Self)).flatten()
+    }
+
+    fn parse_short(digits: &str) -> Option<Self> {
+        if digits.is_empty() || digits.len() > 12 || (digits.len() > 1 && digits.starts_with('0')) {
+            return None;
+        }
+        let digit = |b: u8| char::from(b).to_digit(36).filter(|_| !b.is_ascii_uppercase());
+        digits.bytes().try_fold(0_u64, |n, b| Some(n * 36 + u64::from(digit(b)?))).map(Self)
+    }
+
+    /// As it is sent to a relay that takes names of so many characters: with digits of base 36, if that is what it takes.
+    pub(crate) fn text(self, most: usize) -> String {
+        let long = alloc::format!("{self}");
+        if long.len() <= most {
+            return long;
+        }
+        let (mut digits, mut rest) = (Vec::new(), self.0);
+        loop {
+            digits.push(u32::try_from(rest % 36).ok().and_then(|n| char::from_digit(n, 36)).unwrap_or('0'));
+            rest /= 36;
+            if rest == 0 {
+                break;
+            }
+        }
+        digits.push('q');
+        digits.into_iter().rev().collect()
     }
 }
 
 impl fmt::Display for WireId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "p{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_however_short_they_have_to_be() {
+        for n in [0, 1, 9, 10, 35, 36, 99, 1_000, 46_655, 46_656, 1 << 40] {
+            for most in [1, 3, 4, 8, 64] {
+                let text = WireId(n).text(most);
+                assert_eq!(WireId::parse(&text), Some(WireId(n)), "{text}");
+            }
+        }
+        assert_eq!((WireId(46_655).text(4).as_str(), WireId(999).text(4).as_str()), ("qzzz", "p999"));
+        for text in ["q", "qA", "q01", "q-1", "q0000000000000", "p", "px", "x1", "p01"] {
+            assert_eq!(WireId::parse(text), None, "{text}");
+        }
     }
 }

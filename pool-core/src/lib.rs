@@ -31,6 +31,7 @@ mod index;
 mod input;
 mod machine;
 mod map;
+mod plan;
 mod planted;
 mod publish;
 mod record;
@@ -46,8 +47,8 @@ mod walked;
 
 pub use auth::{AuthFailure, AuthPolicy, AuthState};
 pub use call::{
-    Acknowledge, Call, CallError, Count, History, Mode, Origin, Publish, PublishUnsigned, Quorum, ReconnectOptions,
-    RelayOptions, Reply, Subscribe, Target, Versions, Which,
+    Acknowledge, Call, CallError, Count, Group, History, Mode, Origin, Publish, PublishUnsigned, Quorum,
+    ReconnectOptions, RelayOptions, Reply, Subscribe, Target, Versions, Which,
 };
 pub use command::Command;
 pub use config::Config;
@@ -62,6 +63,7 @@ pub use input::{CloseReason, Input};
 pub use machine::{Core, Unfinished};
 #[cfg(feature = "planted-bugs")]
 pub use planted::PlantedBug;
+pub use publish::warning::PublishWarning;
 pub use record::{ConnectionState, RelayCounters, RelayRecord, Stats};
 pub use subscription::{Checkpoint, CheckpointError};
 pub use time::{Instant, Now};

@@ -120,12 +120,31 @@ pub enum PlantedBug {
     TimedOutLegEnded,
     /// *What comes for a request that is over is dropped.* Planted: not where new filters took its place.
     StragglersDelivered,
+    /// *A `limit` is for one asker's events.* Planted: filters with limits are merged as if they had none of their own.
+    LimitsMerged,
+    /// *Merged filters ask for nothing that nobody asked for.* Planted: filters merge though two of their lists differ.
+    CrossProductsMerged,
+    /// *What comes for a REQ that is shared is matched again for each subscription.* Planted: it is taken for whatever all of
+    /// them asked for.
+    SharedUnmatched,
+    /// *New filters never join a running REQ.* Planted: what merges with one that runs lives on that.
+    RunningReqJoined,
+    /// *A list that is too long for one message is asked for in parts, and all of it.* Planted: the last of a part is left out.
+    LastOfChunkDropped,
+    /// *A REQ is closed when its last user leaves.* Planted: when the first does.
+    ClosedForOthers,
+    /// *Live requests give way to what has no place.* Planted: whoever is there stays.
+    SlotsStarve,
+    /// *No more REQs run at a relay than it takes.* Planted: any number does.
+    BudgetIgnored,
+    /// *An answer that was cut short for the sake of others is asked for again.* Planted: it is taken as it is.
+    SharedCutBelieved,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 64] = [
         Self::SeenBeforeVerified,
         Self::VerdictByClaimedId,
         Self::NegativeCache,
@@ -181,6 +200,15 @@ impl PlantedBug {
         Self::CountRefusedIsZero,
         Self::CountNeverDue,
         Self::CountLastRegistersWin,
+        Self::LimitsMerged,
+        Self::CrossProductsMerged,
+        Self::SharedUnmatched,
+        Self::RunningReqJoined,
+        Self::LastOfChunkDropped,
+        Self::ClosedForOthers,
+        Self::SlotsStarve,
+        Self::BudgetIgnored,
+        Self::SharedCutBelieved,
     ];
 }
 

@@ -85,6 +85,11 @@ impl Timers {
         self.by_key.get(&key).is_some_and(|at| *at <= now)
     }
 
+    /// Whether any timer is due.
+    pub(crate) fn is_any_due(&self, now: Instant) -> bool {
+        self.by_time.first().is_some_and(|(at, _)| *at <= now)
+    }
+
     /// Takes a timer that is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<TimerKey> {
         let &(at, key) = self.by_time.first()?;

@@ -175,7 +175,8 @@ impl Bench {
     fn subscribe(&mut self, filter: Filter, mode: Mode) -> SubId {
         let (filters, target) = (vec![filter], Target::Relays(vec![url(0)]));
         let call =
-            Call::Subscribe(Subscribe { filters, target, mode, versions: Versions::Latest, ..Subscribe::default() });
+            // Requests of its own: what is grouped has scripts of its own.
+            Call::Subscribe(Subscribe { filters, target, mode, group: Group::Alone, ..Subscribe::default() });
         let Ok(Reply::Subscribed(sub)) = self.call(call) else { panic!("subscribed") };
         sub
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use nostr_pool_core::*;
-use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayUrl, Timestamp};
+use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, RelayInfo, RelayUrl, Timestamp};
 use proptest::prelude::*;
 
 const S: u64 = 1_000_000;
@@ -130,7 +130,9 @@ impl Bench {
 
     fn subscribe(&mut self, target: Target, mode: Mode) -> SubId {
         let filters = vec![Filter::new().kind(Kind::TEXT_NOTE)];
-        let request = Subscribe { filters, target, mode, versions: Versions::Latest, ..Subscribe::default() };
+        // Requests of its own: what is grouped has scripts of its own.
+        let group = Group::Alone;
+        let request = Subscribe { filters, target, mode, versions: Versions::Latest, group, ..Subscribe::default() };
         let Ok(Reply::Subscribed(sub)) = self.call(Call::Subscribe(request)) else { panic!("there is room") };
         sub
     }
@@ -816,7 +818,11 @@ proptest! {
 #[test]
 fn a_thousand_relays_with_twenty_subscriptions_each_share_ten_sockets() {
     let mut b = Bench::new(Config::default());
-    (0..1_000).for_each(|n| b.add(n));
+    let info = RelayInfo::from_json(r#"{"limitation":{"max_subscriptions":21}}"#).unwrap();
+    for n in 0..1_000 {
+        b.add(n);
+        b.call(Call::RelayInfo { url: url(n), info: Box::new(info.clone()) }).unwrap();
+    }
     for n in 0..20_000 {
         b.subscribe(only(n % 1_000), Mode::Live);
     }

@@ -35,7 +35,7 @@ struct Stage {
 
 impl Stage {
     fn new(filters: Vec<Filter>, config: Config) -> Self {
-        Self::with(Subscribe { filters, ..Subscribe::default() }, Vec::new(), config)
+        Self::with(Subscribe { filters, group: Group::Alone, ..Subscribe::default() }, Vec::new(), config)
     }
 
     fn with(request: Subscribe, store: Vec<Event>, config: Config) -> Self {
@@ -187,6 +187,30 @@ fn a_capped_relay_is_paged_until_everything_is_there() {
     assert_eq!(s.asked[2].1[0].until, None, "the first page is open at the end");
     assert!(s.b.events(s.sub).iter().all(|item| item.mark == Mark::Stored));
     assert!(s.asked.iter().skip(3).all(|(_, filters)| filters[0].until.is_some()));
+}
+
+/// NIP-11: it gives so many events unasked, and more to who asks for more; what it says may be less than it gave before.
+#[test]
+fn a_page_asks_for_as_much_as_the_relay_gives_and_is_full_with_that() {
+    let mut s = Stage::new(vec![notes()], Config::default());
+    s.serve();
+    (s.store, s.cap) = (many(1, 200), 40);
+    s.offline(300);
+    for _ in 0..2 {
+        let asked = s.take();
+        assert_eq!((asked.len(), asked[0].1[0].limit), (1, None), "it said nothing");
+        s.answer(&asked[0]);
+    }
+    let document = r#"{"limitation":{"default_limit":20,"max_limit":30}}"#;
+    let info = Box::new(nostr_proto::RelayInfo::from_json(document).unwrap());
+    // The page that was asked for before that is without a limit.
+    let before = s.take();
+    s.b.call(Call::RelayInfo { url: url(0), info });
+    before.iter().for_each(|request| s.answer(request));
+    let sent = s.asked.len();
+    s.serve();
+    assert!(s.asked.len() > sent + 3 && s.asked[sent..].iter().all(|(_, filters)| filters[0].limit == Some(30)));
+    assert!(s.has_all() && s.is_caught_up(), "30 are fewer than it gave before, and not all");
 }
 
 #[test]
@@ -505,7 +529,8 @@ fn only_so_many_pages_run_at_once_and_others_come_first() {
     let mut s = Stage::new(vec![notes()], Config::default());
     let filters = vec![notes()];
     for _ in 0..3 {
-        s.b.call(Call::Subscribe(Subscribe { filters: filters.clone(), ..Subscribe::default() }));
+        let group = Group::Alone;
+        s.b.call(Call::Subscribe(Subscribe { filters: filters.clone(), group, ..Subscribe::default() }));
     }
     s.serve();
     s.store = many(1, 60);

@@ -106,10 +106,10 @@ pub use nostr_pool_core::recording;
 pub use nostr_pool_core::{
     Acknowledge, AuthFailure, AuthPolicy, AuthState, CallError, Checkpoint, CheckpointError, CloseReason, Config,
     ConnectionState, CountAnswer, CountId, CountOutcome, CountReport, Coverage, EndReason, EventItem, Gap, GapCause,
-    Health, History, Item, Latency, LegOutcome, LegReport, LegState, Mark, Merged, Mode, Origin, PendingItem,
-    PendingOutcome, PoolEvent, PublishId, PublishReport, PublishStatus, PublishUpdate, Quorum, ReconnectOptions,
-    RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId, Target, Unfinished,
-    UnknownCause, Verdict, Versions, Which, Why,
+    Group, Health, History, Item, Latency, LegOutcome, LegReport, LegState, Mark, Merged, Mode, Origin, PendingItem,
+    PendingOutcome, PoolEvent, PublishId, PublishReport, PublishStatus, PublishUpdate, PublishWarning, Quorum,
+    ReconnectOptions, RejectedEvent, Rejection, RelayCounters, RelayOptions, RelayRecord, RelayUpdate, Stats, SubId,
+    Target, Unfinished, UnknownCause, Verdict, Versions, Which, Why,
 };
 pub use nostr_proto::{
     self, Event, EventId, EventTemplate, Filter, HllOffset, HyperLogLog, Keys, Kind, Prefix, PublicKey, Reason,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use futures::TryFutureExt;
 use nostr_pool_core::{
-    Call, CallError, Config, PublishId, PublishReport, ReconnectOptions, RelayOptions, RelayRecord, Stats, Unfinished,
-    Which,
+    Call, CallError, Config, PublishId, PublishReport, PublishWarning, ReconnectOptions, RelayOptions, RelayRecord,
+    Stats, Unfinished, Which,
 };
 use nostr_proto::{Event, EventId, EventTemplate, Filter, Kind, PublicKey, RelayInfo, RelayUrl, Timestamp};
 
@@ -146,6 +146,12 @@ impl Pool {
     /// kinds only.
     pub fn next_created_at(&self, kind: Kind, author: PublicKey, d: &str) -> Timestamp {
         self.shared().enter(|state, now| state.core.next_created_at(kind, author, d, now))
+    }
+
+    /// What the documents of these relays (NIP-11) say against an event that is published now; see
+    /// [`Core::publish_warnings`](nostr_pool_core::Core::publish_warnings).
+    pub fn publish_warnings(&self, event: &Unfinished, relays: &[RelayUrl]) -> Vec<(RelayUrl, PublishWarning)> {
+        self.shared().enter(|state, now| state.core.publish_warnings(event, relays, now))
     }
 
     /// Counters of the whole pool.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures::Stream;
 use nostr_pool_core::{
-    Acknowledge, Call, CallError, Checkpoint, Gap, History, Item, Mode, Reply, SubId, Subscribe, Target, Versions,
+    Acknowledge, Call, CallError, Checkpoint, Gap, Group, History, Item, Mode, Reply, SubId, Subscribe, Target,
+    Versions,
 };
 use nostr_proto::{Filter, RelayUrl};
 
@@ -46,6 +47,8 @@ pub struct SubscribeOptions {
     /// When an event counts as done with, so that no [`Checkpoint`] brings it again; by default when the item after it
     /// is taken.
     pub acknowledge: Acknowledge,
+    /// Whether it waits for others to share its requests with; it does not by default.
+    pub group: Group,
     /// What an earlier subscription to the same filters had and was done with: only what is missing there is asked for.
     /// See [`Subscription::checkpoint`].
     pub resume: Option<Checkpoint>,
@@ -85,6 +88,13 @@ impl SubscribeOptions {
     #[must_use]
     pub fn with_queue_items(mut self, items: usize) -> Self {
         self.queue_items = Some(items);
+        self
+    }
+
+    /// Waiting for others to share its requests with, or sharing them with none.
+    #[must_use]
+    pub fn with_group(mut self, group: Group) -> Self {
+        self.group = group;
         self
     }
 
@@ -144,8 +154,17 @@ impl Subscription {
         filters: Vec<Filter>,
         options: SubscribeOptions,
     ) -> Result<Self, CallError> {
-        let SubscribeOptions { target, mode, eose_deadline, queue_items, versions, history, acknowledge, resume } =
-            options;
+        let SubscribeOptions {
+            target,
+            mode,
+            eose_deadline,
+            queue_items,
+            versions,
+            history,
+            acknowledge,
+            group,
+            resume,
+        } = options;
         let call = Call::Subscribe(Subscribe {
             filters,
             target,
@@ -155,6 +174,7 @@ impl Subscription {
             versions,
             history,
             acknowledge,
+            group,
             resume,
         });
         let (started, room, room_bytes) = shared.enter(|state, now| {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nostr_pool_core::{
-    Acknowledge, AuthPolicy, Call, Checkpoint, CloseReason, Command, Config, Core, Gap, GapCause, History, Input,
-    Instant, Mode, Now, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply, SocketId,
-    SubId, Subscribe, Target, Ticket, Versions, Which,
+    Acknowledge, AuthPolicy, Call, Checkpoint, CloseReason, Command, Config, Core, Gap, GapCause, Group, History,
+    Input, Instant, Mode, Now, Publish, PublishId, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions, Reply,
+    SocketId, SubId, Subscribe, Target, Ticket, Versions, Which,
 };
 use nostr_proto::{BadSignature, EventId, Kind, Proof, RelayInfo, RelayUrl, Timestamp, UnsignedEvent};
 
@@ -163,6 +163,9 @@ impl Harness {
                 let history = if bytes.once_in(4) { History::All } else { History::FirstLoad };
                 let acknowledge = if bytes.once_in(4) { Acknowledge::ByHand } else { Acknowledge::ByNext };
                 let resume = if bytes.once_in(2) { self.checkpoint.clone() } else { None };
+                let second = Duration::from_secs(1);
+                let groups = [Group::Tick, Group::Alone, Group::AtLeast(second), Group::AtMost(second)];
+                let group = bytes.pick(&groups).copied().unwrap_or_default();
                 let (eose_deadline, queue_items) = (None, None);
                 Call::Subscribe(Subscribe {
                     filters,
@@ -174,6 +177,7 @@ impl Harness {
                     history,
                     acknowledge,
                     resume,
+                    group,
                 })
             }
             20..=27 => {

@@ -18,7 +18,7 @@ use crate::subscription::Checkpoint;
 
 pub use count::Count;
 pub use error::CallError;
-pub use subscribe::{Acknowledge, History, Mode, Subscribe, Versions};
+pub use subscribe::{Acknowledge, Group, History, Mode, Subscribe, Versions};
 
 /// A call of the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,9 +160,13 @@ pub enum Call {
         /// Which.
         url: RelayUrl,
     },
-    /// What a relay's information document (NIP-11) says, in place of what an earlier one said. It is a hint: what waits
-    /// for a relay that takes no message as long is [`Rejection::TooLarge`](crate::Rejection::TooLarge), and that is all
-    /// that is used of it now. A `max_message_length` below 1,024 bytes is ignored: no relay that takes events means it.
+    /// What a relay's information document (NIP-11) says, in place of what an earlier one said. It is a hint, that nothing
+    /// waits for. Requests keep to its `max_subscriptions`, `max_filters`, `max_message_length` and `max_subid_length` (the
+    /// last from the next connection on); an answer to several requests with fewer events than `default_limit` and
+    /// `max_limit` is taken for whole; what waits to be published to a relay that takes no message as long is
+    /// [`Rejection::TooLarge`](crate::Rejection::TooLarge), and
+    /// [`Core::publish_warnings`](crate::Core::publish_warnings) tells what else speaks against an event. A
+    /// `max_message_length` below 1,024 bytes and counts above 100,000 are ignored: no relay means them.
     RelayInfo {
         /// Whose.
         url: RelayUrl,

@@ -29,8 +29,28 @@ pub struct Subscribe {
     pub history: History,
     /// When an event counts as done with.
     pub acknowledge: Acknowledge,
+    /// Whether it waits for others to share its requests with.
+    pub group: Group,
     /// What an earlier subscription to the same filters had: only what is not proven there is asked for.
     pub resume: Option<Checkpoint>,
+}
+
+/// Whether a subscription that is to be asked waits for others, whose filters are merged with its own where nothing is asked
+/// for then that nobody wants. What it receives is the same either way. It waits for
+/// [`Config::group_max`](crate::Config::group_max) at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Group {
+    /// With those that are asked in the same tick: by one call into the core, as all are when a connection opens. It does
+    /// not wait.
+    #[default]
+    Tick,
+    /// It waits for at least so long, and for others that may wait longer; unless one that it is grouped with may not.
+    AtLeast(Duration),
+    /// It waits for so long at most, if another has it wait.
+    AtMost(Duration),
+    /// With none: its requests are its own. Where the relay takes fewer than there are, they may have to stand beside others
+    /// in one.
+    Alone,
 }
 
 /// How far back a subscription looks.

@@ -218,6 +218,12 @@ impl Dedup {
         Some((note_copy(flight, waiter.relay, signature, self.max_parked), new))
     }
 
+    /// An event whose content is known, verified or in flight.
+    pub(crate) fn at_hand(&self, id: &EventId) -> Option<&Event> {
+        let held = self.held.get(id).map(|event| &**event);
+        held.or_else(|| self.flights.get(id).map(|flight| &*flight.event))
+    }
+
     /// When an event in flight was created.
     pub(crate) fn created_at(&self, id: &EventId) -> Option<Timestamp> {
         self.flights.get(id).map(|flight| flight.event.created_at())

@@ -230,6 +230,11 @@ pub enum Why {
     Auth,
     /// Its turn. The relay's last answers had a message beyond the size limit, and it is found out whose that is.
     Turn,
+    /// Others, to share its request with: see [`Group`](crate::Group).
+    Group,
+    /// One of the requests that the relay takes at once: see
+    /// [`Config::request_turn`](crate::Config::request_turn).
+    Slot,
 }
 
 /// A stretch of a relay's time from which events may be missing.

@@ -14,6 +14,8 @@ use crate::command::Command;
 use crate::effects::Effects;
 use crate::event::Why;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, Ticket};
+use crate::plan::Role;
+use crate::plan::waiting::Holds;
 use crate::planted::planted;
 use crate::timers::TimerKey;
 
@@ -275,20 +277,28 @@ impl Core {
         self.review(ix);
     }
 
-    /// The next request that does not have to wait for an authentication.
-    pub(super) fn next_ask(&mut self, ix: RelayIx) -> Option<SubId> {
-        loop {
-            let relay = self.relays.get(&ix).filter(|relay| !relay.auth.holds(false))?;
-            let held = |sub: &SubId| self.is_held_for_auth(relay, *sub) || self.is_held_for_size(ix, relay, *sub);
-            let sub = relay.lanes.asks.iter().copied().find(|sub| !held(sub))?;
-            if self.asks_for_private(sub) && !relay.auth.holds(true) {
-                // Which may well hold it.
-                self.note_private(ix);
-            }
-            let relay = self.relays.get(&ix)?;
-            if relay.lanes.asks.contains(&sub) && !self.is_held_for_auth(relay, sub) {
-                return Some(sub);
-            }
+    /// So many requests of a kind that do not have to wait for an authentication, or because of size; the longest waiting first.
+    pub(super) fn may_be_asked(&mut self, ix: RelayIx, role: Role, most: usize) -> Vec<SubId> {
+        let Some(relay) = self.relays.get(&ix).filter(|relay| !relay.auth.holds(false)) else { return Vec::new() };
+        if !relay.auth.holds(true) && relay.plan.waiting.of(role).take(most).any(|sub| self.asks_for_private(sub)) {
+            // Which may well hold those.
+            self.note_private(ix);
+        }
+        let Some(relay) = self.relays.get(&ix) else { return Vec::new() };
+        let held = |sub: &SubId| self.is_held_for_auth(relay, *sub) || self.is_held_for_size(ix, relay, *sub);
+        relay.plan.waiting.of(role).filter(|sub| !held(sub)).take(most).collect()
+    }
+
+    /// What requests wait for at a relay, as far as that is the same for all of a kind.
+    pub(super) fn holds(&self, relay: &Relay) -> Holds {
+        let limits = self.limits(relay);
+        let room = |role| relay.plan.room(role, &limits) > 0;
+        Holds {
+            auth: (relay.auth.holds(false), relay.auth.holds(true)),
+            pause: relay.lanes.is_held(self.now.mono),
+            turn: !relay.suspects.is_empty(),
+            room: (room(Role::Live), room(Role::Passing)),
+            gathers: relay.plan.waiting.gathers_until.is_some(),
         }
     }
 
@@ -300,6 +310,10 @@ impl Core {
             Why::Pause
         } else if !relay.suspects.is_empty() {
             Why::Turn
+        } else if self.lacks_room(relay, sub) {
+            Why::Slot
+        } else if relay.plan.waiting.gathers_until.is_some() {
+            Why::Group
         } else {
             Why::Credit
         }
@@ -322,7 +336,7 @@ impl Core {
         for sub in legs {
             let wire = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)?.wire());
             // The refusal that led here has ended its request already.
-            if wire.is_none_or(|wire| self.wires.get(&(ix, wire)).is_none()) {
+            if wire.is_none_or(|wire| !self.relays.get(&ix).is_some_and(|relay| relay.plan.runs(wire))) {
                 continue;
             }
             if let Some(wire) = self.subs.get_mut(&sub).and_then(|s| s.recall(ix, &mut self.fx)) {

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use nostr_proto::Timestamp;
 
+use crate::event::Why;
 use crate::ids::{RelayIx, SubId};
 use crate::subscription::Subscription;
 use crate::time::Instant;
@@ -46,7 +47,8 @@ impl Core {
     /// A request that begins at a date is made again, from an earlier one.
     fn ask_anew(&mut self, id: SubId, ix: RelayIx) {
         let proven = self.relays.get(&ix).and_then(|relay| relay.conn.proven());
-        let running = self.subs.get_mut(&id).map(|sub| sub.ask_anew(ix, proven, &mut self.fx)).unwrap_or_default();
+        let sub = self.subs.get_mut(&id).filter(|sub| sub.legs.get(&ix).is_some_and(|(_, leg)| leg.is_dated()));
+        let running = sub.map(|sub| sub.ask_anew(ix, proven, Why::Credit, &mut self.fx)).unwrap_or_default();
         self.close_wires(running.into_iter().map(|wire| (ix, wire)));
         self.review_page(ix, id);
         self.note_need(ix, id);

@@ -17,7 +17,6 @@ use crate::count::Counting;
 use crate::event::CountAnswer;
 use crate::ids::{CountId, RelayIx, SocketId, WireId};
 use crate::record::ConnectionState;
-use crate::subscription::leg::Ending;
 use crate::time::Now;
 use crate::timers::TimerKey;
 
@@ -168,7 +167,7 @@ impl Core {
         let wire = WireId(self.next_wire);
         let Some(count) = self.counts.get(&id).filter(|count| count.is_sendable(ix)) else { return false };
         let Some(relay) = self.relays.get(&ix) else { return false };
-        let (frame, under, max) = (count.message(wire), relay.auth.epoch(), relay.max_message);
+        let (frame, under, max) = (count.message(wire), relay.auth.epoch(), relay.plan.budget.message());
         if let Some(max) = max.filter(|max| u64::try_from(frame.len()).map_or(true, |bytes| bytes > *max)) {
             self.on_count(ix, id, |count, _, _| count.too_large(ix, frame.len(), max));
             return false;
@@ -205,13 +204,19 @@ impl Core {
         }
     }
 
-    /// A CLOSED or an EOSE came. False: not for a COUNT.
-    pub(super) fn on_count_ending(&mut self, ix: RelayIx, wire: WireId, end: &Ending) -> bool {
+    /// A CLOSED came, or an EOSE if there is no reason. False: not for a COUNT.
+    pub(super) fn on_count_ending(&mut self, ix: RelayIx, wire: WireId, closed: Option<&Reason>) -> bool {
         let Some(id) = self.asked_count(ix, wire) else { return false };
-        match end {
-            Ending::Closed(reason) => self.refuse_count(ix, id, reason.clone()),
+        match closed {
+            Some(reason) => {
+                // It slows the whole relay, and at once.
+                if reason.prefix == Some(Prefix::RateLimited) {
+                    self.pause_lanes(ix);
+                }
+                self.refuse_count(ix, id, reason.clone());
+            }
             // It took it for a REQ.
-            _ => self.on_count(ix, id, |count, _, _| count.nonsense(ix)),
+            None => self.on_count(ix, id, |count, _, _| count.nonsense(ix)),
         }
         true
     }
@@ -244,12 +249,12 @@ impl Core {
         let wire = named.or(verb);
         let only = asked.keys().next().copied().filter(|_| alone);
         let Some(at) = wire.or(only) else { return !asked.is_empty() };
-        if reason.prefix == Some(Prefix::RateLimited) {
-            self.pause_lanes(ix);
-        }
         // Words without a prefix say nothing of another try.
         if wire.is_some() && reason.prefix.is_some() {
-            return self.on_count_ending(ix, at, &Ending::Closed(reason));
+            return self.on_count_ending(ix, at, Some(&reason));
+        }
+        if reason.prefix == Some(Prefix::RateLimited) {
+            self.pause_lanes(ix);
         }
         // While nothing is read, no answer can be heard.
         let heard = self.backlog.stopped_until().unwrap_or(self.now.mono).max(self.now.mono);

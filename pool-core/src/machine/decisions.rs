@@ -117,9 +117,10 @@ impl Core {
             self.stats.skipped += 1;
             return;
         }
+        let wrongly = planted!(self.config, SharedUnmatched);
         let has = self.dedup.relays(&event_id);
         let relays = self.urls(has);
-        let Some(sub) = self.subs.get_mut(&id).filter(|sub| sub.matches(event)) else { return };
+        let Some(sub) = self.subs.get_mut(&id).filter(|sub| sub.matches(event) || wrongly) else { return };
         if standing.outdated && !sub.takes_outdated(event) {
             return;
         }

@@ -1,7 +1,9 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
 //! parse, filter match, allowance, hash, expiry, room, signature, delivery.
 
-use nostr_proto::{Event, EventId, Head, Prefix, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
+use alloc::vec::Vec;
+
+use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
 
 use crate::command::Command;
 use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
@@ -10,19 +12,24 @@ use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::planted::planted;
 use crate::resume::End;
 use crate::subscription::Subscription;
-use crate::subscription::leg::{Ending, Eose, Sighting};
+use crate::subscription::leg::{Ending, Sighting};
 use crate::text::harmless;
 
-use super::{Core, Job, Wire};
+use super::carried::Carried;
+use super::{Core, Job};
 
 /// The request that an EVENT message is for.
 #[derive(Clone, Copy)]
-struct Request {
-    wire: WireId,
-    sub: SubId,
-    page: bool,
-    /// EVENT messages of it so far, this one included.
-    frames: u64,
+pub(super) struct Request {
+    /// The REQ's name.
+    pub(super) name: WireId,
+    pub(super) wire: WireId,
+    pub(super) sub: SubId,
+    pub(super) page: bool,
+    /// EVENT messages of its REQ so far, this one included; less what others in it may have had.
+    pub(super) frames: u64,
+    /// The message is counted by what becomes of it for this request.
+    pub(super) counts: bool,
 }
 
 impl Core {
@@ -44,25 +51,66 @@ impl Core {
 
     /// An EVENT message whose id is known without parsing it.
     fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
-        let Some(request) = self.request(ix, subscription, &id) else { return };
+        match self.requests(ix, subscription, &id) {
+            Some(Carried::One(request)) => self.on_copy_for(ix, request, id, frame),
+            Some(Carried::Many(requests)) => self.on_shared_copy(ix, requests, id, frame),
+            None => {}
+        }
+    }
+
+    /// The same for several requests: those that it matches. A copy of what is at hand is not parsed.
+    fn on_shared_copy(&mut self, ix: RelayIx, requests: Vec<Request>, id: EventId, frame: &str) {
+        let parsed = if self.dedup.at_hand(&id).is_some() { None } else { Some(RelayMessage::parse(frame)) };
+        let event = match &parsed {
+            None => self.dedup.at_hand(&id),
+            Some(Ok(RelayMessage::Event { event, .. })) => Some(event),
+            Some(_) => None,
+        };
+        let Some(event) = event else {
+            // Nobody knows whom it is for.
+            for request in requests {
+                self.on_copy_for(ix, request, id, frame);
+            }
+            return;
+        };
+        let requests = self.matching(requests, event);
+        if requests.is_empty() {
+            self.count(ix, |c| &mut c.unmatched);
+        }
+        for request in requests {
+            self.on_copy_for(ix, request, id, frame);
+        }
+    }
+
+    /// Those of the requests whose subscription asks for the event; the first one counts it.
+    fn matching(&self, requests: Vec<Request>, event: &Event) -> Vec<Request> {
+        if planted!(self.config, SharedUnmatched) {
+            return requests;
+        }
+        let wants = |request: &Request| self.subs.get(&request.sub).is_some_and(|sub| sub.matches(event));
+        let wanting = requests.into_iter().filter(wants).enumerate();
+        wanting.map(|(nth, request)| Request { counts: nth == 0, ..request }).collect()
+    }
+
+    fn on_copy_for(&mut self, ix: RelayIx, request: Request, id: EventId, frame: &str) {
         let (wire, sub) = (request.wire, request.sub);
         match self.dedup.look_up(&id, ix, sub) {
             Known::Delivered => {
                 self.note_received(ix, request, id, None);
-                self.note_duplicate(ix);
+                self.note_duplicate_of(ix, request);
             }
-            Known::Held(event) if self.is_excess(ix, request, event.created_at()) => self.note_excess(ix, sub),
+            Known::Held(event) if self.is_excess(ix, request, event.created_at()) => self.note_excess(ix, request),
             Known::Held(event) => {
                 self.note_received(ix, request, id, Some(event.created_at()));
-                self.note_duplicate(ix);
+                self.note_duplicate_of(ix, request);
                 self.hand_out(sub, ix, wire, &event);
             }
             Known::Forgotten(facts) if self.subs.get(&sub).is_some_and(|sub| self.is_not_for(sub, &facts)) => {
                 self.note_received(ix, request, id, Some(facts.created_at));
-                self.note_duplicate(ix);
+                self.note_duplicate_of(ix, request);
             }
             Known::InFlight if self.dedup.created_at(&id).is_some_and(|at| self.is_excess(ix, request, at)) => {
-                self.note_excess(ix, sub);
+                self.note_excess(ix, request);
             }
             Known::InFlight => match scan_signature(frame) {
                 Some(signature) => self.on_copy_in_flight(ix, request, &id, signature),
@@ -82,9 +130,12 @@ impl Core {
     fn on_new_copy(&mut self, ix: RelayIx, request: Request, id: EventId, frame: &str) {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, request, event),
-            Ok(_) => self.note_garbage(ix),
+            Ok(_) if request.counts => self.note_garbage(ix),
+            Ok(_) => {}
             Err(error) => {
-                self.note_garbage(ix);
+                if request.counts {
+                    self.note_garbage(ix);
+                }
                 if let Some(s) = self.subs.get_mut(&request.sub) {
                     s.rejected(ix, id, &error, &mut self.fx);
                 }
@@ -103,7 +154,7 @@ impl Core {
             sub.matches(held)
         };
         let Some((copy, new)) = self.dedup.join(event, signature, waiter, matches) else {
-            self.count(ix, |c| &mut c.unmatched);
+            self.count_for(ix, request, |c| &mut c.unmatched);
             return;
         };
         if new
@@ -113,7 +164,9 @@ impl Core {
             leg.hold(wire);
         }
         self.note_received(ix, request, *event, created_at);
-        self.note_joined(ix, copy);
+        if request.counts {
+            self.note_joined(ix, copy);
+        }
     }
 
     /// A copy of an event in flight is counted once: now, or when it is known what became of it.
@@ -127,19 +180,27 @@ impl Core {
 
     fn on_message(&mut self, ix: RelayIx, frame: &str) {
         match RelayMessage::parse(frame) {
-            Ok(RelayMessage::Event { subscription, event }) => {
-                if let Some(request) = self.request(ix, &subscription, &event.id()) {
-                    self.on_event(ix, request, event);
+            Ok(RelayMessage::Event { subscription, event }) => match self.requests(ix, &subscription, &event.id()) {
+                Some(Carried::One(request)) => self.on_event(ix, request, event),
+                Some(Carried::Many(requests)) => {
+                    let requests = self.matching(requests, &event);
+                    if requests.is_empty() {
+                        self.count(ix, |c| &mut c.unmatched);
+                    }
+                    for request in requests {
+                        self.on_event(ix, request, event.clone());
+                    }
                 }
-            }
+                None => {}
+            },
             Ok(RelayMessage::Ok { event_id, accepted, reason }) => {
                 self.on_ok(ix, event_id, accepted, &harmless(reason));
             }
             Ok(RelayMessage::Eose { subscription, hints }) => {
-                self.on_ending(ix, &subscription, Ending::Eose(Eose { hints, frames: 0 }));
+                self.on_eose(ix, &subscription, hints);
             }
             Ok(RelayMessage::Closed { subscription, reason }) => {
-                self.on_ending(ix, &subscription, Ending::Closed(harmless(reason)));
+                self.on_closed_by_relay(ix, &subscription, &harmless(reason));
             }
             Ok(RelayMessage::Notice { message }) => self.on_notice(ix, &message),
             Ok(RelayMessage::Auth { challenge }) => {
@@ -158,10 +219,10 @@ impl Core {
                 self.note_garbage(ix);
                 // One of so many that the relay gives to one request, all the same.
                 self.on_bad_count(ix, named_in(frame, "COUNT").and_then(WireId::parse));
-                if let Some(wire) = named_in(frame, "EVENT").and_then(WireId::parse)
-                    && let Some(running) = self.wires.get_mut(&(ix, wire))
+                if let Some(name) = named_in(frame, "EVENT").and_then(WireId::parse)
+                    && let Some(relay) = self.relays.get_mut(&ix)
                 {
-                    running.frames += 1;
+                    let _ = relay.plan.event(name);
                 }
             }
         }
@@ -169,15 +230,16 @@ impl Core {
 
     fn on_event(&mut self, ix: RelayIx, request: Request, event: Event) {
         let Request { wire, sub: id, .. } = request;
-        if !self.subs.get(&id).is_some_and(|sub| sub.matches(&event)) {
-            self.count(ix, |c| &mut c.unmatched);
+        let wanted = self.subs.get(&id).is_some_and(|sub| sub.matches(&event));
+        if !wanted && !planted!(self.config, SharedUnmatched) {
+            self.count_for(ix, request, |c| &mut c.unmatched);
             if planted!(self.config, HonestQuarantined) {
                 self.on_forgery(ix, &event.id());
             }
             return;
         }
         if self.is_excess(ix, request, event.created_at()) {
-            self.note_excess(ix, id);
+            self.note_excess(ix, request);
             return;
         }
         let claimed = event.id();
@@ -186,19 +248,21 @@ impl Core {
             if planted!(self.config, VerdictByClaimedId) {
                 self.dedup.bad.insert(claimed);
             }
-            self.note_forged(ix);
-            self.on_forgery(ix, &claimed);
+            if request.counts {
+                self.note_forged(ix);
+                self.on_forgery(ix, &claimed);
+            }
             return;
         };
         self.note_received(ix, request, claimed, Some(hashed.created_at()));
         if self.is_expired(&hashed) {
-            self.stats.expired += 1;
-            self.count(ix, |c| &mut c.expired);
+            self.stats.expired += u64::from(request.counts);
+            self.count_for(ix, request, |c| &mut c.expired);
             return;
         }
         let hashed = match self.dedup.vouch(hashed, ix, self.now.unix) {
             Ok(event) => {
-                self.note_duplicate(ix);
+                self.note_duplicate_of(ix, request);
                 self.hand_out(id, ix, wire, &event);
                 return;
             }
@@ -218,9 +282,10 @@ impl Core {
                 self.fx.command(Command::Verify { ticket, event });
                 self.pause_if_loaded(ix);
             }
-            Admission::Joined(copy) => self.note_joined(ix, copy),
+            Admission::Joined(copy) if request.counts => self.note_joined(ix, copy),
+            Admission::Joined(_) => {}
             Admission::Full => {
-                self.count(ix, |c| &mut c.dropped);
+                self.count_for(ix, request, |c| &mut c.dropped);
                 if let Some(sub) = self.subs.get_mut(&id) {
                     sub.flooded(ix, wire, &hashed);
                 }
@@ -230,61 +295,10 @@ impl Core {
         }
     }
 
-    pub(super) fn on_ending(&mut self, ix: RelayIx, subscription: &str, mut end: Ending) {
-        let named = WireId::parse(subscription).filter(|wire| wire.0 < self.next_wire);
-        // It slows the whole relay, and at once: also if the request is over, or waits for events to be decided.
-        if let Ending::Closed(reason) = &end
-            && reason.prefix == Some(Prefix::RateLimited)
-            && named.is_some()
-        {
-            self.pause_lanes(ix);
-        }
-        if let Some(wire) = named
-            && self.on_count_ending(ix, wire, &end)
-        {
-            return;
-        }
-        let found = named.and_then(|wire| Some((wire, *self.wires.get(&(ix, wire))?)));
-        let Some((wire, Wire { sub, page, frames })) = found else {
-            self.count(ix, |c| &mut c.unsolicited);
-            return;
-        };
-        if let Ending::Eose(eose) = &mut end {
-            eose.frames = frames;
-        }
-        let now = self.now.mono;
-        if page {
-            self.end_page(ix, sub, wire, end);
-            return;
-        }
-        if let Some(relay) = self.relays.get_mut(&ix) {
-            match end {
-                Ending::Eose(_) => relay.vitals.eose(wire, now),
-                Ending::Closed(_) | Ending::Page(_) | Ending::PageClosed(_) | Ending::Lost => {
-                    relay.vitals.forget_request(wire);
-                }
-            }
-        }
-        self.note_in_size(ix, sub, wire);
-        let Some(s) = self.subs.get_mut(&sub) else { return };
-        s.tell_flooded(ix, &mut self.fx);
-        s.answered(ix, wire);
-        let Some(leg) = s.leg(ix) else { return };
-        leg.progress = self.backlog.listening(now);
-        for end in leg.ending(wire, end) {
-            self.apply_ending(sub, ix, wire, end);
-        }
-        self.next_suspect(ix);
-    }
-
     /// A page ended, or was refused, or brought as many events as may be: nothing more of it is wanted.
-    fn end_page(&mut self, ix: RelayIx, id: SubId, wire: WireId, end: Ending) {
+    pub(super) fn end_page(&mut self, ix: RelayIx, id: SubId, wire: WireId, end: Ending) {
         let now = self.now.mono;
-        if matches!(end, Ending::Closed(_)) {
-            self.wires.remove(&(ix, wire));
-        } else {
-            self.close_wire(ix, wire);
-        }
+        self.close_wire(ix, wire);
         let Some(sub) = self.subs.get_mut(&id) else { return };
         sub.tell_flooded(ix, &mut self.fx);
         let Some(leg) = sub.leg(ix) else { return };
@@ -294,38 +308,6 @@ impl Core {
             self.apply_ending(id, ix, wire, end);
         }
         self.sync_sub(id);
-    }
-
-    /// The running request of this name, which an event came for, a copy of a known one perhaps. An event for one that is
-    /// over is counted, and CLOSE said once more.
-    fn request(&mut self, ix: RelayIx, subscription: &str, id: &EventId) -> Option<Request> {
-        let wire = WireId::parse(subscription);
-        if let Some(wire) = wire
-            && let Some(running) = self.wires.get_mut(&(ix, wire))
-            && let Some(relay) = self.relays.get_mut(&ix)
-        {
-            running.frames += 1;
-            relay.counters.events += 1;
-            if relay.options.quarantine {
-                relay.conn.quarantine.event(id, &self.config, self.now.mono);
-            }
-            let request = Request { wire, sub: running.sub, page: running.page, frames: running.frames };
-            if relay.vitals.heard(wire)
-                && let Some(sub) = self.subs.get_mut(&request.sub)
-            {
-                sub.answered(ix, wire);
-            }
-            return Some(request);
-        }
-        self.count(ix, |c| &mut c.unsolicited);
-        let now = self.now.mono;
-        if let Some(wire) = wire.filter(|w| w.0 < self.next_wire)
-            && let Some(relay) = self.relays.get_mut(&ix)
-        {
-            relay.lanes.close_stray(wire, now);
-            self.pump(ix);
-        }
-        None
     }
 
     /// Whether an event that comes now was stored or is new.
@@ -345,6 +327,11 @@ impl Core {
             None if page => self.dedup.facts(&id).map(|facts| facts.created_at),
             known => known,
         };
+        if let Some(at) = created_at.filter(|_| request.page)
+            && let Some(relay) = self.relays.get_mut(&ix)
+        {
+            relay.plan.dated(request.name, at);
+        }
         let (most, now) = (self.config.max_page_events, self.backlog.listening(self.now.mono));
         let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) else { return };
         #[cfg(feature = "planted-bugs")]
@@ -354,7 +341,7 @@ impl Core {
             }
             leg.resume.oldest = Some(leg.resume.oldest.map_or(at, |oldest| oldest.min(at)));
         }
-        if leg.received(Sighting { wire, id, created_at }, most, now) && self.wires.contains(&(ix, wire)) {
+        if leg.received(Sighting { wire, id, created_at }, most, now) && self.runs(ix, wire) {
             self.end_page(ix, sub, wire, Ending::Page(End::Cut));
         }
     }
@@ -366,10 +353,16 @@ impl Core {
     }
 
     /// It is dropped, and told once the flood is over; it is no progress.
-    fn note_excess(&mut self, ix: RelayIx, sub: SubId) {
-        self.count(ix, |c| &mut c.excess);
-        if let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix)) {
+    fn note_excess(&mut self, ix: RelayIx, request: Request) {
+        self.count_for(ix, request, |c| &mut c.excess);
+        if let Some(leg) = self.subs.get_mut(&request.sub).and_then(|s| s.leg(ix)) {
             leg.excess = leg.excess.saturating_add(1);
+        }
+    }
+
+    fn note_duplicate_of(&mut self, ix: RelayIx, request: Request) {
+        if request.counts {
+            self.note_duplicate(ix);
         }
     }
 
@@ -399,6 +392,17 @@ impl Core {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&n.to_le_bytes());
             self.on_forgery(ix, &EventId::from_bytes(id));
+        }
+    }
+
+    fn count_for(
+        &mut self,
+        ix: RelayIx,
+        request: Request,
+        counter: impl FnOnce(&mut crate::record::RelayCounters) -> &mut u64,
+    ) {
+        if request.counts {
+            self.count(ix, counter);
         }
     }
 

@@ -13,7 +13,7 @@ use super::pace::Pace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     Event(PublishId),
-    Ask(SubId),
+    Ask,
     Count(CountId),
     Page(SubId),
 }
@@ -25,7 +25,6 @@ pub(crate) struct Lanes {
     /// Requests to close. Never held up by a pause or a pace. At most one per request that was sent, and one stray a second.
     pub(crate) closes: VecDeque<WireId>,
     pub(crate) events: BTreeSet<PublishId>,
-    pub(crate) asks: BTreeSet<SubId>,
     /// Counts to be asked for.
     pub(crate) counts: BTreeSet<CountId>,
     /// Subscriptions that are owed something, and to be sent a page of it.
@@ -41,7 +40,6 @@ impl Lanes {
     pub(crate) fn clear(&mut self) {
         self.closes.clear();
         self.events.clear();
-        self.asks.clear();
         self.counts.clear();
         self.pages.clear();
         self.last_stray = None;
@@ -66,19 +64,18 @@ impl Lanes {
         self.pace.held_until(now).is_some()
     }
 
-    /// When something that waits may go, if it is held up.
-    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
-        let waits =
-            !self.events.is_empty() || !self.asks.is_empty() || !self.counts.is_empty() || !self.pages.is_empty();
+    /// When something that waits may go, if it is held up. `asks`: REQs wait, too.
+    pub(crate) fn wake(&self, asks: bool, now: Instant) -> Option<Instant> {
+        let waits = asks || !self.events.is_empty() || !self.counts.is_empty() || !self.pages.is_empty();
         self.pace.held_until(now).filter(|_| waits)
     }
 
-    /// The next EVENT or REQ, where `ask` is the next that may be sent of those, `count` of the COUNTs and `page` of the
-    /// pages. EVENTs go first; where they go one by one, they take turns with the REQs. COUNTs go when neither waits, and
-    /// pages when nothing else does.
-    pub(crate) fn next(&self, ask: Option<SubId>, count: Option<CountId>, page: Option<SubId>) -> Option<Turn> {
+    /// The next EVENT or REQ, where `ask` tells whether one of those may be sent, `count` is the next COUNT and `page` the next
+    /// page. EVENTs go first; where they go one by one, they take turns with the REQs. COUNTs go when neither waits, and pages
+    /// when nothing else does.
+    pub(crate) fn next(&self, ask: bool, count: Option<CountId>, page: Option<SubId>) -> Option<Turn> {
         let asks_first = self.pace.is_slow() && self.asks_next;
-        let ask = ask.map(Turn::Ask);
+        let ask = ask.then_some(Turn::Ask);
         let event = self.events.first().copied().map(Turn::Event);
         let turn = if asks_first { ask.or(event) } else { event.or(ask) };
         turn.or(count.map(Turn::Count)).or(page.map(Turn::Page))
@@ -88,7 +85,7 @@ impl Lanes {
     pub(crate) fn take(&mut self, turn: Turn) {
         match turn {
             Turn::Event(publish) => drop(self.events.remove(&publish)),
-            Turn::Ask(sub) => drop(self.asks.remove(&sub)),
+            Turn::Ask => {}
             Turn::Count(count) => drop(self.counts.remove(&count)),
             Turn::Page(sub) => drop(self.pages.remove(&sub)),
         }

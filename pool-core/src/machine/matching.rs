@@ -7,6 +7,7 @@ use nostr_proto::VerifiedEvent;
 use crate::dedup::Waiter;
 use crate::event::Mark;
 use crate::ids::{RelayIx, SubId};
+use crate::planted::planted;
 
 #[cfg(any(test, feature = "planted-bugs"))]
 use crate::subscription::Subscription;
@@ -46,7 +47,12 @@ impl Core {
     }
 
     fn taker(&self, id: SubId, event: &VerifiedEvent, waiters: &BySub<'_>) -> Option<(SubId, Mark)> {
-        let sub = self.subs.get(&id).filter(|sub| !sub.id.is_hidden() && sub.matches(event))?;
+        let sub = self.subs.get(&id).filter(|sub| !sub.id.is_hidden())?;
+        // What came with others' events is no reason to have it.
+        let unmatched = planted!(self.config, SharedUnmatched) && !waiters.of(id).is_empty();
+        if !sub.matches(event) && !unmatched {
+            return None;
+        }
         // A relay that was taken out meanwhile brings nothing any more.
         let own = waiters.of(id).iter().find(|w| sub.legs.contains_key(&w.relay)).map(|w| w.mark);
         let mark = own.or_else(|| {
@@ -77,7 +83,7 @@ impl Core {
     /// What the index found, against looking at every subscription.
     fn audit_takers(&self, event: &VerifiedEvent, waiters: &BySub<'_>, takers: &[(SubId, Mark)]) {
         // Those that should not match are not found either.
-        if crate::planted::planted!(self.config, FiltersNotChecked) || self.subs.len() > 1_000 {
+        if planted!(self.config, FiltersNotChecked) || self.subs.len() > 1_000 {
             return;
         }
         let all = self.subs.keys().filter_map(|id| self.taker(*id, event, waiters));

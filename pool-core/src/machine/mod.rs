@@ -3,6 +3,7 @@
 mod auth;
 mod backlog;
 mod calls;
+mod carried;
 mod clock;
 mod counts;
 mod coverage;
@@ -17,6 +18,7 @@ mod outputs;
 mod oversize;
 mod pace;
 mod paging;
+mod plan;
 mod publishes;
 mod relays;
 mod repair;
@@ -42,12 +44,13 @@ use crate::count::Counting;
 use crate::dedup::Dedup;
 use crate::effects::Effects;
 use crate::event::{PoolEvent, PublishReport};
-use crate::ids::{CountId, PublishId, RelayIx, SubId, Ticket, WireId};
+use crate::ids::{CountId, PublishId, RelayIx, SubId, Ticket};
 use crate::index::Index;
 use crate::input::Input;
 use crate::map::Map;
 use crate::planted::planted;
 use crate::publish::books::Books;
+use crate::publish::warning::{Looks, PublishWarning, warnings};
 use crate::publish::{Body, Publication};
 use crate::record::{RelayRecord, Stats};
 use crate::subscription::{Finished, Subscription};
@@ -104,8 +107,8 @@ pub struct Core {
     index: Index,
     finished: Finished,
     backlog: Backlog,
-    /// The running requests.
-    wires: Map<(RelayIx, WireId), Wire>,
+    /// Relays that something is to be asked of, before this call into the core ends.
+    asking: BTreeSet<RelayIx>,
     dedup: Dedup,
     /// Events that are being fetched again, by the subscription that does it.
     repairs: BTreeMap<SubId, Repair>,
@@ -134,16 +137,6 @@ pub struct Core {
     closed: bool,
 }
 
-/// A running request.
-#[derive(Clone, Copy, Debug)]
-struct Wire {
-    sub: SubId,
-    /// A page of that subscription's, not its own request.
-    page: bool,
-    /// EVENT messages that came for it, whatever they were.
-    frames: u64,
-}
-
 /// What an open ticket is about.
 #[derive(Debug)]
 enum Job {
@@ -165,7 +158,6 @@ impl Core {
         let dedup = Dedup::new(&config, derive(&seed, b"dedup", 0));
         Self {
             dedup,
-            wires: Map::new(derive(&seed, b"wires", 0)),
             jobs: Map::new(derive(&seed, b"jobs", 0)),
             fx: Effects { untaken: Untaken::new(config.max_queued_bytes), ..Effects::default() },
             config,
@@ -179,6 +171,7 @@ impl Core {
             index: Index::new(derive(&seed, b"index", 0)),
             finished: Finished::default(),
             backlog: Backlog::default(),
+            asking: BTreeSet::new(),
             repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),
@@ -215,6 +208,7 @@ impl Core {
             Input::Verified { ticket, outcome } => self.on_verified(ticket, outcome),
             Input::Signed { ticket, outcome } => self.on_signed(ticket, outcome),
         }
+        self.ask_together();
         self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
@@ -227,6 +221,7 @@ impl Core {
     pub fn handle_call(&mut self, call: Call, now: Now) -> Result<Reply, CallError> {
         self.advance(now);
         let reply = self.on_call(call);
+        self.ask_together();
         self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
@@ -249,10 +244,15 @@ impl Core {
                 TimerKey::Count(count) => self.on_count_timer(count),
                 TimerKey::Backlog => self.review_backlog(),
             }
+            // What is due at once is one tick: see `Group::Tick`.
+            if !self.timers.is_any_due(self.now.mono) {
+                self.ask_together();
+            }
             if planted!(self.config, TimerNotLater) {
                 break;
             }
         }
+        self.ask_together();
         self.review_backlog();
         #[cfg(any(test, feature = "planted-bugs"))]
         self.audit();
@@ -297,6 +297,28 @@ impl Core {
     /// The event of a publish that is remembered.
     pub fn publish_event(&self, publish: PublishId) -> Option<Unfinished> {
         self.publishes.get(&publish).map(event_of)
+    }
+
+    /// What the documents of these relays (NIP-11) say against an event that is published now, as far as they are known: a
+    /// relay may refuse it all the same, or take it in spite of that. Relays that are not in the pool say nothing.
+    pub fn publish_warnings(
+        &self,
+        event: &Unfinished,
+        relays: &[RelayUrl],
+        now: Now,
+    ) -> Vec<(RelayUrl, PublishWarning)> {
+        let event = match event {
+            Unfinished::Signed(e) => {
+                Looks { id: e.id(), tags: e.tags().count(), content: e.content(), created_at: e.created_at() }
+            }
+            Unfinished::Unsigned(e) => {
+                Looks { id: e.id(), tags: e.tags().count(), content: e.content(), created_at: e.created_at() }
+            }
+        };
+        let of = |url: &RelayUrl| Some(self.relays.get(self.by_url.get(url)?)?.plan.budget.says());
+        let told = relays.iter().filter_map(|url| Some((url, of(url)?)));
+        told.flat_map(|(url, says)| warnings(event, &says, now.unix).into_iter().map(|warning| (url.clone(), warning)))
+            .collect()
     }
 
     /// Publishes that some relay has not settled yet, or that have no verdict yet, oldest first.

@@ -4,12 +4,15 @@
 //!
 //! Never remembers more than one text per leg, never takes a text of several requests for the answer of one.
 
+use alloc::vec::Vec;
+
 use nostr_proto::{Prefix, Reason};
 
 use crate::connection::Connection;
 use crate::event::RelayUpdate;
-use crate::ids::{RelayIx, SubId, WireId};
-use crate::subscription::leg::Ending;
+use crate::ids::{RelayIx, WireId};
+use crate::plan::Member;
+use crate::plan::budget::complaint;
 use crate::text::printable;
 
 use super::Core;
@@ -26,34 +29,41 @@ impl Core {
     }
 
     fn attribute(&mut self, ix: RelayIx, text: &str) {
-        if let Some((wire, sub)) = self.named(ix, text) {
-            if let Some(s) = self.subs.get_mut(&sub) {
-                s.tell_notice(ix, text, &mut self.fx);
+        if let Some((name, members)) = self.named(ix, text) {
+            for member in members {
+                if let Some(s) = self.subs.get_mut(&member.sub) {
+                    s.tell_notice(ix, text, &mut self.fx);
+                }
             }
-            self.on_ending(ix, &alloc::format!("{wire}"), Ending::Closed(Reason::parse(text)));
-            if !self.wires.contains(&(ix, wire)) {
-                // The relay may see it otherwise.
-                self.close_wire(ix, wire);
-            }
+            // The relay may see it otherwise, so that it needs a CLOSE.
+            self.on_req_refused(ix, name, &Reason::parse(text), false);
+            return;
+        }
+        if let Some(what) = complaint(text)
+            && self.on_complaint(ix, what)
+        {
             return;
         }
         if self.is_count_notice(ix, text) {
             return;
         }
         let silent = self.relays.get(&ix).and_then(|relay| relay.vitals.only_silent());
-        let Some((wire, sub)) = silent.and_then(|wire| Some((wire, self.wires.get(&(ix, wire))?.sub))) else { return };
+        let Some(members) = silent.and_then(|name| self.members(ix, name)) else { return };
         if Reason::parse(text).prefix == Some(Prefix::RateLimited) {
             self.pause_lanes(ix);
         }
-        if let Some(s) = self.subs.get_mut(&sub) {
-            s.mumbled(ix, wire, text, &self.config, self.backlog.hears(self.now), &mut self.fx);
-            self.sync_sub(sub);
+        for member in members {
+            if let Some(s) = self.subs.get_mut(&member.sub) {
+                let now = self.backlog.hears(self.now);
+                s.mumbled(ix, member.request, text, &self.config, now, &mut self.fx);
+                self.sync_sub(member.sub);
+            }
         }
     }
 
-    /// The first running request whose name stands in the text as a word of its own.
-    fn named(&self, ix: RelayIx, text: &str) -> Option<(WireId, SubId)> {
+    /// The first running REQ whose name stands in the text as a word of its own.
+    fn named(&self, ix: RelayIx, text: &str) -> Option<(WireId, Vec<Member>)> {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        words.filter_map(WireId::parse).find_map(|wire| Some((wire, self.wires.get(&(ix, wire))?.sub)))
+        words.filter_map(WireId::parse).find_map(|name| Some((name, self.members(ix, name)?)))
     }
 }

@@ -24,7 +24,7 @@ impl Core {
         for sub in legs {
             let Some(s) = self.subs.get_mut(&sub) else { continue };
             if let Some(wire) = s.too_large(ix, &mut self.fx) {
-                self.wires.remove(&(ix, wire));
+                self.forget_wire(ix, wire);
                 self.note_need(ix, sub);
                 self.sync_sub(sub);
             }
@@ -43,7 +43,7 @@ impl Core {
         for sub in relay.paging.clone() {
             let wire = self.subs.get_mut(&sub).and_then(|s| s.page_too_large(ix, alone, &mut self.fx));
             if let Some(wire) = wire {
-                self.wires.remove(&(ix, wire));
+                self.forget_wire(ix, wire);
                 if let Some(relay) = self.relays.get_mut(&ix) {
                     relay.paging.remove(&sub);
                 }
@@ -91,7 +91,7 @@ impl Core {
 
     /// When something may be asked that waits because of size.
     pub(super) fn size_wake(&self, relay: &Relay) -> Option<Instant> {
-        let waits = (!relay.suspects.is_empty() && !relay.lanes.asks.is_empty()) || !relay.lanes.pages.is_empty();
+        let waits = (!relay.suspects.is_empty() && !relay.plan.waiting.is_empty()) || !relay.lanes.pages.is_empty();
         if waits { self.size_wait(relay) } else { None }
     }
 
@@ -120,7 +120,7 @@ impl Core {
 
     /// What waited for an EOSE or a CLOSED may be asked.
     pub(super) fn next_suspect(&mut self, ix: RelayIx) {
-        if self.relays.get(&ix).is_some_and(|relay| !relay.lanes.asks.is_empty() || !relay.lanes.pages.is_empty()) {
+        if self.relays.get(&ix).is_some_and(|relay| !relay.plan.waiting.is_empty() || !relay.lanes.pages.is_empty()) {
             self.pump(ix);
         }
     }

@@ -2,14 +2,17 @@
 
 use core::ops::Bound;
 
+use nostr_proto::Filter;
+
 use crate::call::CallError;
 use crate::event::Gap;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
+use crate::plan::{Member, Part, Role, chunk};
 use crate::subscription::Next;
 use crate::subscription::paging::Ground;
 
+use super::Core;
 use super::sending::request;
-use super::{Core, Wire};
 
 impl Core {
     /// A page of a leg may be due, or over, or void; or the leg with it.
@@ -49,6 +52,9 @@ impl Core {
         if relay.paging.iter().filter(runs).count() >= most || self.is_page_held_for_size(ix, relay) {
             return None;
         }
+        if relay.plan.room(Role::Passing, &relay.plan.budget.limits(&self.config)) == 0 {
+            return None;
+        }
         let after = relay.last_page.map_or(Bound::Unbounded, Bound::Excluded);
         let in_turn = relay.lanes.pages.range((after, Bound::Unbounded)).chain(&relay.lanes.pages);
         in_turn.copied().find(|sub| !self.is_held_for_auth(relay, *sub))
@@ -59,13 +65,27 @@ impl Core {
         let wire = WireId(self.next_wire);
         let Some(relay) = self.relays.get(&ix) else { return false };
         let ground = Ground { config: &self.config, largest: relay.largest_page, now: self.backlog.hears(self.now) };
+        let limit = relay.plan.budget.page_limit(self.config.min_page);
         let Some(filter) = self.subs.get_mut(&id).and_then(|sub| sub.begin_page(ix, wire, ground)) else {
             return false;
         };
+        let filter = Filter { limit, ..filter };
         self.next_wire += 1;
-        self.wires.insert((ix, wire), Wire { sub: id, page: true, frames: 0 });
-        let frame = request(wire, &[filter]);
-        if let Some(relay) = self.relays.get_mut(&ix) {
+        let limits = self.limits(relay);
+        // One that can't be made short enough is of a filter that was not asked for either.
+        let mut parts =
+            chunk::parts(alloc::vec![filter.clone()], &limits).unwrap_or(alloc::vec![alloc::vec![filter]]).into_iter();
+        let (count, first) = (parts.len(), parts.next().unwrap_or_default());
+        let Some(relay) = self.relays.get_mut(&ix) else { return false };
+        let frame = request(wire, relay.plan.name, &first);
+        {
+            let member = Member { request: wire, sub: id, page: true };
+            let role = if count > 1 { Role::Stored } else { Role::Passing };
+            relay.plan.begins(member, false, count);
+            relay.plan.sent(wire, alloc::vec![member], &first, role, self.now.mono);
+            for part in parts {
+                relay.plan.queue(Part { requests: alloc::vec![member], filters: Some(part), role });
+            }
             relay.paging.insert(id);
             relay.last_page = Some(id);
             relay.trial.asked(frame.len(), self.now.mono);

@@ -20,9 +20,6 @@ use crate::timers::TimerKey;
 
 use super::Core;
 
-/// A relay that says it takes no message as long as this, in bytes, does not mean it: an event without content has 350.
-const LEAST_MESSAGE_LENGTH: u64 = 1_024;
-
 impl Core {
     pub(super) fn publish(&mut self, request: Publish) -> Result<Reply, CallError> {
         let Publish { event, target, quorum, deadline, link } = request;
@@ -114,8 +111,8 @@ impl Core {
     pub(super) fn relay_info(&mut self, url: &RelayUrl, info: &RelayInfo) -> Result<(), CallError> {
         let ix = *self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
         let Some(relay) = self.relays.get_mut(&ix) else { return Ok(()) };
-        relay.max_message = info.limitation.max_message_length.filter(|max| *max >= LEAST_MESSAGE_LENGTH);
-        let max = relay.max_message;
+        relay.plan.budget.stated(&info.limitation);
+        let max = relay.plan.budget.message();
         let open: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for id in open {
             self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
@@ -228,7 +225,7 @@ impl Core {
     /// Sees to it that the relays of a publish are connected, and that it is sent to those that are and take it.
     pub(super) fn deliver_publish(&mut self, id: PublishId) {
         let relays = self.publishes.get(&id).map(Publication::open_relays).unwrap_or_default();
-        let limits = relays.into_iter().filter_map(|ix| Some((ix, self.relays.get(&ix)?.max_message?)));
+        let limits = relays.into_iter().filter_map(|ix| Some((ix, self.relays.get(&ix)?.plan.budget.message()?)));
         for (ix, max) in limits.collect::<Vec<_>>() {
             self.on_publish(id, |p, _, _, fx| p.limit(ix, Some(max), fx));
         }

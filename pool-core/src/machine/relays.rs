@@ -14,6 +14,7 @@ use crate::event::RelayUpdate;
 use crate::health::Vitals;
 use crate::ids::{PublishId, RelayIx, SocketId, SubId};
 use crate::input::CloseReason;
+use crate::plan::Plan;
 use crate::publish::trial::Trial;
 use crate::record::{ConnectionState, RelayCounters, RelayRecord};
 use crate::rng::Rng;
@@ -22,6 +23,7 @@ use crate::timers::TimerKey;
 use super::auth::AuthTicket;
 use super::counts::Desk;
 use super::lanes::Lanes;
+use super::plan::NextAsk;
 use super::slots::Needs;
 use super::{Core, derive};
 
@@ -43,8 +45,10 @@ pub(super) struct Relay {
     pub(super) auth_ticket: Option<AuthTicket>,
     /// Which EVENT would be to blame if the connection ended now.
     pub(super) trial: Trial,
-    /// The longest message that it takes (NIP-11), in bytes, as far as it says.
-    pub(super) max_message: Option<u64>,
+    /// Which REQs carry which requests.
+    pub(super) plan: Plan,
+    /// What is asked for next, when the turn comes.
+    pub(super) next_ask: Option<NextAsk>,
     /// Subscriptions with a leg here.
     pub(super) legs: BTreeSet<SubId>,
     /// Those of them whose answer may have had a message beyond the size limit: see `oversize`.
@@ -67,10 +71,6 @@ pub(super) struct Relay {
 
 impl Core {
     pub(super) fn record(&self, relay: &Relay) -> RelayRecord {
-        let running = |sub: &&SubId| {
-            let leg = self.by_url.get(&relay.url).and_then(|ix| self.subs.get(sub)?.legs.get(ix));
-            leg.is_some_and(|(_, leg)| leg.wire().is_some())
-        };
         RelayRecord {
             url: relay.url.clone(),
             options: relay.options,
@@ -80,7 +80,7 @@ impl Core {
             opened: relay.conn.opened,
             failures_in_row: relay.conn.backoff.failures(),
             last_connected: relay.conn.last_connected,
-            active_requests: relay.legs.iter().filter(running).count() + relay.paging.len(),
+            active_requests: relay.plan.running(),
             pending_publishes: relay.publishes.len(),
             last_close: relay.conn.last_close.clone(),
             last_error: relay.conn.last_error.clone(),
@@ -113,7 +113,8 @@ impl Core {
             auth: Auth::new(url.clone()),
             auth_ticket: None,
             trial: Trial::default(),
-            max_message: None,
+            plan: Plan::default(),
+            next_ask: None,
             legs: BTreeSet::new(),
             suspects: BTreeSet::new(),
             needs: Needs::default(),

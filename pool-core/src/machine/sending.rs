@@ -8,12 +8,13 @@ use nostr_proto::{Filter, Timestamp, encode};
 
 use crate::ids::{PublishId, RelayIx, SocketId, SubId, WireId};
 use crate::input::CloseReason;
+use crate::plan::Role;
 use crate::planted::planted;
 use crate::time::Now;
 use crate::timers::TimerKey;
 
+use super::Core;
 use super::lanes::Turn;
-use super::{Core, Wire};
 
 impl Core {
     /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs,
@@ -28,7 +29,8 @@ impl Core {
                 continue;
             }
             if let Some(wire) = relay.lanes.closes.pop_front() {
-                self.send_frame(ix, socket, encode::close(&wire_text(wire)).into());
+                let name = wire.text(relay.plan.name);
+                self.send_frame(ix, socket, encode::close(&name).into());
                 continue;
             }
             if relay.lanes.is_held(now) {
@@ -36,17 +38,21 @@ impl Core {
             }
             let sent = match self.next_turn(ix) {
                 Some(Turn::Event(publish)) => self.send_event(ix, socket, publish),
-                Some(Turn::Ask(sub)) => self.send_request(ix, socket, sub),
+                Some(Turn::Ask) => self.send_ask(ix, socket),
                 Some(Turn::Count(count)) => self.send_count(ix, socket, count),
                 Some(Turn::Page(sub)) => self.send_page(ix, socket, sub),
+                None if self.make_room(ix) => continue,
                 None => break,
             };
             if sent && let Some(relay) = self.relays.get_mut(&ix) {
                 relay.lanes.sent(now);
             }
         }
-        let wake =
-            self.relays.get(&ix).and_then(|relay| relay.lanes.wake(now).into_iter().chain(self.size_wake(relay)).min());
+        let wakes = |relay| [self.size_wake(relay), self.plan_wake(relay)];
+        let wake = self.relays.get(&ix).and_then(|relay| {
+            let wakes = wakes(relay).into_iter().flatten();
+            relay.lanes.wake(!relay.plan.waiting.is_empty(), now).into_iter().chain(wakes).min()
+        });
         self.arm(TimerKey::Lanes(ix), wake);
     }
 
@@ -54,14 +60,16 @@ impl Core {
     /// pass it, for it might wait for ever.
     fn next_turn(&mut self, ix: RelayIx) -> Option<Turn> {
         let (ask, count, page) = (self.next_ask(ix), self.next_count(ix), self.next_page(ix));
+        let is_due = ask.is_some();
         let relay = self.relays.get_mut(&ix)?;
-        let turn = relay.lanes.next(ask, count, page)?;
+        relay.next_ask = ask;
+        let turn = relay.lanes.next(is_due, count, page)?;
         let admitted = match turn {
             Turn::Event(publish) => {
                 let doubted = self.publishes.get(&publish).is_some_and(|p| p.is_doubted(ix));
                 relay.trial.admits_event(doubted, &self.config, self.now.mono)
             }
-            Turn::Ask(_) | Turn::Count(_) | Turn::Page(_) => {
+            Turn::Ask | Turn::Count(_) | Turn::Page(_) => {
                 relay.trial.acquit(&self.config, self.now.mono);
                 relay.trial.admits_request()
             }
@@ -98,17 +106,17 @@ impl Core {
 
     /// A REQ for a leg that waits is due.
     pub(super) fn enqueue_ask(&mut self, ix: RelayIx, sub: SubId) {
-        let Some(relay) = self.relays.get_mut(&ix) else { return };
-        if relay.conn.open_socket().is_none() {
-            return;
-        }
-        relay.lanes.asks.insert(sub);
-        self.pump(ix);
-        let Some(relay) = self.relays.get(&ix) else { return };
-        if relay.lanes.asks.contains(&sub) {
-            let why = self.why_waiting(relay, sub);
-            let Some(s) = self.subs.get_mut(&sub) else { return };
-            s.waits_for(ix, why, &mut self.fx);
+        let live = self.role(sub) == Role::Live;
+        let Some(relay) = self.relays.get_mut(&ix).filter(|relay| relay.conn.open_socket().is_some()) else { return };
+        relay.plan.waiting.add(sub, live, self.now.mono);
+        self.asking.insert(ix);
+    }
+
+    /// What became due in this call into the core is asked for, grouped.
+    pub(super) fn ask_together(&mut self) {
+        while let Some(ix) = self.asking.pop_first() {
+            self.pump(ix);
+            self.tell_waiting(ix);
         }
     }
 
@@ -137,13 +145,30 @@ impl Core {
         relays.into_iter().for_each(|ix| self.pump(ix));
     }
 
-    fn release_wire(&mut self, ix: RelayIx, wire: WireId) {
-        self.wires.remove(&(ix, wire));
+    /// A running request is over for us, and nothing is to be sent yet.
+    pub(super) fn release_wire(&mut self, ix: RelayIx, wire: WireId) {
         let Some(relay) = self.relays.get_mut(&ix) else { return };
-        relay.vitals.forget_request(wire);
-        if relay.conn.open_socket().is_some() {
-            relay.lanes.closes.push_back(wire);
+        #[cfg(feature = "planted-bugs")]
+        let early = if planted!(self.config, ClosedForOthers) { relay.plan.reqs_of(wire) } else { Vec::new() };
+        let closes = relay.plan.leaves(wire).into_iter();
+        #[cfg(feature = "planted-bugs")]
+        let closes = closes.chain(early).collect::<BTreeSet<WireId>>();
+        for name in closes {
+            relay.vitals.forget_request(name);
+            if relay.conn.open_socket().is_some() {
+                relay.lanes.closes.push_back(name);
+            }
         }
+    }
+
+    /// A REQ has done its duty.
+    pub(super) fn close_req(&mut self, ix: RelayIx, name: WireId) {
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
+        relay.vitals.forget_request(name);
+        if relay.plan.close(name) && relay.conn.open_socket().is_some() {
+            relay.lanes.closes.push_back(name);
+        }
+        self.pump(ix);
     }
 
     /// The relay asked for a pause.
@@ -180,41 +205,6 @@ impl Core {
         true
     }
 
-    /// Whether anything was sent.
-    fn send_request(&mut self, ix: RelayIx, socket: SocketId, sub: SubId) -> bool {
-        let wire = self.wire_for(ix, sub);
-        let Some(relay) = self.relays.get(&ix) else { return false };
-        let Some(s) = self.subs.get_mut(&sub) else { return false };
-        s.ask_under(ix, relay.auth.epoch(), relay.auth.known_as(), relay.options.auth_at_once);
-        let Some(filters) = s.ask(ix, wire, &self.config, self.backlog.hears(self.now), &mut self.fx) else {
-            return false;
-        };
-        self.next_wire = self.next_wire.max(wire.0 + 1);
-        self.wires.insert((ix, wire), Wire { sub, page: false, frames: 0 });
-        self.note_sent_for_size(ix, sub);
-        let frame = request(wire, &filters);
-        if let Some(relay) = self.relays.get_mut(&ix) {
-            relay.vitals.asked(wire, self.now.mono);
-            relay.trial.asked(frame.len(), self.now.mono);
-        }
-        self.send_frame(ix, socket, frame);
-        self.sync_sub(sub);
-        true
-    }
-
-    /// A name for a leg's request that no request had before.
-    fn wire_for(&mut self, ix: RelayIx, sub: SubId) -> WireId {
-        let fresh = WireId(self.next_wire);
-        #[cfg(feature = "planted-bugs")]
-        if planted!(self.config, WireIdReused)
-            && let Some(leg) = self.subs.get_mut(&sub).and_then(|s| s.leg(ix))
-        {
-            return *leg.first_wire.get_or_insert(fresh);
-        }
-        let _ = (ix, sub);
-        fresh
-    }
-
     pub(super) fn send_frame(&mut self, ix: RelayIx, socket: SocketId, frame: Arc<str>) {
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.conn.spend(frame.len());
@@ -228,7 +218,7 @@ impl Core {
         self.on_auth_opened(ix);
         let may_authenticate = self.may_authenticate(ix);
         let Some(relay) = self.relays.get_mut(&ix) else { return };
-        relay.lanes.asks = relay.legs.clone();
+        relay.plan.name = relay.plan.budget.name();
         let legs: Vec<SubId> = relay.legs.iter().copied().collect();
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for id in legs {
@@ -239,6 +229,7 @@ impl Core {
                 }
                 self.note_need(ix, id);
             }
+            self.enqueue_ask(ix, id);
         }
         for publish in publishes {
             self.enqueue_event(ix, publish);
@@ -250,8 +241,11 @@ impl Core {
 
     /// What could not be sent yet, and why.
     pub(super) fn tell_waiting(&mut self, ix: RelayIx) {
+        let Some(holds) = self.relays.get(&ix).map(|relay| self.holds(relay)) else { return };
+        let Some(relay) = self.relays.get_mut(&ix) else { return };
+        let subs = relay.plan.waiting.untold_of(holds);
         let Some(relay) = self.relays.get(&ix) else { return };
-        let waiting: Vec<_> = relay.lanes.asks.iter().map(|&sub| (sub, self.why_waiting(relay, sub))).collect();
+        let waiting: Vec<_> = subs.into_iter().map(|sub| (sub, self.why_waiting(relay, sub))).collect();
         for (sub, why) in waiting {
             if let Some(s) = self.subs.get_mut(&sub) {
                 s.waits_for(ix, why, &mut self.fx);
@@ -268,6 +262,7 @@ impl Core {
         relay.lanes.clear();
         relay.paging.clear();
         relay.vitals.disconnected();
+        relay.plan.disconnected();
         if planted!(self.config, OwnCloseBlamed) {
             relay.trial.ended(None, &self.config, self.now.mono);
         }
@@ -280,9 +275,6 @@ impl Core {
         let publishes: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for sub in legs {
             let Some(s) = self.subs.get_mut(&sub) else { continue };
-            for wire in s.leg(ix).into_iter().flat_map(|leg| leg.wires()) {
-                self.wires.remove(&(ix, wire));
-            }
             if let Some(leg) = s.leg(ix) {
                 leg.alive_until = leg.alive_until.map(|at| at.min(self.now.unix));
             }
@@ -310,10 +302,7 @@ impl Core {
     }
 }
 
-fn wire_text(wire: WireId) -> alloc::string::String {
-    alloc::format!("{wire}")
-}
-
-pub(super) fn request(wire: WireId, filters: &[Filter]) -> Arc<str> {
-    encode::req(&wire_text(wire), filters).into()
+/// A REQ, its name cut to what the relay takes.
+pub(super) fn request(wire: WireId, most: usize, filters: &[Filter]) -> Arc<str> {
+    encode::req(&wire.text(most), filters).into()
 }

@@ -11,13 +11,14 @@ use crate::connection::Connection;
 use crate::event::EndReason;
 use crate::ids::{RelayIx, SubId, WireId};
 use crate::index::EVERYWHERE;
+use crate::plan::Member;
 use crate::planted::planted;
 use crate::subscription::leg::Ending;
 use crate::subscription::paging::Ground;
 use crate::subscription::{Next, Subscription};
 use crate::timers::TimerKey;
 
-use super::{Core, Wire};
+use super::Core;
 
 impl Core {
     pub(super) fn subscribe(&mut self, request: Subscribe) -> Result<SubId, CallError> {
@@ -57,8 +58,7 @@ impl Core {
         }
         self.close_wires(running.iter().copied());
         if planted!(self.config, StragglersDelivered) {
-            let late = Wire { sub: id, page: false, frames: 0 };
-            running.iter().for_each(|&running| _ = self.wires.insert(running, late));
+            running.into_iter().for_each(|(ix, wire)| self.linger(ix, id, wire));
         }
         for ix in legs {
             self.engage_leg(id, ix);
@@ -137,10 +137,10 @@ impl Core {
     fn leave_relay(&mut self, id: SubId, ix: RelayIx) {
         if let Some(relay) = self.relays.get_mut(&ix) {
             relay.legs.remove(&id);
-            relay.lanes.asks.remove(&id);
             relay.lanes.pages.remove(&id);
             relay.paging.remove(&id);
             relay.suspects.remove(&id);
+            relay.plan.forget(id);
         }
         self.note_need(ix, id);
         self.review(ix);
@@ -158,7 +158,7 @@ impl Core {
         }
         for (ix, (_, leg)) in sub.legs {
             if planted!(self.config, CloseLostOnDrop) {
-                leg.wires().for_each(|wire| _ = self.wires.remove(&(ix, wire)));
+                leg.wires().for_each(|wire| self.forget_wire(ix, wire));
             } else {
                 self.close_wires(leg.wires().map(|wire| (ix, wire)));
             }
@@ -190,8 +190,13 @@ impl Core {
         let refused =
             self.subs.get_mut(&id).map(|sub| sub.refused_by_notice(self.backlog.hears(self.now))).unwrap_or_default();
         for (ix, wire, reason) in refused {
-            self.apply_ending(id, ix, wire, Ending::Closed(reason));
-            self.close_wire(ix, wire);
+            if self.shares(ix, wire) {
+                // It may be meant for another.
+                self.ask_alone(ix, &[Member { request: wire, sub: id, page: false }]);
+            } else {
+                self.apply_ending(id, ix, wire, Ending::Closed(reason));
+                self.close_wire(ix, wire);
+            }
         }
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let overdue = sub.timeout(&self.config, self.backlog.hears(self.now), &mut self.fx);
@@ -211,6 +216,9 @@ impl Core {
 
     /// EOSE or CLOSED takes effect.
     pub(super) fn apply_ending(&mut self, id: SubId, ix: RelayIx, wire: WireId, end: Ending) {
+        if matches!(end, Ending::Closed(_)) {
+            self.close_wire(ix, wire);
+        }
         let largest = self.relays.get(&ix).map_or(0, |relay| relay.largest_page);
         let ground = Ground { config: &self.config, largest, now: self.backlog.hears(self.now) };
         let Some(sub) = self.subs.get_mut(&id) else { return };
@@ -234,7 +242,6 @@ impl Core {
                 Next::Nothing
             }
             Ending::Closed(reason) => {
-                self.wires.remove(&(ix, wire));
                 if let Some(page) = sub.lose_page(ix) {
                     self.close_wire(ix, page);
                 }

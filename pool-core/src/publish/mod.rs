@@ -48,6 +48,7 @@ mod tests;
 pub(crate) mod trial;
 #[cfg(test)]
 mod walk;
+pub(crate) mod warning;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;

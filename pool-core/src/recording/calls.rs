@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::call::{
-    Acknowledge, Call, Count, History, Mode, Origin, Publish, PublishUnsigned, Quorum, ReconnectOptions, RelayOptions,
-    Subscribe, Target, Versions, Which,
+    Acknowledge, Call, Count, Group, History, Mode, Origin, Publish, PublishUnsigned, Quorum, ReconnectOptions,
+    RelayOptions, Subscribe, Target, Versions, Which,
 };
 use crate::event::{Gap, GapCause};
 use crate::ids::{CountId, PublishId, SocketId, SubId, Ticket};
@@ -85,13 +85,14 @@ coded_struct! { ReconnectOptions { keep_open, keep_backoff } }
 
 coded_struct! {
     Subscribe {
-        filters, target, mode, eose_deadline, queue_items, versions, history, acknowledge, resume,
+        filters, target, mode, eose_deadline, queue_items, versions, history, acknowledge, resume, group,
     }
 }
 
 coded_enum! { Mode { 0 Live, 1 UntilEose } }
 coded_enum! { Versions { 0 Latest, 1 All } }
 coded_enum! { History { 0 FirstLoad, 1 All } }
+coded_enum! { Group { 0 Tick, 1 AtLeast(time), 2 AtMost(time), 3 Alone } }
 coded_enum! { Acknowledge { 0 ByNext, 1 ByHand } }
 
 coded_struct! { Publish { event, target, quorum, deadline, link } }

@@ -141,4 +141,9 @@ config! {
     max_counts,
     max_count_bytes,
     count_deadline,
+    unknown_max_requests,
+    unknown_max_filters,
+    unknown_max_message,
+    request_turn,
+    group_max,
 }

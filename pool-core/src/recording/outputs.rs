@@ -62,7 +62,7 @@ written_enum! {
 }
 
 written_enum! { LegState { 0 Waiting(why), 1 Requested, 2 Live, 3 Closed(reason), 4 Removed } }
-written_enum! { Why { 0 Connection, 1 Credit, 2 Pause, 3 Auth, 4 Turn } }
+written_enum! { Why { 0 Connection, 1 Credit, 2 Pause, 3 Auth, 4 Turn, 5 Group, 6 Slot } }
 written_enum! { RejectedEvent { 0 TooLong, 1 Malformed } }
 written_enum! { EndReason { 0 Complete, 1 Unsubscribed, 2 StartedClean, 3 Shutdown } }
 

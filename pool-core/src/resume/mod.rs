@@ -354,6 +354,13 @@ impl Resume {
         }
     }
 
+    /// Of what is older than that, the page's answer says nothing.
+    pub(crate) fn floor(&mut self, wire: WireId, floor: Timestamp) {
+        if let Some(page) = self.page_mut(wire) {
+            page.floor = Some(floor);
+        }
+    }
+
     pub(crate) fn hold(&mut self, wire: WireId) {
         if let Some(page) = self.page_mut(wire) {
             page.hold();

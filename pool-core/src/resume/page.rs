@@ -34,6 +34,8 @@ pub(crate) struct Page {
     pub(super) received: u64,
     /// An event of it was dropped for lack of room.
     pub(super) dropped: bool,
+    /// It took several requests, of which one may have been cut short there: it says nothing of what is older.
+    pub(super) floor: Option<Timestamp>,
     end: Option<End>,
 }
 
@@ -76,6 +78,7 @@ impl Page {
             too_many_pushed: false,
             received: 0,
             dropped: false,
+            floor: None,
             end: None,
         }
     }
@@ -165,7 +168,7 @@ impl Page {
                 return Verdict::Whole;
             }
         }
-        match self.stored().min() {
+        match self.stored().filter(|at| self.floor.is_none_or(|floor| *at >= floor)).min() {
             None => Verdict::Nothing,
             Some(_) if self.too_many_pushed => Verdict::Nothing,
             Some(oldest) if oldest < self.range.until => Verdict::After(oldest),

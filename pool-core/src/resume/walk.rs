@@ -184,8 +184,18 @@ fn no_input_is_left_out() {
     let changing = methods.filter(|(_, arguments)| arguments.trim_start().starts_with("&mut self"));
     let walked = include_str!("walk.rs");
     // What these note is looked at when the page ends or its connection is lost; or they are of one filter's standing, and no state.
-    let notes =
-        ["dropped", "pushed", "want_all", "forget_floors", "opened", "renew", "page_too_large", "owe_with", "forged"];
+    let notes = [
+        "dropped",
+        "pushed",
+        "want_all",
+        "forget_floors",
+        "opened",
+        "renew",
+        "page_too_large",
+        "owe_with",
+        "forged",
+        "floor",
+    ];
     for (name, _) in changing.filter(|(name, _)| !notes.contains(name)) {
         assert!(walked.contains(&format!("resume.{name}(")), "{name} has no row");
     }

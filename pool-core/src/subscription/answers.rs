@@ -30,13 +30,9 @@ impl Subscription {
     ) -> Option<Vec<Filter>> {
         let allowance = request::allowance(&self.filters, now.unix, config);
         let filters = self.filters.clone();
-        let leg = self.leg(relay)?;
-        if !matches!(leg.state, State::Waiting(_)) || leg.retry_at.is_some() || leg.lack.is_some() {
-            return None;
-        }
-        // A wall clock that was ahead and has been set right must not make us ask from the future on.
-        let alive_until = leg.alive_until.map(|at| at.min(now.unix));
-        let whole = leg.whole;
+        let leg = self.leg(relay).filter(|leg| leg.is_askable())?;
+        let (sent, missed) = leg.sends(&filters, config, now);
+        let (alive_until, whole) = (leg.alive_until, leg.whole);
         if whole {
             leg.resume.forget_floors();
         }
@@ -53,11 +49,6 @@ impl Subscription {
             eose: None,
             closed: None,
         });
-        let missed = alive_until.map(|at| request::catch_up(&filters, at, config, now.unix));
-        let sent = match &missed {
-            Some(missed) if !whole => missed.clone(),
-            _ => filters.to_vec(),
-        };
         leg.resume.asked(&sent, missed.as_deref());
         self.tell_leg(relay, fx);
         Some(sent)
@@ -148,13 +139,19 @@ impl Subscription {
         self.settle(fx);
     }
 
-    /// Its request begins too late: it is to be asked again, as after a lost connection. Tells what runs, which is to be
-    /// closed.
-    pub(crate) fn ask_anew(&mut self, relay: RelayIx, proven: Option<Timestamp>, fx: &mut Effects) -> Vec<WireId> {
-        let Some(leg) = self.leg(relay).filter(|leg| leg.is_dated()) else { return Vec::new() };
+    /// Its request begins too late, or makes room for others: it is to be asked again, as after a lost connection. Tells what
+    /// runs, which is to be closed.
+    pub(crate) fn ask_anew(
+        &mut self,
+        relay: RelayIx,
+        proven: Option<Timestamp>,
+        why: Why,
+        fx: &mut Effects,
+    ) -> Vec<WireId> {
+        let Some(leg) = self.leg(relay).filter(|leg| leg.wire().is_some()) else { return Vec::new() };
         let running = leg.wires().collect();
         let lost = leg.lose(proven);
-        leg.state = State::Waiting(Why::Credit);
+        leg.state = State::Waiting(why);
         let since = leg.alive_until;
         self.tell_leg(relay, fx);
         if lost == Lost::Live {

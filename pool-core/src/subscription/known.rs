@@ -42,6 +42,20 @@ impl Leg {
     }
 }
 
+impl Leg {
+    /// See [`Subscription::ask_under`].
+    pub(super) fn ask_under(&mut self, epoch: Epoch, known_as: &[PublicKey], may_hide: bool) {
+        self.under = epoch;
+        // What an earlier subscription had says nothing of what there is for other keys; what it owed is owed all the same.
+        self.whole |= core::mem::take(&mut self.restored) && !same_keys(&self.known_as, known_as);
+        if may_hide {
+            self.note_hidden(known_as);
+        }
+        self.whole |= may_hide && known_as.iter().any(|key| !self.known_as.contains(key));
+        self.known_as = known_as.to_vec();
+    }
+}
+
 impl Subscription {
     /// CLOSED took effect, and an authentication is under way: the leg waits for it, unless it was refused
     /// `max_refusals` times without an EOSE between.
@@ -70,14 +84,7 @@ impl Subscription {
         let may_hide = hides || could_match_private(&self.filters);
         let waits = |leg: &&mut Leg| matches!(leg.state, State::Waiting(_)) && leg.lack.is_none();
         let Some(leg) = self.leg(relay).filter(waits) else { return };
-        leg.under = epoch;
-        // What an earlier subscription had says nothing of what there is for other keys; what it owed is owed all the same.
-        leg.whole |= core::mem::take(&mut leg.restored) && !same_keys(&leg.known_as, known_as);
-        if may_hide {
-            leg.note_hidden(known_as);
-        }
-        leg.whole |= may_hide && known_as.iter().any(|key| !leg.known_as.contains(key));
-        leg.known_as = known_as.to_vec();
+        leg.ask_under(epoch, known_as, may_hide);
     }
 
     /// The relay knows us by these keys alone: one that was taken as known since `epoch` is not.

@@ -49,6 +49,7 @@ pub(crate) mod paging;
 mod queue;
 mod rejected;
 pub(crate) mod request;
+mod sharing;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -61,7 +62,7 @@ use core::time::Duration;
 
 use nostr_proto::{Event, EventId, Filter, RelayUrl};
 
-use crate::call::{History, Mode, Subscribe, Target, Versions};
+use crate::call::{Group, History, Mode, Subscribe, Target, Versions};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::event::{Item, LegState};
@@ -98,6 +99,7 @@ pub(crate) struct Subscription {
     mode: Mode,
     versions: Versions,
     history: History,
+    pub(crate) group: Group,
     generation: u32,
     /// When this generation began.
     started: Instant,
@@ -119,8 +121,18 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(id: SubId, request: Subscribe, config: &Config, now: Now) -> Self {
-        let Subscribe { filters, target, mode, eose_deadline, queue_items, versions, history, acknowledge, resume } =
-            request;
+        let Subscribe {
+            filters,
+            target,
+            mode,
+            eose_deadline,
+            queue_items,
+            versions,
+            history,
+            acknowledge,
+            group,
+            resume,
+        } = request;
         let first = resume.filter(|it| it.filters == filters).unwrap_or_else(|| Checkpoint::of(&filters));
         let patience = eose_deadline.unwrap_or(config.eose_deadline).min(config.eose_deadline_max);
         let room = queue_items.unwrap_or(config.queue_items).min(config.queue_items);
@@ -132,6 +144,7 @@ impl Subscription {
             mode,
             versions,
             history,
+            group,
             generation: 0,
             started: now.mono,
             patience,

@@ -110,7 +110,9 @@ impl Bench {
 
     pub(crate) fn subscribe(&mut self, filters: Vec<Filter>, target: Target, versions: Versions) -> SubId {
         self.subs += 1;
-        let request = Subscribe { filters, target, mode: Mode::Live, versions, ..Subscribe::default() };
+        // Requests of its own: what is grouped has scripts of its own.
+        let group = Group::Alone;
+        let request = Subscribe { filters, target, mode: Mode::Live, versions, group, ..Subscribe::default() };
         let Reply::Subscribed(id) = self.call(Call::Subscribe(request)) else { panic!("it is a subscription") };
         id
     }

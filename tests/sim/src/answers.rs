@@ -6,6 +6,7 @@ use nostr_pool_core::{Instant, SocketId};
 use nostr_proto::{Event, EventId, RelayUrl};
 use serde_json::Value;
 
+use super::reqs::pairs;
 use super::sub::matches;
 
 /// A request and what reached the pool of its answer.
@@ -84,8 +85,8 @@ impl Answers {
         }
     }
 
-    /// Whether some request for these filters, made since then, was answered to its EOSE, and all that came before that
-    /// and was asked for is among what was delivered, but for so many at most.
+    /// Whether each of these filters was asked for by a request, made since then and answered to its EOSE, and all that came
+    /// before that and was asked for is among what was delivered, but for so many at most.
     pub(super) fn is_delivered<T>(
         &self,
         relay: &RelayUrl,
@@ -94,27 +95,24 @@ impl Answers {
         delivered: &BTreeMap<EventId, T>,
         (excused, most): (impl Fn(&Value) -> bool, u64),
     ) -> bool {
-        let same =
-            |a: &Answer| a.filters.len() == wanted.len() && a.filters.iter().zip(wanted).all(|(a, b)| is_like(a, b));
-        let asked = |a: &&Answer| a.eose && a.relay == *relay && a.asked >= since && same(a);
-        let whole = |a: &Answer| {
-            let lost = |&(id, event): &(&EventId, &Value)| {
-                !excused(event) && wanted.iter().any(|f| matches(f, event)) && !delivered.contains_key(id)
-            };
+        let whole = |a: &Answer, f: &Value| {
+            let lost =
+                |&(id, event): &(&EventId, &Value)| !excused(event) && matches(f, event) && !delivered.contains_key(id);
             a.events.iter().filter(lost).count() as u64 <= most
         };
-        self.known.values().filter(asked).any(whole)
+        let answers = || self.known.values().filter(|a| a.eose && a.relay == *relay && a.asked >= since);
+        wanted
+            .iter()
+            .flat_map(pairs)
+            .all(|f| answers().any(|a| a.filters.iter().any(|asked| covers(asked, &f)) && whole(a, &f)))
     }
 }
 
-/// Whether two filters ask for the same, whenever it was made and however much of it.
-pub(super) fn is_like(a: &Value, b: &Value) -> bool {
-    let bare = |filter: &Value| {
-        let mut bare = filter.clone();
-        if let Value::Object(fields) = &mut bare {
-            ["since", "until", "limit"].iter().for_each(|field| drop(fields.remove(*field)));
-        }
-        bare
-    };
-    bare(a) == bare(b)
+/// Whether one filter asks for all that another asks for, whenever it was made and however much of it.
+pub(super) fn covers(all: &Value, some: &Value) -> bool {
+    ["kinds", "authors"].iter().all(|field| match (all[*field].as_array(), some[*field].as_array()) {
+        (None, None) => true,
+        (Some(all), Some(some)) => some.iter().all(|one| all.contains(one)),
+        _ => false,
+    }) && all.get("ids").is_none()
 }

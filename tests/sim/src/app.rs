@@ -10,6 +10,7 @@ use nostr_proto::{EventId, Filter, RelayInfo, RelayUrl};
 
 use super::quorum::Asked;
 use super::step::{App, Note, Reader, Reading, Terms, Votes, What, Where};
+use super::takes::Takes;
 use super::world::World;
 
 impl World {
@@ -193,12 +194,18 @@ impl World {
         self.try_call(Call::Reconnect { which: Which::One(url), options });
     }
 
-    fn relay_info(&mut self, relay: usize, max: u16) {
+    pub(super) fn relay_info(&mut self, relay: usize, max: u16) {
         let url = self.url(relay);
-        let json = format!("{{\"limitation\":{{\"max_message_length\":{max}}}}}");
+        let takes = self.sites[relay].takes.filter(|(_, says)| *says).map(|(takes, _)| takes).unwrap_or_default();
+        let Takes { requests, filters, .. } = takes;
+        let json = format!(
+            "{{\"limitation\":{{\"max_message_length\":{max},\"max_subscriptions\":{requests},\"max_filters\":{filters}}}}}"
+        );
         let info = Box::new(RelayInfo::from_json(&json).expect("a document"));
         if self.knows(relay) && !self.shut {
             self.oracle.sending.takes(&url, usize::from(max));
+            let bytes = if max < 1_024 { 0 } else { usize::from(max) };
+            self.oracle.takes.takes(&url, Takes { bytes, ..takes });
         }
         self.try_call(Call::RelayInfo { url, info });
     }

@@ -93,6 +93,10 @@ impl World {
         let config = self.core.config();
         let full = untaken.waiting.len() >= room.min(config.queue_items)
             || untaken.bytes + LONGEST > config.queue_bytes.max(LONGEST);
+        if untaken.waiting.len() >= room.min(config.queue_items).max(1) + HEADROOM {
+            // What becomes of its legs is not told any more.
+            self.oracle.reqs.forgets(sub);
+        }
         if let Some(sub) = self.oracle.sub_mut(sub).filter(|_| full) {
             sub.skips = true;
         }
@@ -115,11 +119,8 @@ impl World {
                 ConnectionState::Open | ConnectionState::Dialing | ConnectionState::Closing
             ));
             self.check(record.opened <= record.dials, "no more connections than dials");
-            let legs = self.oracle.open_subscriptions().len();
-            // The pool fetches again by itself what forgers crowded out.
-            let repairs = if self.core.stats().repairs > 0 { config.max_repairs_per_relay } else { 0 };
-            let most = legs + repairs + config.max_pages_at_once;
-            self.check(record.active_requests <= most, "no more requests than subscriptions and pages");
+            let most = self.oracle.takes.most_requests(url);
+            self.check(record.active_requests <= most, "no more requests than the relay takes");
         }
         self.check(sockets <= config.max_connections, "no more sockets than allowed");
     }

@@ -71,7 +71,8 @@ impl Where {
 
 impl What {
     fn choose(from: &mut impl Choices) -> Self {
-        match from.below(12) {
+        match from.below(14) {
+            12 | 13 => Self::Of(from.byte()),
             0..=2 => Self::All,
             3 | 4 => Self::Notes,
             5 => Self::By(from.byte()),
@@ -102,7 +103,7 @@ impl Burst {
 
 impl Reading {
     fn choose(from: &mut impl Choices) -> Self {
-        Self { all: from.one_in(3), by_hand: from.one_in(4) }
+        Self { all: from.one_in(3), by_hand: from.one_in(4), group: from.byte() }
     }
 }
 

@@ -104,6 +104,7 @@ impl Oracle {
                     site.honest
                         && !site.misleads
                         && !self.is_full(site)
+                        && !self.reqs.gave_way(id, &site.url, self.now())
                         && sub.asks(&site.url)
                         && sub.gaps.contains_key(&site.url)
                 })

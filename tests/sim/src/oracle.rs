@@ -24,6 +24,7 @@ use super::shares::Shares;
 use super::site::Site;
 use super::slots::Slots;
 use super::sub::{Sub, json};
+use super::takes::Taken;
 use super::target::Sent;
 use super::unread::Unread;
 use super::watch::Watch;
@@ -70,6 +71,7 @@ pub struct Oracle {
     /// What is being sent to other relays.
     pub(super) sent: Option<Sent>,
     pub(super) reqs: Reqs,
+    pub(super) takes: Taken,
     pub(super) unread: Unread,
     pub(super) pings: Pings,
     pub(super) budgets: Budgets,
@@ -106,7 +108,8 @@ impl Oracle {
             epoch: EPOCH,
             at: 0,
             sent: None,
-            reqs: Reqs::new(config),
+            reqs: Reqs::new(config, sites),
+            takes: Taken::new(config),
             unread: Unread::new(config),
             pings: Pings::default(),
             budgets: Budgets::new(config),
@@ -193,6 +196,9 @@ impl Oracle {
                             self.sending.sent(&known.url, frame, unix)?;
                         }
                         self.wire.sent(*socket, frame)?;
+                        if let Some(known) = self.sockets.get(socket) {
+                            self.takes.sent(*socket, &known.url, frame, &self.wire)?;
+                        }
                     }
                     _ => {
                         self.wire.pinged(*socket);
@@ -244,8 +250,11 @@ impl Oracle {
                 self.watch.attributed(item)?;
                 self.sent.as_ref().map_or(Ok(()), |sent| sent.told(*id, item))?;
                 if let Item::Leg { relay, state } = item {
-                    self.reqs.leg(*id, sub, relay, state)?;
+                    self.reqs.leg(*id, sub, relay, state, now.mono)?;
                     self.budgets.renewed(*id, Some(relay));
+                }
+                if let Item::End(_) = item {
+                    self.reqs.forgets(*id);
                 }
                 if let Item::Gap(Gap { cause: GapCause::QueueFull { .. }, .. }) = item {
                     self.budgets.renewed(*id, None);
@@ -276,6 +285,7 @@ impl Oracle {
                 self.dials.user_wants(Some(relay), true);
                 self.watch.removed(relay, now.mono);
                 self.sending.forgotten(relay);
+                self.takes.forgotten(relay);
                 self.slots.removed(relay);
                 Ok(())
             }
@@ -323,6 +333,9 @@ impl Oracle {
             }
         }
         let then = if now > before + MOMENT { before } else { Instant::ZERO };
+        if then > Instant::ZERO {
+            self.reqs.timed(then, self.unread.lag(now))?;
+        }
         self.unread.timed(then, now)?;
         let live: Vec<&Sub> = self.subs.values().filter(|sub| sub.live && !sub.ended).collect();
         self.slots.timed(then, now, |relay| live.iter().any(|sub| sub.relays.contains(relay)))
@@ -341,15 +354,17 @@ impl Oracle {
 
     /// An event that no relay keeps reaches the pool, for a request that runs: one of the filters of now.
     pub(super) fn fleeting(&mut self, socket: SocketId, name: &str, event: &Value, unix: u64) {
-        let Some((id, relay)) = self.reqs.leg_of(socket, name).filter(|_| self.answers.is_genuine(event)) else {
+        if !self.answers.is_genuine(event) {
             return;
-        };
-        let runs = |sub: &&mut Sub| !sub.ended && sub.asked_at.contains_key(relay) && sub.wants(event);
-        if !self.watch.dates.excuses(id, event, unix)
-            && let Some(sub) = self.subs.get_mut(&id).filter(runs)
-            && let Some(event) = event["id"].as_str().and_then(|id| id.parse().ok())
-        {
-            sub.fleeting.insert(event);
+        }
+        for (id, relay) in self.reqs.legs_of(socket, name) {
+            let runs = |sub: &&mut Sub| !sub.ended && sub.asked_at.contains_key(&relay) && sub.wants(event);
+            if !self.watch.dates.excuses(id, event, unix)
+                && let Some(sub) = self.subs.get_mut(&id).filter(runs)
+                && let Some(event) = event["id"].as_str().and_then(|id| id.parse().ok())
+            {
+                sub.fleeting.insert(event);
+            }
         }
     }
 
@@ -365,6 +380,11 @@ impl Oracle {
     /// All queues together are beyond their bound: what comes is skipped, whosever queue has room.
     pub(super) fn is_crowded(&mut self) {
         self.subs.values_mut().filter(|sub| !sub.ended).for_each(|sub| sub.skips = true);
+    }
+
+    /// When the core last handled what was due.
+    pub(super) fn now(&self) -> Instant {
+        self.timed
     }
 
     /// The true time.
@@ -404,6 +424,7 @@ impl Oracle {
         self.dials.user_wants(Some(relay), true);
         self.watch.removed(relay, now);
         self.sending.forgotten(relay);
+        self.takes.forgotten(relay);
         self.slots.removed(relay);
     }
 
@@ -466,9 +487,10 @@ impl Oracle {
         id
     }
 
-    pub(super) fn updated(&mut self, sub: SubId, filters: Vec<Filter>, now: Instant) {
-        if let Some(sub) = self.subs.get_mut(&sub) {
+    pub(super) fn updated(&mut self, id: SubId, filters: Vec<Filter>, now: Instant) {
+        if let Some(sub) = self.subs.get_mut(&id) {
             sub.replaced(filters, now);
+            self.reqs.forgets(id);
         }
     }
 

@@ -18,6 +18,9 @@ impl World {
         for n in 0..self.sites.len() {
             let pinned = self.rng.one_in(6);
             self.add_relay(n, u8::from(pinned) << 2);
+            if self.sites[n].takes.is_some_and(|(_, says)| says) {
+                self.relay_info(n, 60_000);
+            }
         }
         if self.rng.one_in(2) && !self.plan.narrow {
             self.oracle.slots.kept(None);
@@ -40,6 +43,16 @@ impl World {
             }
         }
         self.subscribe(What::All, Where::All, Reader::Prompt, Reading::default(), 0);
+        // An application that knows what it wants asks before anything is connected: that is asked together.
+        if !self.plan.narrow && self.rng.one_in(2) {
+            let sorts =
+                [What::Newest(3), What::Newest(9), What::Of(0), What::Of(1), What::Of(3), What::By(1), What::Named];
+            for _ in 0..self.rng.between(2, 5) {
+                let (what, all) = (*self.rng.pick(&sorts), self.rng.one_in(4));
+                let reading = Reading { all, ..Reading::default() };
+                self.subscribe(what, Where::All, Reader::Prompt, reading, 0);
+            }
+        }
     }
 
     /// What was asked of relays of the pool and not answered: live requests without EOSE, publishes without an OK

@@ -58,6 +58,12 @@ pub struct Limits {
     pub max_page_events: u16,
     /// Bytes of a frame: a longer one ends its connection.
     pub frame: u16,
+    /// REQs at once, filters in one and bytes of one, where a relay says nothing of that.
+    pub requests: u16,
+    /// See `requests`.
+    pub filters: u16,
+    /// See `requests`.
+    pub message: u16,
 }
 
 /// One in so many; 0 is never.
@@ -110,6 +116,9 @@ impl Plan {
             max_pages: if from.one_in(3) { from.small(1, 20) } else { 0 },
             max_page_events: if from.one_in(4) { from.small(10, 300) } else { 0 },
             frame: if from.one_in(8) { from.small(4_000, 10_000) } else { 0 },
+            requests: if from.one_in(3) { from.small(2, 8) } else { 0 },
+            filters: if from.one_in(3) { from.small(6, 10) } else { 0 },
+            message: if from.one_in(6) { from.small(220, 1_000) } else { 0 },
         };
         let caps = if from.one_in(4) { 0 } else { from.below(1 << 16) as u64 };
         // Each kind of trouble is off in some runs: what one of them hides, the absence of another shows.
@@ -150,6 +159,9 @@ impl Plan {
             min_page: or(self.limits.min_page, default.min_page),
             max_pages: if self.limits.max_pages == 0 { default.max_pages } else { self.limits.max_pages.into() },
             max_page_events: or(self.limits.max_page_events, default.max_page_events),
+            unknown_max_requests: or(self.limits.requests, default.unknown_max_requests),
+            unknown_max_filters: or(self.limits.filters, default.unknown_max_filters),
+            unknown_max_message: or(self.limits.message, default.unknown_max_message),
             ..default
         }
     }

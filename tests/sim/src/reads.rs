@@ -1,8 +1,11 @@
 //! What the application reads: subscriptions, and going on from where it was.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use nostr_pool_core::{Acknowledge, Call, Checkpoint, Gap, GapCause, History, Mode, Reply, SubId, Subscribe, Versions};
+use nostr_pool_core::{
+    Acknowledge, Call, Checkpoint, Gap, GapCause, Group, History, Mode, Reply, SubId, Subscribe, Versions,
+};
 use nostr_proto::{EventId, Filter, Kind, RelayUrl};
 
 use super::app::seconds;
@@ -48,6 +51,10 @@ impl World {
             }
             What::Apart => vec![Filter::new().kind(Kind::TEXT_NOTE), Filter::new().kind(Kind::REACTION)],
             What::Newest(n) => vec![Filter::new().limit(n.into())],
+            What::Of(n) => {
+                let kind = if n % 2 == 0 { Kind::TEXT_NOTE } else { Kind::REACTION };
+                vec![Filter::new().author(author(n / 2)).kind(kind)]
+            }
             What::Named => {
                 let kinds = [Kind::TEXT_NOTE, Kind::REACTION].into_iter().fold(Filter::new(), Filter::kind);
                 vec![self.keys.iter().fold(kinds, |filter, keys| filter.author(keys.public_key()))]
@@ -98,6 +105,7 @@ impl World {
             history: if reading.all { History::All } else { History::FirstLoad },
             acknowledge: if reading.by_hand { Acknowledge::ByHand } else { Acknowledge::ByNext },
             resume,
+            group: reading.group(),
         };
         match self.try_call(Call::Subscribe(request)) {
             Some(Reply::Subscribed(sub)) => {
@@ -128,7 +136,7 @@ impl World {
     }
 
     pub(super) fn fetch(&mut self, what: What, target: Where, all: bool, patience: u8) {
-        let reading = Reading { all, by_hand: false };
+        let reading = Reading { all, by_hand: false, group: all.into() };
         let asked = Asked { what, target, reading, room: None, patience, mode: Mode::UntilEose, versions: None };
         self.start(asked, self.filters(what), None);
     }
@@ -240,6 +248,19 @@ impl World {
         self.start(saved.asked, saved.filters.clone(), Some(saved));
         if sub.as_u64() % 2 == 1 {
             self.try_call(Call::Unsubscribe { sub });
+        }
+    }
+}
+
+impl Reading {
+    /// Whether it waits for others: most do not.
+    fn group(self) -> Group {
+        let wait = Duration::from_millis(u64::from(self.group) * 20);
+        match self.group % 8 {
+            0..=3 => Group::Tick,
+            4 => Group::Alone,
+            5 | 6 => Group::AtLeast(wait),
+            _ => Group::AtMost(wait),
         }
     }
 }

@@ -7,6 +7,7 @@ use nostr_proto::RelayUrl;
 use super::accepted::Accepted;
 use super::persona::{Character, Persona, counting};
 use super::plan::MIN_PAGE;
+use super::takes::Takes;
 
 /// What a relay without a cap returns at once: more than any run has.
 const AMPLE: usize = 5_000;
@@ -30,6 +31,10 @@ pub(super) struct Site {
     pub(super) healed: Option<u64>,
     /// Whether it may return less to a request than it has.
     pub(super) capped: bool,
+    /// What it gives to one request if it has as much, where that can be relied on and it does not say more of its answers.
+    pub(super) cap: Option<usize>,
+    /// What it takes and holds its clients to; and whether it says so.
+    pub(super) takes: Option<(Takes, bool)>,
     /// How many requests it takes at once.
     pub(super) most_requests: Option<usize>,
     /// Whether it says of an answer what is not so.
@@ -87,6 +92,14 @@ impl Site {
         if let Some(habit) = counting(&mut Rng::new(caps ^ (n as u64 + 1) << 20)) {
             character.faults = character.faults.with(habit);
         }
+        // Drawn last, so that nothing else moves.
+        let takes = (caps > 0 && n > 0 && persona == Persona::Honest && rng.one_in(3)).then(|| {
+            let takes = Takes { requests: rng.between(2, 6), filters: rng.between(6, 12), ..Takes::default() };
+            config.max_subscriptions_per_connection = takes.requests;
+            config.max_filters = takes.filters;
+            (takes, rng.one_in(2))
+        });
+        let cap = (!misleads && !config.eose_hints).then_some(config.max_limit);
         let mut relay = Relay::new(config);
         relay.set_faults(character.faults.clone());
         let adds = character.faults.faults().iter().any(|f| tries_patience(f) && !matches!(f, Fault::EoseLate { .. }));
@@ -109,6 +122,8 @@ impl Site {
             restarts: character.restarts,
             healed: None,
             capped,
+            cap,
+            takes,
             most_requests,
             misleads,
             is_endless: is_endless && !character.heals,

@@ -67,6 +67,8 @@ pub enum What {
     Newest(u8),
     /// What these kinds and authors have in common, all of them named.
     Named,
+    /// One kind by one author.
+    Of(u8),
     /// Text notes of so many minutes around now.
     Around(u8),
 }
@@ -78,6 +80,8 @@ pub struct Reading {
     pub all: bool,
     /// The application says by hand what it is done with.
     pub by_hand: bool,
+    /// Whether it waits for others to be grouped with, and how long: see [`Reading::group`].
+    pub group: u8,
 }
 
 /// How the application reads.

@@ -71,4 +71,13 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::CountRefusedIsZero, 1, "what a relay counted is what it said"),
     found(PlantedBug::CountNeverDue, 13, "a count is told by its deadline"),
     found(PlantedBug::CountLastRegistersWin, 109, "registers are those of the union"),
+    found(PlantedBug::LimitsMerged, 0, "not searched"),
+    found(PlantedBug::CrossProductsMerged, 0, "not searched"),
+    found(PlantedBug::SharedUnmatched, 0, "not searched"),
+    found(PlantedBug::RunningReqJoined, 0, "not searched"),
+    found(PlantedBug::LastOfChunkDropped, 0, "not searched"),
+    found(PlantedBug::ClosedForOthers, 0, "not searched"),
+    found(PlantedBug::SlotsStarve, 0, "not searched"),
+    found(PlantedBug::BudgetIgnored, 0, "not searched"),
+    found(PlantedBug::SharedCutBelieved, 0, "not searched"),
 ];
