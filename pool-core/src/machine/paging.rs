@@ -86,6 +86,10 @@ impl Core {
             for part in parts {
                 relay.plan.queue(Part { requests: alloc::vec![member], filters: Some(part), role });
             }
+            if let Some(leg) = self.subs.get_mut(&id).and_then(|sub| sub.leg(ix)) {
+                let pushed = leg.wire().is_some_and(|own| relay.plan.is_pushed(own));
+                leg.resume.differs(wire, count > 1, !pushed);
+            }
             relay.paging.insert(id);
             relay.last_page = Some(id);
             relay.trial.asked(frame.len(), self.now.mono);

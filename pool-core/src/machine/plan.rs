@@ -206,8 +206,12 @@ impl Core {
         self.note_sent_for_size(ix, first.sub);
         let Some(relay) = self.relays.get_mut(&ix) else { return false };
         let mut parts = chunk::parts(filters, &limits).unwrap_or_default().into_iter();
+        let paged = members.iter().any(|(_, own)| own.is_none());
         let role = match role {
-            // What is to be paged after it needs its place: where all were taken by such, none would ever end.
+            // What is new is told from what was stored by what comes for this while pages run, so that it stays open.
+            Role::Passing if paged && limits.reqs > 1 && parts.len() <= relay.plan.room(Role::Live, &limits) => {
+                Role::Live
+            }
             Role::Passing => Role::Stored,
             role => role,
         };

@@ -51,7 +51,7 @@ pub(crate) struct Member {
 /// What a REQ is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// What subscriptions live on.
+    /// What subscriptions live on, and fetches while they are made up for in pages.
     Live,
     /// Fetches, repairs and pages, which end.
     Passing,
@@ -239,6 +239,12 @@ impl Plan {
     /// Whether a request runs.
     pub(crate) fn runs(&self, request: WireId) -> bool {
         self.requests.contains_key(&request)
+    }
+
+    /// Whether what is new comes for a request.
+    pub(crate) fn is_pushed(&self, request: WireId) -> bool {
+        let reqs = self.requests.get(&request).map(|request| &request.reqs[..]).unwrap_or_default();
+        reqs.iter().filter_map(|name| self.reqs.get(name)).any(|req| req.role == Role::Live && !req.over)
     }
 
     /// The requests of a REQ that runs, by its name.

@@ -361,6 +361,13 @@ impl Resume {
         }
     }
 
+    /// The page takes several requests; no live request runs beside it.
+    pub(crate) fn differs(&mut self, wire: WireId, divided: bool, alone: bool) {
+        if let Some(page) = self.page_mut(wire) {
+            (page.divided, page.alone) = (divided, alone);
+        }
+    }
+
     pub(crate) fn hold(&mut self, wire: WireId) {
         if let Some(page) = self.page_mut(wire) {
             page.hold();

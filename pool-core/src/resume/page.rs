@@ -36,6 +36,10 @@ pub(crate) struct Page {
     pub(super) dropped: bool,
     /// It took several requests, of which one may have been cut short there: it says nothing of what is older.
     pub(super) floor: Option<Timestamp>,
+    /// It took several requests: it says nothing of how many events the relay gives to one.
+    pub(super) divided: bool,
+    /// No live request ran beside it, by which what is new could be told from what was stored.
+    pub(super) alone: bool,
     end: Option<End>,
 }
 
@@ -79,6 +83,8 @@ impl Page {
             received: 0,
             dropped: false,
             floor: None,
+            divided: false,
+            alone: false,
             end: None,
         }
     }
@@ -156,7 +162,7 @@ impl Page {
             return Some(self.ids.len());
         }
         let over = self.range.until < self.sent.unix;
-        (over && !self.too_many_pushed).then(|| self.stored().count())
+        (over && !self.divided && !self.alone && !self.too_many_pushed).then(|| self.stored().count())
     }
 
     /// What follows from it, where an answer of `enough` messages may be cut short by the relay.
@@ -170,7 +176,7 @@ impl Page {
         }
         match self.stored().filter(|at| self.floor.is_none_or(|floor| *at >= floor)).min() {
             None => Verdict::Nothing,
-            Some(_) if self.too_many_pushed => Verdict::Nothing,
+            Some(_) if self.too_many_pushed || self.alone => Verdict::Nothing,
             Some(oldest) if oldest < self.range.until => Verdict::After(oldest),
             Some(_) if self.dropped || matches!(end, End::Cut) => Verdict::Nothing,
             Some(_) => Verdict::Dense,

@@ -30,6 +30,7 @@ mod net;
 mod odd;
 mod oracle;
 mod pace;
+mod parts;
 mod persona;
 mod phases;
 mod pings;

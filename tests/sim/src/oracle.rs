@@ -295,7 +295,8 @@ impl Oracle {
 
     /// Everything was told that is to be told of what was done.
     pub(super) fn settled(&mut self, unix: u64) -> Result<(), &'static str> {
-        for (page, asks, relay) in self.reqs.settled(unix)? {
+        let takes = &self.takes;
+        for (page, asks, relay) in self.reqs.settled(unix, |relay| takes.bytes(relay))? {
             let mut asking = self.subs.iter().filter(|(_, sub)| !sub.ended && sub.relays.contains(&relay));
             // Whose it is can only be told where there is no other: the parts of a dense second are like no filter.
             if let (Some((&sub, _)), None) = (asking.next(), asking.next()) {

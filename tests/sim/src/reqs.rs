@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::answers::covers;
 use super::given::{give, number};
+use super::parts::pages as pages_of;
 use super::site::Site;
 use super::sub::Sub;
 
@@ -441,8 +442,8 @@ impl Reqs {
     }
 
     /// Everything was told that is to be told: what no subscription lives on is a page, or fetches by id.
-    /// Returns the pages, what they ask for, and whom.
-    pub(super) fn settled(&mut self, unix: u64) -> Result<Vec<Page>, &'static str> {
+    /// Returns the pages, what they ask for, and whom. `bytes`: the longest message that a relay takes.
+    pub(super) fn settled(&mut self, unix: u64, bytes: impl Fn(&RelayUrl) -> usize) -> Result<Vec<Page>, &'static str> {
         // What was sent and closed again at once is nobody's.
         let closed = &self.closed;
         self.fresh.retain(|key| !closed.contains(key));
@@ -473,7 +474,8 @@ impl Reqs {
             let running = self.pages.entry(key.0).or_default();
             running.insert(key.1.clone());
             pages.push((key.clone(), filter.to_string(), request.relay.clone()));
-            if running.len() > self.max_pages_at_once {
+            let known = running.iter().filter_map(|name| self.known.get(&(key.0, name.clone())));
+            if pages_of(known.flat_map(|page| &page.filters), bytes(&request.relay)) > self.max_pages_at_once {
                 return Err("no more pages run at a relay than may");
             }
         }

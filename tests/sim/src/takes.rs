@@ -65,6 +65,11 @@ impl Taken {
         self.most.get(relay).copied().unwrap_or_default().max(self.of(relay).requests)
     }
 
+    /// The longest message that it takes.
+    pub(super) fn bytes(&self, relay: &RelayUrl) -> usize {
+        self.of(relay).bytes
+    }
+
     /// The pool sends a frame.
     pub(super) fn sent(
         &self,
