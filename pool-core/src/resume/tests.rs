@@ -476,3 +476,28 @@ fn a_part_of_a_dense_second_that_brings_nothing_of_it_holds_up_the_rest_for_a_fe
     }
     assert_eq!(resume.grounds()[0].owed.ranges(), [rest]);
 }
+
+#[test]
+fn a_page_in_parts_or_without_a_live_request_beside_it_teaches_less() {
+    for (divided, alone) in [(false, false), (true, false), (false, true)] {
+        let (filters, config, mut resume) = one(Filter::new());
+        let cx = cx(&filters, &config);
+        let _ = resume.answered(plain(0), (false, Timestamp::new(NOW)), &cx);
+        resume.owe([0].into_iter(), Range::new(Timestamp::new(0), Timestamp::new(500)).unwrap());
+        resume.begin(WireId(1), &cx).unwrap();
+        resume.differs(WireId(1), divided, alone);
+        for n in 0..20 {
+            let at = 480 + u64::from(n);
+            let _ = resume.seen(WireId(1), Ev { at, n, kind: 1 }.id(), Timestamp::new(at), 5_000, Instant::ZERO);
+        }
+        let end = End::Eose { hints: EoseHints::default(), frames: 20 };
+        let step = resume.turned(WireId(1), end, &cx);
+        assert_eq!(
+            step.learnt,
+            (!divided && !alone).then_some(20),
+            "each part has a cap of its own, and what is new counts"
+        );
+        let left = resume.grounds()[0].owed.hull().map(|range| range.until);
+        assert_eq!(left, Some(Timestamp::new(if alone { 500 } else { 480 })), "the oldest may be new");
+    }
+}

@@ -195,6 +195,7 @@ fn no_input_is_left_out() {
         "owe_with",
         "forged",
         "floor",
+        "differs",
     ];
     for (name, _) in changing.filter(|(name, _)| !notes.contains(name)) {
         assert!(walked.contains(&format!("resume.{name}(")), "{name} has no row");

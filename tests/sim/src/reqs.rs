@@ -45,8 +45,9 @@ pub(super) struct Asked {
     heard: bool,
     /// The relay was told who is asking: it may have to be asked for everything once more.
     known: bool,
-    /// What a relay has that it does not give at once is made up for in pages.
+    /// What a relay has that it does not give at once is made up for in pages: it may be, and it is from the first answer on.
     pages: bool,
+    all: bool,
     /// It was not to be asked after all when it had been: its request may go on for others, or be closed.
     pub(super) withdrawn: bool,
 }
@@ -319,14 +320,15 @@ impl Reqs {
                 let (filters, relay) = (sub.wanted.clone(), relay.clone());
                 let wanted = filters.iter().flat_map(pairs).collect();
                 let first_load = !sub.live_since.contains_key(&relay);
-                let (known, pages) = (self.told.contains(&relay), sub.history || sub.resumed);
+                let (known, pages, all) = (self.told.contains(&relay), sub.history || sub.resumed, sub.history);
                 let before = self.mains.remove(&leg).unwrap_or_default();
                 if before.iter().filter_map(|name| self.known.get(name)).any(|request| request.eose) {
                     self.heard.insert(leg.clone());
                 }
-                let heard = self.heard.contains(&leg);
+                // One may have come before the process began anew.
+                let heard = sub.resumed || self.heard.contains(&leg);
                 let asked =
-                    Asked { sub: id, relay, filters, wanted, first_load, heard, known, pages, withdrawn: false };
+                    Asked { sub: id, relay, filters, wanted, first_load, heard, known, pages, all, withdrawn: false };
                 if sub.live {
                     self.running.insert(leg.clone());
                 }
@@ -390,7 +392,7 @@ impl Reqs {
             };
             // No page has a limit.
             let limited = request.filters.iter().any(|filter| filter.get("limit").is_some());
-            let again = |asked: &Asked| asked.known || !asked.pages || asked.wanted.len() > 1 || limited;
+            let again = |asked: &Asked| asked.known || !asked.all || asked.wanted.len() > 1 || limited;
             let asks = |(leg, asked): &(&(SubId, RelayUrl), &Asked)| {
                 of_this(leg) && asked.is_served_by(request).0 && again(asked)
             };
