@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::*;
 use nostr_pool_core::*;
-use nostr_proto::{Filter, Kind, RelayInfo};
+use nostr_proto::{ClientMessage, EventTemplate, Filter, Kind, RelayInfo};
 
 fn kind(n: u16) -> Vec<Filter> {
     vec![Filter::new().kind(Kind::new(n))]
@@ -275,4 +275,34 @@ fn a_list_that_takes_several_requests_gets_their_places() {
         assert!(b.running[&b.sockets[0]].len() <= 4);
     }
     assert_eq!(had.len(), all.len(), "each has its turn");
+}
+
+/// Far more of them than a relay takes REQs, one after another, all of which merge.
+#[test]
+fn thousands_that_merge_have_their_answers() {
+    const MANY: u16 = 2_000;
+    let mut b = away();
+    let subs: Vec<SubId> = (0..MANY).map(|n| asks(&mut b, kind(1_000 + n), Group::Tick, Mode::Live)).collect();
+    back(&mut b);
+    let mut done = 0;
+    for _ in 0..10 {
+        while done < b.requests.len() {
+            let (socket, frame) = b.requests[done].clone();
+            let ClientMessage::Req { subscription, filters } = ClientMessage::from_json(&frame).unwrap() else {
+                panic!("it is a request")
+            };
+            for kind in filters.iter().flat_map(|filter| filter.kinds.iter().flatten()).take(500) {
+                let event = sign(EventTemplate::new(*kind, "", second(1)));
+                let frame = format!("[\"EVENT\",\"{subscription}\",{}]", event.to_json());
+                b.core.handle_input(Input::Text { socket, frame: &frame }, b.now());
+                b.drain();
+            }
+            b.decide_all();
+            eose(&mut b, done);
+            done += 1;
+        }
+        b.pass(1);
+    }
+    let live = |sub: &&SubId| state(&b, **sub) == LegState::Live && b.events(**sub).len() == 1;
+    assert_eq!(subs.iter().filter(live).count(), subs.len());
 }

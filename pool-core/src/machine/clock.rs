@@ -49,7 +49,8 @@ impl Core {
         let proven = self.relays.get(&ix).and_then(|relay| relay.conn.proven());
         let sub = self.subs.get_mut(&id).filter(|sub| sub.legs.get(&ix).is_some_and(|(_, leg)| leg.is_dated()));
         let running = sub.map(|sub| sub.ask_anew(ix, proven, Why::Credit, &mut self.fx)).unwrap_or_default();
-        self.close_wires(running.into_iter().map(|wire| (ix, wire)));
+        // All legs leave their requests before any of them is asked again.
+        running.into_iter().for_each(|wire| self.release_wire(ix, wire));
         self.review_page(ix, id);
         self.note_need(ix, id);
         self.enqueue_ask(ix, id);
