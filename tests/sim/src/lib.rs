@@ -21,6 +21,7 @@ mod counts;
 mod dials;
 mod driver;
 mod due;
+mod fleeting;
 mod given;
 mod judge;
 mod latest;

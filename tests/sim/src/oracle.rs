@@ -353,31 +353,6 @@ impl Oracle {
         self.right_since = micros;
     }
 
-    /// An event that no relay keeps reaches the pool, for a request that runs: one of the filters of now.
-    pub(super) fn fleeting(&mut self, socket: SocketId, name: &str, event: &Value, unix: u64) {
-        if !self.answers.is_genuine(event) {
-            return;
-        }
-        for (id, relay) in self.reqs.legs_of(socket, name) {
-            let runs = |sub: &&mut Sub| !sub.ended && sub.asked_at.contains_key(&relay) && sub.wants(event);
-            if !self.watch.dates.excuses(id, event, unix)
-                && let Some(sub) = self.subs.get_mut(&id).filter(runs)
-                && let Some(event) = event["id"].as_str().and_then(|id| id.parse().ok())
-            {
-                sub.fleeting.insert(event);
-            }
-        }
-    }
-
-    /// Live subscriptions that lack more of what no relay keeps than they were told.
-    pub(super) fn lost_silently(&self) -> Vec<SubId> {
-        let lacks = |sub: &&Sub| sub.fleeting.iter().filter(|id| !sub.delivered.contains_key(id)).count() as u64;
-        let live = self.subs.iter().filter(|(_, sub)| sub.live && !sub.ended);
-        live.filter(|(_, sub)| lacks(sub) > sub.may_lack(false).saturating_add(sub.dropped))
-            .map(|(&id, _)| id)
-            .collect()
-    }
-
     /// All queues together are beyond their bound: what comes is skipped, whosever queue has room.
     pub(super) fn is_crowded(&mut self) {
         self.subs.values_mut().filter(|sub| !sub.ended).for_each(|sub| sub.skips = true);
