@@ -206,12 +206,9 @@ impl Core {
         self.note_sent_for_size(ix, first.sub);
         let Some(relay) = self.relays.get_mut(&ix) else { return false };
         let mut parts = chunk::parts(filters, &limits).unwrap_or_default().into_iter();
-        let paged = members.iter().any(|(_, own)| own.is_none());
         let role = match role {
             // What is new is told from what was stored by what comes for this while pages run, so that it stays open.
-            Role::Passing if paged && limits.reqs > 1 && parts.len() <= relay.plan.room(Role::Live, &limits) => {
-                Role::Live
-            }
+            Role::Passing if limits.reqs > 1 && parts.len() <= relay.plan.room(Role::Live, &limits) => Role::Live,
             Role::Passing => Role::Stored,
             role => role,
         };

@@ -79,5 +79,9 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::ClosedForOthers, 2, "a request is closed when nobody needs it any more"),
     found(PlantedBug::SlotsStarve, 2, "whoever has no place gets one in time"),
     found(PlantedBug::BudgetIgnored, 4, "no more requests run at a relay than it takes"),
-    found(PlantedBug::SharedCutBelieved, 4, "what several are answered may be cut short for one, and is asked for again"),
+    found(
+        PlantedBug::SharedCutBelieved,
+        4,
+        "what several are answered may be cut short for one, and is asked for again",
+    ),
 ];
