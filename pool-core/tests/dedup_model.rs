@@ -419,15 +419,23 @@ proptest! {
             b.text(relay, &format!("[\"EOSE\",\"{wire}\"]"));
         }
         answer(&mut b);
+        let lost = |b: &Bench| -> Vec<(usize, usize)> {
+            let is_lost = |&(to, event): &(usize, usize)| {
+                let may_miss = event == 2 || (Model::version(event).is_some() && !takes_outdated(to, event));
+                let got = got(b, to).iter().any(|(it, _)| *it == event);
+                matches(to, event) && !got && !may_miss && b.gaps(sub(to)) == 0
+            };
+            sent.iter().copied().filter(is_lost).collect()
+        };
+        if !lost(&b).is_empty() {
+            // A page of what is fetched again waits behind pages of others that are not answered, and then for its own answer.
+            b.pass(600);
+        }
+        prop_assert_eq!(lost(&b), vec![], "nothing is lost silently");
         for to in 0..SUBS {
             let items = b.items.get(&sub(to)).into_iter().flatten();
             prop_assert_eq!(items.filter(|item| matches!(item, Item::Eose(_))).count(), 1);
-            let got: BTreeSet<usize> = got(&b, to).into_iter().map(|(event, _)| event).collect();
-            prop_assert!(got.iter().all(|event| matches(to, *event)));
-            for &(_, event) in sent.iter().filter(|(s, event)| *s == to && matches(to, *event)) {
-                let may_miss = event == 2 || (Model::version(event).is_some() && !takes_outdated(to, event));
-                prop_assert!(got.contains(&event) || may_miss || b.gaps(sub(to)) > 0, "{} lost event {}", to, event);
-            }
+            prop_assert!(got(&b, to).iter().all(|(event, _)| matches(to, *event)));
         }
         check_books(&b)?;
     }

@@ -99,7 +99,7 @@ fn outcomes() -> Vec<LegOutcome> {
 }
 
 fn whys() -> Vec<Why> {
-    vec![Why::Connection, Why::Credit, Why::Pause, Why::Auth, Why::Turn]
+    vec![Why::Connection, Why::Credit, Why::Pause, Why::Auth, Why::Turn, Why::Group, Why::Slot]
 }
 
 fn leg_states() -> Vec<LegState> {
@@ -365,5 +365,5 @@ fn what_outputs_are_digested_as_is_what_it_was() {
     put(&count_outcomes(), out);
     let mut digest = Digest::default();
     digest.add(out);
-    assert_eq!((FORMAT, digest.long()), (1, 1_836_451_132_117_116_398));
+    assert_eq!((FORMAT, digest.long()), (1, 7_003_884_108_553_383_728));
 }
