@@ -15,7 +15,7 @@ use crate::call::Group;
 use crate::event::Why;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::plan::budget::{Limits, TooMany, complaint};
-use crate::plan::pack::{Candidate, MOST_TOGETHER, Window, fuse, next_req, units};
+use crate::plan::pack::{Candidate, MOST_TOGETHER, Size, Window, fuse, next_req, units};
 use crate::plan::{Age, Member, Part, Role, chunk};
 use crate::planted::planted;
 use crate::subscription::leg::Ending;
@@ -294,7 +294,7 @@ impl Core {
         if self.is_crowded(relay, &limits) {
             // It takes less than it was thought to: what lives there is packed, as soon as it may be.
             let age = Age { now, patience: self.config.eose_deadline, turn: Duration::MAX };
-            let Some(members) = relay.plan.gives_way(0, limits.filters, age) else { return false };
+            let Some(members) = relay.plan.gives_way(Some(Size::default()), &limits, age) else { return false };
             return self.recall(ix, &members);
         }
         let waited = |sub: &SubId| self.window(relay, *sub).is_some_and(|window| window.due() + MOMENT <= now);
@@ -317,8 +317,9 @@ impl Core {
         let Some(s) = self.subs.get(&first) else { return false };
         let one = relay.plan.waiting.reqs_for(first) == 1;
         let packs = !passing && one && !relay.plan.alone.contains(&first) && relay.suspects.is_empty();
-        let filters = if packs && s.filters.iter().all(|f| f.search.is_none()) { s.filters.len() } else { usize::MAX };
-        let Some(members) = relay.plan.gives_way(filters, limits.filters, age) else { return false };
+        let packs = packs && s.filters.iter().all(|f| f.search.is_none());
+        let waiting = packs.then(|| Size::of(&s.filters));
+        let Some(members) = relay.plan.gives_way(waiting, &limits, age) else { return false };
         self.recall(ix, &members)
     }
 

@@ -36,6 +36,7 @@ use crate::ids::{SubId, WireId};
 use crate::time::Instant;
 
 use budget::{Budget, Limits};
+use pack::Size;
 use waiting::Waiting;
 
 /// A request in a REQ.
@@ -66,7 +67,7 @@ struct Req {
     members: Vec<Member>,
     /// How many it had.
     asked_by: usize,
-    filters: usize,
+    size: Size,
     role: Role,
     sent: Instant,
     /// EVENT messages that came for it, whatever they were.
@@ -191,7 +192,7 @@ impl Plan {
         let req = Req {
             asked_by: members.len(),
             members,
-            filters: filters.len(),
+            size: Size::of(filters),
             role,
             sent: now,
             frames: 0,
@@ -301,7 +302,7 @@ impl Plan {
     pub(crate) fn refused(&mut self, name: WireId, closed: bool) -> Option<Refused> {
         let req = self.reqs.get_mut(&name).filter(|req| !req.over)?;
         req.over = closed;
-        Some(Refused { members: req.members.clone(), shared: req.asked_by > 1, filters: req.filters })
+        Some(Refused { members: req.members.clone(), shared: req.asked_by > 1, filters: req.size.filters })
     }
 
     /// A REQ has done its duty. False: it runs no longer.
@@ -366,7 +367,7 @@ impl Plan {
 
     /// How many filters a REQ has.
     pub(crate) fn filters(&self, name: WireId) -> Option<usize> {
-        self.reqs.get(&name).map(|req| req.filters)
+        self.reqs.get(&name).map(|req| req.size.filters)
     }
 
     /// Whether anything runs that will end.
@@ -408,25 +409,40 @@ impl Plan {
         [Role::Live, Role::Passing].into_iter().any(|role| self.waiting.lacks(role, self.room(role, limits)))
     }
 
-    /// The live REQ that makes room, and its requests. One that fits beside what waits, which has so many filters, makes room
-    /// at once, the smallest first; any other when it had its turn, the oldest first. Only one that is answered, or has been waited
-    /// for long enough.
+    /// Whether all of its requests have their EOSE, those included that are asked again in parts.
+    fn is_answered(&self, req: &Req) -> bool {
+        let has = |member: &Member| self.requests.get(&member.request).is_none_or(|request| request.answered);
+        req.eose && req.members.iter().all(has)
+    }
+
+    /// When it went out, or the last part of what is asked again of it.
+    fn asked_last(&self, req: &Req) -> Instant {
+        let requests = req.members.iter().filter_map(|member| self.requests.get(&member.request));
+        let awaited = requests.flat_map(|request| &request.awaits).filter_map(|name| self.reqs.get(name));
+        awaited.map(|req| req.sent).max().map_or(req.sent, |last| last.max(req.sent))
+    }
+
+    /// The live REQ that makes room, and its requests. One that fits beside what waits, if that may share one, makes room at
+    /// once, the smallest first; any other when it had its turn, the oldest first. Only one that is answered, for all of its
+    /// requests, or has been waited for long enough.
     pub(crate) fn gives_way(
         &self,
-        waiting: usize,
-        most: usize,
+        waiting: Option<Size>,
+        limits: &Limits,
         Age { now, patience, turn }: Age,
     ) -> Option<Vec<Member>> {
-        let before = |req: &Req, age: Duration| req.sent + age <= now;
         let live = self.reqs.iter().filter(|(_, req)| req.role == Role::Live && !req.over);
-        let ripe = live.filter(|(_, req)| req.eose || before(req, patience));
+        let ripe = live.filter(|(_, req)| self.is_answered(req) || self.asked_last(req) + patience <= now);
         // One of several of a request that is too long for one leaves no room beside it.
         let parts = |member: &Member| self.requests.get(&member.request).map_or(1, |request| request.parts);
-        let alone = |member: &Member| self.alone.contains(&member.sub) || waiting > 0 && parts(member) > 1;
+        let whole = waiting.is_some_and(|waiting| waiting.filters > 0);
+        let alone = |member: &Member| self.alone.contains(&member.sub) || whole && parts(member) > 1;
         let shares = |req: &Req| !req.members.iter().any(alone);
-        let fits = |(_, req): &(&WireId, &Req)| req.filters.saturating_add(waiting) <= most && shares(req);
+        let fits = |(_, req): &(&WireId, &Req)| {
+            waiting.is_some_and(|waiting| req.size.fits_beside(waiting, limits)) && shares(req)
+        };
         let smallest = ripe.clone().filter(fits).min_by_key(|(_, req)| (req.members.len(), req.sent));
-        let oldest = || ripe.filter(|(_, req)| before(req, turn)).min_by_key(|(_, req)| req.sent);
+        let oldest = || ripe.filter(|(_, req)| req.sent + turn <= now).min_by_key(|(_, req)| req.sent);
         smallest.or_else(oldest).map(|(_, req)| req.members.clone())
     }
 }

@@ -136,6 +136,27 @@ pub(crate) fn fuse(all: &mut Vec<Filter>, more: Vec<Filter>, limits: &Limits) {
     }
 }
 
+/// What filters take of a REQ, at most: asked again, each may have a `since` that it had not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) filters: usize,
+    bytes: usize,
+}
+
+impl Size {
+    pub(crate) fn of(filters: &[Filter]) -> Self {
+        const SINCE: usize = r#","since":1700000000"#.len();
+        let undated = filters.iter().filter(|filter| filter.since.is_none()).count();
+        Self { filters: filters.len(), bytes: length(filters) + undated * SINCE }
+    }
+
+    /// Whether a REQ takes both.
+    pub(crate) fn fits_beside(self, other: Self, limits: &Limits) -> bool {
+        self.filters.saturating_add(other.filters) <= limits.filters
+            && self.bytes.saturating_add(other.bytes) <= limits.filter_bytes()
+    }
+}
+
 /// How long the filters are in a message, with what is between them.
 pub(crate) fn length(filters: &[Filter]) -> usize {
     filters.iter().map(|filter| filter.to_json().len() + 1).sum()

@@ -67,6 +67,8 @@ impl Oracle {
         // A relay without room for a page beside its live requests never makes up for anything: what it took since lies in the
         // gap that was told when its connection was lost, which stays open. Nobody else's open gap excuses anything.
         let crowded = self.is_full(site);
+        // Where it gives way to others again and again, its gap is open, too, and told anew each time.
+        let rotates = self.reqs.gave_way(id, &site.url, self.now());
         // What one that is hasty sends after its EOSE is lost with the connection.
         let asked_at = sub.asked_at.get(&site.url).copied().unwrap_or_default();
         let by = |taken: &Taken| taken.at < by && !(site.is_hasty && taken.at < asked_at);
@@ -79,6 +81,7 @@ impl Oracle {
                 && self.is_due(sub, site, taken, crowded)
                 && !(crowded && sub.is_refilling(&site.url, taken.created_at()))
                 && open.is_none_or(|open| taken.created_at() < open.since || taken.at + PROVEN < open.told)
+                && !(rotates && sub.gaps.get(&site.url).is_some_and(|open| open.since <= taken.created_at()))
                 && !sub.is_told(&site.url, taken.created_at())
                 && !self.watch.dates.excuses(id, &taken.event, unix)
         });

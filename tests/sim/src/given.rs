@@ -4,6 +4,11 @@
 //! What a request asks for has to be explained by its legs. Between explanations, names decide: the pool uses one up for each
 //! leg of a request, although it is called by the first alone.
 
+use std::collections::BTreeMap;
+
+use nostr_pool_core::SocketId;
+use serde_json::Value;
+
 use super::reqs::{Asked, Request, asks_for_nothing_else};
 
 /// How much is explained: less the requests that used up more or fewer names than their legs, how well those fit, and legs that
@@ -14,6 +19,21 @@ type Score = (isize, usize, usize);
 pub(super) fn number(name: &str) -> Option<u64> {
     let long = name.strip_prefix('p').and_then(|digits| digits.parse().ok());
     long.or_else(|| u64::from_str_radix(name.strip_prefix('q')?, 36).ok())
+}
+
+/// Whether another request on that connection asks for the same, since another date perhaps, and runs: which of the two is
+/// whose can't be told.
+pub(super) fn has_twin(key: &(SocketId, String), known: &BTreeMap<(SocketId, String), Request>) -> bool {
+    let undated = |request: &Request| -> Vec<Value> {
+        let mut filters = request.filters.clone();
+        filters.iter_mut().filter_map(Value::as_object_mut).for_each(|filter| _ = filter.remove("since"));
+        filters
+    };
+    let twins = |one: &Request| {
+        let mut others = known.iter().filter(|((socket, _), other)| *socket == key.0 && !other.closed);
+        others.any(|(_, other)| undated(other) == undated(one))
+    };
+    known.get(key).is_some_and(twins)
 }
 
 /// How well these legs explain a request, and nobody else: it asks for what they want, and for nothing besides. One leg may have

@@ -117,7 +117,10 @@ impl World {
     fn say(&mut self, socket: SocketId, said: Said) {
         match said {
             Said::Text(n) => {
-                self.note_heard(socket, WORDS[usize::from(n) % WORDS.len()]);
+                let words = WORDS[usize::from(n) % WORDS.len()];
+                self.note_heard(socket, words);
+                let url = self.ways.get(&socket).map(|&relay| self.url(relay));
+                url.iter().for_each(|url| self.oracle.watch.sources.words(url, words));
                 self.oracle.counts.made_up(socket, "p1");
             }
             Said::Pong if self.oracle.is_open(socket) => self.oracle.reqs.ponged(socket),

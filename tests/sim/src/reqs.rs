@@ -8,7 +8,7 @@ use nostr_proto::RelayUrl;
 use serde_json::Value;
 
 use super::answers::covers;
-use super::given::{give, number};
+use super::given::{give, has_twin, number};
 use super::parts::pages as pages_of;
 use super::site::Site;
 use super::sub::Sub;
@@ -17,12 +17,14 @@ use super::sub::Sub;
 #[derive(Debug)]
 pub(super) struct Request {
     relay: RelayUrl,
-    filters: Vec<Value>,
+    pub(super) filters: Vec<Value>,
     /// When, by the device's wall clock.
     sent: u64,
     /// Whether its EOSE came, and how many events before it.
     eose: bool,
     events: usize,
+    /// It was closed.
+    pub(super) closed: bool,
     /// The subscriptions that live on it; every other one is a page, or fetches what forgers crowded out.
     legs: Vec<SubId>,
     /// How many names were used up until the next request of the pool, if there was one.
@@ -38,7 +40,7 @@ pub(super) struct Asked {
     sub: SubId,
     relay: RelayUrl,
     /// What it wants; and every pair of that, which may lie in different requests.
-    filters: Vec<Value>,
+    pub(super) filters: Vec<Value>,
     wanted: Vec<Value>,
     /// It never came to an EOSE that took effect; and whether one came.
     first_load: bool,
@@ -198,12 +200,15 @@ impl Reqs {
                 }
                 self.fresh.push_back((socket, name.clone()));
                 let (relay, legs) = (relay.clone(), Vec::new());
-                let request = Request { relay, filters, sent: unix, eose: false, events: 0, legs, names: None };
+                let (eose, closed) = (false, false);
+                let request = Request { relay, filters, sent: unix, eose, events: 0, closed, legs, names: None };
                 self.known.insert((socket, name), request);
             }
             Some("CLOSE") => {
                 self.ended(socket, &name);
-                self.closed.push((socket, name));
+                let key = (socket, name);
+                self.known.get_mut(&key).into_iter().for_each(|request| request.closed = true);
+                self.closed.push(key);
             }
             Some("AUTH") => drop(self.told.insert(relay.clone())),
             _ => {}
@@ -356,15 +361,22 @@ impl Reqs {
         let names = self.mains.get(leg).map(Vec::as_slice).unwrap_or_default();
         let mains: Vec<&Request> = names.iter().filter_map(|name| self.known.get(name)).collect();
         let cap = self.caps.get(&leg.1).copied().unwrap_or(usize::MAX);
-        let whole = |request: &&&Request| {
-            request.eose && (request.filters == asked.filters || request.legs.len() == 1 || request.events < cap)
+        // Those that want the same have the same answer between them.
+        let wants_the_same =
+            |sub: &SubId| self.open.get(&(*sub, leg.1.clone())).is_none_or(|other| other.wanted == asked.wanted);
+        let whole = |one: &&&Request| {
+            one.eose && (one.filters == asked.filters || one.events < cap || one.legs.iter().all(wants_the_same))
         };
         for wanted in &asked.wanted {
-            let own = mains.iter().filter(|request| asked.is_asked_by(request, wanted));
-            if !own.clone().any(|request| request.eose) {
+            // Of legs that want the same and were asked at once, it can't be told which request is whose.
+            let at_once = |other: &Request| mains.iter().any(|one| one.relay == other.relay && one.sent == other.sent);
+            let all = self.known.values().filter(|one| asked.is_asked_by(one, wanted));
+            let own: Vec<&Request> = all.filter(|one| at_once(one)).collect();
+            if !own.iter().any(|one| one.eose) {
                 return Err("a leg is live after its own EOSE");
             }
-            if asked.first_load && !asked.heard && !asked.known && !asked.pages && own.filter(whole).count() == 0 {
+            if asked.first_load && !asked.heard && !asked.known && !asked.pages && own.iter().filter(whole).count() == 0
+            {
                 return Err("what several are answered may be cut short for one, and is asked for again");
             }
         }
@@ -436,7 +448,7 @@ impl Reqs {
             let needs = |(leg, names): (&(SubId, RelayUrl), &Vec<(SocketId, String)>)| {
                 self.running.contains(leg) && names.first() == Some(&key)
             };
-            if self.mains.iter().any(needs) {
+            if self.mains.iter().any(needs) && !has_twin(&key, &self.known) {
                 return Err("a request is closed when nobody needs it any more");
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nostr_pool_core::{EventItem, Item};
 use nostr_proto::RelayUrl;
+use serde_json::Value;
 
 /// The most of a NOTICE that is kept, in bytes.
 const NOTICE: usize = 1 << 10;
@@ -37,6 +38,16 @@ impl Sources {
     /// A relay's NOTICE reaches the pool.
     pub(super) fn notice(&mut self, relay: &RelayUrl, text: &str) {
         self.notices.entry(relay.clone()).or_default().insert(text.to_owned());
+    }
+
+    /// Words of whatever kind reach the pool from a relay. A NOTICE among them is told with its control characters escaped.
+    pub(super) fn words(&mut self, relay: &RelayUrl, words: &str) {
+        let Ok(message) = serde_json::from_str::<Value>(words) else { return };
+        if message[0] == "NOTICE" {
+            let escaped = |c: char| if c.is_control() { c.escape_unicode().collect() } else { c.to_string() };
+            let text: String = message[1].as_str().unwrap_or_default().chars().map(escaped).collect();
+            self.notice(relay, &text);
+        }
     }
 
     /// What is laid at a subscription's door was said by its relay.
