@@ -97,8 +97,9 @@ impl World {
             // What becomes of its legs is not told any more.
             self.oracle.reqs.forgets(sub);
         }
+        let deaf = untaken.waiting.len() >= room.min(config.queue_items) + HEADROOM;
         if let Some(sub) = self.oracle.sub_mut(sub).filter(|_| full) {
-            sub.skips = true;
+            (sub.skips, sub.deaf) = (true, sub.deaf || deaf);
         }
     }
 

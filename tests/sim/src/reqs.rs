@@ -325,7 +325,8 @@ impl Reqs {
                 let (filters, relay) = (sub.wanted.clone(), relay.clone());
                 let wanted = filters.iter().flat_map(pairs).collect();
                 let first_load = !sub.live_since.contains_key(&relay);
-                let (known, pages, all) = (self.told.contains(&relay), sub.history || sub.resumed, sub.history);
+                let known = self.told.contains(&relay) || sub.deaf;
+                let (pages, all) = (sub.history || sub.resumed, sub.history);
                 let before = self.mains.remove(&leg).unwrap_or_default();
                 if before.iter().filter_map(|name| self.known.get(name)).any(|request| request.eose) {
                     self.heard.insert(leg.clone());

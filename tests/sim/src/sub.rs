@@ -29,6 +29,8 @@ pub(super) struct Sub {
     pub(super) resumed: bool,
     /// What its application was done with when that was written down.
     pub(super) before: BTreeSet<EventId>,
+    /// There was no room even for news: what it was told of its legs may not be all.
+    pub(super) deaf: bool,
     /// When each relay was first asked by this generation, when it was asked last, and when its first EOSE took effect: in
     /// true microseconds.
     pub(super) first_asked: BTreeMap<RelayUrl, u64>,
@@ -88,6 +90,7 @@ impl Sub {
             history: false,
             resumed: false,
             before: BTreeSet::new(),
+            deaf: false,
             first_asked: BTreeMap::new(),
             asked_at: BTreeMap::new(),
             live_since: BTreeMap::new(),
