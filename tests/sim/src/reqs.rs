@@ -499,10 +499,12 @@ impl Reqs {
 }
 
 /// Whether each pair that a request asks for is wanted by one of these, to the same date, and every limit is some subscription's own.
+/// By id the pool fetches what forgers crowded out, for nobody whom one could name.
 pub(super) fn asks_for_nothing_else(request: &Request, legs: &[Asked]) -> bool {
     let of = |leg: &Asked, pair: &Value| leg.wanted.iter().any(|own| leg.is_dated_for(pair, own) && covers(own, pair));
     let wanted = |pair: &Value| legs.iter().any(|leg| of(leg, pair));
-    request.filters.iter().all(|f| pairs(f).iter().all(wanted))
+    let others = request.filters.iter().filter(|f| f.get("ids").is_none());
+    others.flat_map(pairs).all(|pair| wanted(&pair))
 }
 
 /// Longer than all turns of the requests of a run together, pauses of slow relays included.
