@@ -429,7 +429,7 @@ impl Reqs {
             return Ok(());
         }
         self.mains.entry((asked.sub, asked.relay.clone())).or_default().push(key.clone());
-        if asked.first_load || asked.heard || asked.known {
+        if asked.first_load || asked.known {
             return Ok(());
         }
         let proven = self.proven.get(&asked.relay).copied().unwrap_or_default();
