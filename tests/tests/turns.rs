@@ -157,7 +157,8 @@ async fn polls_are_bounded<R: Runtime>(runtime: R) {
         let server = scenarios::relay();
         let builder = Pool::builder().config(scenarios::quick()).relay(server.url());
         let pool = builder.build(flooded.clone()).expect("the arguments are right");
-        pool.connect(PATIENCE, Connect::Lenient).await.expect("it connects");
+        // The flood, and the connection with it, may be over before that is looked at.
+        drop(pool.connect(PATIENCE, Connect::Lenient).await);
         let most = &flooded.most;
         scenarios::until(&runtime, "the flood is over", || most.read.load(SeqCst) > 20_000).await;
         let (frames, bytes) = (most.frames.load(SeqCst), most.bytes.load(SeqCst));
