@@ -81,7 +81,7 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::BudgetIgnored, 4, "no more requests run at a relay than it takes"),
     found(
         PlantedBug::SharedCutBelieved,
-        4,
+        15,
         "what several are answered may be cut short for one, and is asked for again",
     ),
 ];
