@@ -15,6 +15,8 @@ const fn found(bug: PlantedBug, seed: u64, oracle: &'static str) -> Found {
 }
 
 /// Replayed by the ordinary test run.
+// A row is a line, for it is rewritten as one.
+#[rustfmt::skip]
 pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::SeenBeforeVerified, 5, "whoever has caught up has everything"),
     found(PlantedBug::VerdictByClaimedId, 114, "what a relay sent before its EOSE is delivered before it counts"),
@@ -79,9 +81,5 @@ pub(crate) const RECORDED: &[Found] = &[
     found(PlantedBug::ClosedForOthers, 2, "a request is closed when nobody needs it any more"),
     found(PlantedBug::SlotsStarve, 2, "whoever has no place gets one in time"),
     found(PlantedBug::BudgetIgnored, 4, "no more requests run at a relay than it takes"),
-    found(
-        PlantedBug::SharedCutBelieved,
-        15,
-        "what several are answered may be cut short for one, and is asked for again",
-    ),
+    found(PlantedBug::SharedCutBelieved, 15, "what several are answered may be cut short for one, and is asked for again"),
 ];
