@@ -150,6 +150,10 @@ impl Model {
 
     fn note(&mut self, event: usize) {
         let Some(own) = Self::version(event) else { return };
+        // Only what is news replaces: the clock may have stepped since.
+        if self.versions.contains(&own) {
+            return;
+        }
         let address = own.0.clone();
         self.versions.push(own);
         let all = self.versions.clone();
