@@ -15,7 +15,7 @@ use divan::{AllocProfiler, Bencher};
 use nostr_pool_core::*;
 use nostr_proto::{EventTemplate, Filter, Kind, Timestamp};
 
-use rig::{Others, Rig, Signed, crowd};
+use rig::{Others, Rig, Signed, crowd, shared_crowd};
 
 #[global_allocator]
 static ALLOC: AllocProfiler = AllocProfiler::system();
@@ -54,6 +54,26 @@ mod event {
 
     fn among(bencher: Bencher<'_, '_>, others: Others, n: usize) {
         batch(bencher, || crowd(others, n));
+    }
+
+    /// Those that share a REQ, as do all that are asked for again after a lost connection.
+    fn sharing(bencher: Bencher<'_, '_>, others: Others, n: usize) {
+        batch(bencher, || shared_crowd(others, n));
+    }
+
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn sharing_with_other_authors(bencher: Bencher<'_, '_>, n: usize) {
+        sharing(bencher, Others::Author, n);
+    }
+
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn sharing_with_other_tags(bencher: Bencher<'_, '_>, n: usize) {
+        sharing(bencher, Others::Tag, n);
+    }
+
+    #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]
+    fn sharing_with_other_tags_of_the_author(bencher: Bencher<'_, '_>, n: usize) {
+        sharing(bencher, Others::AuthorAndTag, n);
     }
 
     #[divan::bench(args = CROWDS, sample_size = 1, sample_count = 10)]

@@ -11,7 +11,7 @@ use allocation_counter::{AllocationInfo, measure};
 use nostr_pool_core::*;
 use nostr_proto::{Event, EventTemplate, Filter, Kind, Timestamp};
 
-use rig::{Others, Rig, Signed, crowd, keys, stranger, url};
+use rig::{Others, Rig, Signed, crowd, keys, shared_crowd, stranger, url};
 
 /// Does the work; what it gave, and what it took.
 fn counted<T>(work: impl FnOnce() -> T) -> (T, AllocationInfo) {
@@ -23,7 +23,9 @@ fn counted<T>(work: impl FnOnce() -> T) -> (T, AllocationInfo) {
 #[test]
 fn an_event_takes_as_much_among_ten_subscriptions_as_among_ten_thousand() {
     let notes = Signed::notes(20);
-    for others in Others::ALL {
+    let alone = Others::ALL.map(|others| (others, crowd as fn(Others, usize) -> Rig));
+    let shared = Others::SHARING.map(|others| (others, shared_crowd as fn(Others, usize) -> Rig));
+    for (others, crowd) in alone.into_iter().chain(shared) {
         let taken: Vec<_> = [10, 1_000, 10_000]
             .map(|n| {
                 let mut rig = crowd(others, n);

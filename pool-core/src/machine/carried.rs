@@ -3,21 +3,33 @@
 
 use alloc::vec::Vec;
 
-use nostr_proto::{EoseHints, EventId, Prefix, Reason};
+use nostr_proto::{EoseHints, Event, EventId, ParseError, Prefix, Reason};
 
-use crate::ids::{RelayIx, WireId};
-use crate::plan::Member;
+use crate::ids::{RelayIx, SubId, WireId};
+use crate::plan::{Came, Member};
 use crate::planted::planted;
 use crate::subscription::leg::{Ending, Eose};
 
 use super::Core;
 use super::frames::Request;
 
-/// The requests that an EVENT message may be for: most REQs have one.
+/// What an EVENT message may be for: most REQs are of one request.
+#[derive(Clone, Copy)]
 pub(super) enum Carried {
     One(Request),
-    Many(Vec<Request>),
+    Many(Shared),
 }
+
+/// A REQ that several requests share, or shared.
+#[derive(Clone, Copy)]
+pub(super) struct Shared {
+    name: WireId,
+    /// EVENT messages that are more than they asked for between them.
+    excess: u64,
+}
+
+/// That many requests are looked at sooner than found by the index; to tests, few are.
+const FEW: usize = if cfg!(any(test, feature = "planted-bugs")) { 1 } else { 16 };
 
 impl Core {
     /// The REQ of this name, if it is one of ours.
@@ -106,28 +118,27 @@ impl Core {
         }
     }
 
-    /// The requests of the running REQ of this name, which an event came for, a copy of a known one perhaps. An event for one
-    /// that is over is counted, and CLOSE said once more.
-    pub(super) fn requests(&mut self, ix: RelayIx, subscription: &str, id: &EventId) -> Option<Carried> {
+    /// The running REQ of this name, which an event came for, a copy of a known one perhaps. An event for one that is over is
+    /// counted, and CLOSE said once more.
+    pub(super) fn carried(&mut self, ix: RelayIx, subscription: &str, id: &EventId) -> Option<Carried> {
         let name = WireId::parse(subscription);
         if let Some(name) = name
             && let Some(relay) = self.relays.get_mut(&ix)
-            && let Some((frames, members, complete)) = relay.plan.event(name)
+            && let Some(Came { only, frames, excess }) = relay.plan.event(name)
         {
-            let request = |member: &Member| {
-                let &Member { request: wire, sub, page } = member;
-                Request { name, wire, sub, page, frames, counts: true }
-            };
-            let carried = match members {
-                [one] if complete => Carried::One(request(one)),
-                members => Carried::Many(members.iter().map(request).collect()),
-            };
             relay.counters.events += 1;
             if relay.options.quarantine {
                 relay.conn.quarantine.event(id, &self.config, self.now.mono);
             }
-            let first = relay.vitals.heard(name);
-            return Some(self.carried(ix, carried, complete, first));
+            if relay.vitals.heard(name) {
+                self.note_answered(ix, name);
+            }
+            return Some(match only {
+                Some(Member { request: wire, sub, page }) => {
+                    Carried::One(Request { name, wire, sub, page, frames, counts: true })
+                }
+                None => Carried::Many(Shared { name, excess }),
+            });
         }
         self.count(ix, |c| &mut c.unsolicited);
         let now = self.now.mono;
@@ -140,27 +151,69 @@ impl Core {
         None
     }
 
-    /// What several requests may have brought between them is no one's excess. `complete`: none has left their REQ.
-    fn carried(&mut self, ix: RelayIx, mut carried: Carried, complete: bool, first: bool) -> Carried {
-        let requests = match &mut carried {
-            Carried::One(one) => core::slice::from_mut(one),
-            Carried::Many(many) => {
-                let allowed = |request: &Request| self.subs.get(&request.sub).and_then(|sub| sub.allowed(ix));
-                let all = many.iter().map(allowed).sum::<Option<u64>>().filter(|_| complete);
-                for (nth, request) in many.iter_mut().enumerate() {
-                    let own = self.subs.get(&request.sub).and_then(|sub| sub.allowed(ix)).unwrap_or(0);
-                    request.frames = all.map_or(0, |all| request.frames.saturating_sub(all - own));
-                    request.counts = nth == 0;
-                }
-                &mut many[..]
-            }
-        };
-        for request in requests.iter().filter(|_| first) {
-            if let Some(sub) = self.subs.get_mut(&request.sub) {
-                sub.answered(ix, request.wire);
+    /// The first message for a REQ came.
+    fn note_answered(&mut self, ix: RelayIx, name: WireId) {
+        for member in self.members(ix, name).unwrap_or_default() {
+            if let Some(sub) = self.subs.get_mut(&member.sub) {
+                sub.answered(ix, member.request);
             }
         }
-        carried
+    }
+
+    /// The requests of a REQ whose subscription asks for the event, the first of which counts it. Others cost nothing, unless
+    /// they are few.
+    pub(super) fn sharing(&self, ix: RelayIx, Shared { name, excess }: Shared, event: &Event) -> Vec<Request> {
+        let Some(relay) = self.relays.get(&ix) else { return Vec::new() };
+        let members = relay.plan.members(name).unwrap_or_default();
+        let wants = |member: &&Member| {
+            let wants = self.subs.get(&member.sub).is_some_and(|sub| sub.matches(event));
+            wants || planted!(self.config, SharedUnmatched)
+        };
+        let wanting: Vec<&Member> = if members.len() <= FEW || planted!(self.config, SharedUnmatched) {
+            members.iter().filter(wants).collect()
+        } else {
+            self.candidates_among(ix, members, event).filter(wants).collect()
+        };
+        #[cfg(any(test, feature = "planted-bugs"))]
+        assert!(
+            members.iter().filter(wants).eq(wanting.iter().copied()) || planted!(self.config, FiltersNotChecked),
+            "the index finds whoever shares a REQ"
+        );
+        let request = |(nth, &&Member { request: wire, sub, page }): (usize, &&Member)| {
+            // What several may have brought between them is no one's excess.
+            let allowed = self.subs.get(&sub).and_then(|sub| sub.allowed(ix)).unwrap_or(0);
+            Request { name, wire, sub, page, frames: allowed.saturating_add(excess), counts: nth == 0 }
+        };
+        wanting.iter().enumerate().map(request).collect()
+    }
+
+    /// Those that the index leads to, and those of hidden subscriptions, which it does not know: they are last.
+    fn candidates_among<'a>(
+        &self,
+        ix: RelayIx,
+        members: &'a [Member],
+        event: &Event,
+    ) -> impl Iterator<Item = &'a Member> + use<'a> {
+        let hidden = members.partition_point(|member| !member.sub.is_hidden());
+        let (seen, hidden) = members.split_at(hidden);
+        let of = move |sub: SubId| {
+            let from = seen.partition_point(|member| member.sub < sub);
+            seen[from..].iter().take_while(move |member| member.sub == sub)
+        };
+        self.index.candidates(event, &[ix]).into_iter().flat_map(of).chain(hidden)
+    }
+
+    /// An event that can't be read came for several: they are told, unless they have the event.
+    pub(super) fn on_unread(&mut self, ix: RelayIx, Shared { name, .. }: Shared, id: EventId, error: &ParseError) {
+        let told = self.relays.get_mut(&ix).is_some_and(|relay| relay.plan.unread(name, id));
+        for member in self.members(ix, name).filter(|_| told).unwrap_or_default() {
+            if self.dedup.was_delivered(&id, member.sub) {
+                continue;
+            }
+            if let Some(sub) = self.subs.get_mut(&member.sub) {
+                sub.rejected(ix, id, error, &mut self.fx);
+            }
+        }
     }
 
     pub(super) fn runs(&self, ix: RelayIx, request: WireId) -> bool {

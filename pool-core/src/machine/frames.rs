@@ -1,8 +1,6 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
 //! parse, filter match, allowance, hash, expiry, room, signature, delivery.
 
-use alloc::vec::Vec;
-
 use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
 
 use crate::command::Command;
@@ -15,7 +13,7 @@ use crate::subscription::Subscription;
 use crate::subscription::leg::{Ending, Sighting};
 use crate::text::harmless;
 
-use super::carried::Carried;
+use super::carried::{Carried, Shared};
 use super::{Core, Job};
 
 /// The request that an EVENT message is for.
@@ -26,7 +24,8 @@ pub(super) struct Request {
     pub(super) wire: WireId,
     pub(super) sub: SubId,
     pub(super) page: bool,
-    /// EVENT messages of its REQ so far, this one included; less what others in it may have had.
+    /// EVENT messages of its REQ so far, this one included; where it shares one, as many as it may have, and whatever is more
+    /// than all of them may.
     pub(super) frames: u64,
     /// The message is counted by what becomes of it for this request.
     pub(super) counts: bool,
@@ -51,45 +50,32 @@ impl Core {
 
     /// An EVENT message whose id is known without parsing it.
     fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
-        match self.requests(ix, subscription, &id) {
+        match self.carried(ix, subscription, &id) {
             Some(Carried::One(request)) => self.on_copy_for(ix, request, id, frame),
-            Some(Carried::Many(requests)) => self.on_shared_copy(ix, requests, id, frame),
+            Some(Carried::Many(shared)) => self.on_shared_copy(ix, shared, id, frame),
             None => {}
         }
     }
 
     /// The same for several requests: those that it matches. A copy of what is at hand is not parsed.
-    fn on_shared_copy(&mut self, ix: RelayIx, requests: Vec<Request>, id: EventId, frame: &str) {
-        let parsed = if self.dedup.at_hand(&id).is_some() { None } else { Some(RelayMessage::parse(frame)) };
-        let event = match &parsed {
-            None => self.dedup.at_hand(&id),
-            Some(Ok(RelayMessage::Event { event, .. })) => Some(event),
-            Some(_) => None,
+    fn on_shared_copy(&mut self, ix: RelayIx, shared: Shared, id: EventId, frame: &str) {
+        let requests = match self.dedup.at_hand(&id) {
+            Some(event) => self.sharing(ix, shared, event),
+            None => match RelayMessage::parse(frame) {
+                Ok(RelayMessage::Event { event, .. }) => self.sharing(ix, shared, &event),
+                Ok(_) => return self.note_garbage(ix),
+                Err(error) => {
+                    self.note_garbage(ix);
+                    return self.on_unread(ix, shared, id, &error);
+                }
+            },
         };
-        let Some(event) = event else {
-            // Nobody knows whom it is for.
-            for request in requests {
-                self.on_copy_for(ix, request, id, frame);
-            }
-            return;
-        };
-        let requests = self.matching(requests, event);
         if requests.is_empty() {
             self.count(ix, |c| &mut c.unmatched);
         }
         for request in requests {
             self.on_copy_for(ix, request, id, frame);
         }
-    }
-
-    /// Those of the requests whose subscription asks for the event; the first one counts it.
-    fn matching(&self, requests: Vec<Request>, event: &Event) -> Vec<Request> {
-        if planted!(self.config, SharedUnmatched) {
-            return requests;
-        }
-        let wants = |request: &Request| self.subs.get(&request.sub).is_some_and(|sub| sub.matches(event));
-        let wanting = requests.into_iter().filter(wants).enumerate();
-        wanting.map(|(nth, request)| Request { counts: nth == 0, ..request }).collect()
     }
 
     fn on_copy_for(&mut self, ix: RelayIx, request: Request, id: EventId, frame: &str) {
@@ -180,10 +166,10 @@ impl Core {
 
     fn on_message(&mut self, ix: RelayIx, frame: &str) {
         match RelayMessage::parse(frame) {
-            Ok(RelayMessage::Event { subscription, event }) => match self.requests(ix, &subscription, &event.id()) {
+            Ok(RelayMessage::Event { subscription, event }) => match self.carried(ix, &subscription, &event.id()) {
                 Some(Carried::One(request)) => self.on_event(ix, request, event),
-                Some(Carried::Many(requests)) => {
-                    let requests = self.matching(requests, &event);
+                Some(Carried::Many(shared)) => {
+                    let requests = self.sharing(ix, shared, &event);
                     if requests.is_empty() {
                         self.count(ix, |c| &mut c.unmatched);
                     }

@@ -245,6 +245,8 @@ impl Core {
 
     fn send_req(&mut self, ix: RelayIx, socket: SocketId, requests: Vec<Member>, filters: &[Filter], role: Role) {
         let own = requests.first().map(|member| member.request);
+        let allowed = |member: &Member| self.subs.get(&member.sub).and_then(|sub| sub.allowed(ix));
+        let allowed = requests.iter().map(allowed).sum::<Option<u64>>();
         let Some(relay) = self.relays.get_mut(&ix) else { return };
         // The name of its first request, if that was not used.
         let own = own.filter(|own| relay.plan.is_fresh(*own));
@@ -257,6 +259,9 @@ impl Core {
         });
         let frame = request(name, relay.plan.name, filters);
         relay.plan.sent(name, requests, filters, role, self.now.mono);
+        if let Some(frames) = allowed {
+            relay.plan.allow(name, frames);
+        }
         relay.vitals.asked(name, self.now.mono);
         relay.trial.asked(frame.len(), self.now.mono);
         self.send_frame(ix, socket, frame);

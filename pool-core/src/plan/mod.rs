@@ -30,7 +30,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nostr_proto::{EoseHints, Filter, Timestamp};
+use nostr_proto::{EoseHints, EventId, Filter, Timestamp};
 
 use crate::ids::{SubId, WireId};
 use crate::time::Instant;
@@ -63,7 +63,7 @@ pub(crate) enum Role {
 /// A REQ that was sent.
 #[derive(Clone, Debug)]
 struct Req {
-    /// Its requests that are left.
+    /// Its requests that are left, by subscription.
     members: Vec<Member>,
     /// How many it had.
     asked_by: usize,
@@ -79,6 +79,24 @@ struct Req {
     oldest: Option<Timestamp>,
     /// It asks for so many events: of a page that has them, the relay may have more.
     most: u64,
+    /// So many messages may come before its EOSE, for all who share it; `None`: any number.
+    allowed: Option<u64>,
+    /// Events that came and could not be read, as far as its requests were told.
+    unread: Vec<EventId>,
+}
+
+/// Of so many events that can't be read, the requests of a REQ are told.
+const MOST_UNREAD: usize = 16;
+
+/// An EVENT message that came for a REQ.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    /// Whose it is, if the REQ is of one request alone.
+    pub(crate) only: Option<Member>,
+    /// EVENT messages of the REQ so far, this one included.
+    pub(crate) frames: u64,
+    /// Those that are more than all of its requests asked for.
+    pub(crate) excess: u64,
 }
 
 /// A request that runs.
@@ -178,7 +196,15 @@ impl Plan {
     }
 
     /// A REQ for these, which have begun, goes out.
-    pub(crate) fn sent(&mut self, name: WireId, members: Vec<Member>, filters: &[Filter], role: Role, now: Instant) {
+    pub(crate) fn sent(
+        &mut self,
+        name: WireId,
+        mut members: Vec<Member>,
+        filters: &[Filter],
+        role: Role,
+        now: Instant,
+    ) {
+        members.sort_by_key(|member| member.sub);
         for member in &members {
             if let Some(request) = self.requests.get_mut(&member.request) {
                 request.unsent = request.unsent.saturating_sub(1);
@@ -200,6 +226,8 @@ impl Plan {
             over: false,
             oldest: None,
             most,
+            allowed: None,
+            unread: Vec::new(),
         };
         self.reqs.insert(name, req);
     }
@@ -218,11 +246,32 @@ impl Plan {
         self.more.pop_front()
     }
 
-    /// An EVENT message came for it: how many those are so far, and for whom it may be. `None`: no such REQ runs.
-    pub(crate) fn event(&mut self, name: WireId) -> Option<(u64, &[Member], bool)> {
+    /// So many messages may come for a REQ before its EOSE.
+    pub(crate) fn allow(&mut self, name: WireId, frames: u64) {
+        if let Some(req) = self.reqs.get_mut(&name) {
+            req.allowed = Some(frames);
+        }
+    }
+
+    /// An EVENT message came for this REQ. `None`: it does not run.
+    pub(crate) fn event(&mut self, name: WireId) -> Option<Came> {
         let req = self.reqs.get_mut(&name)?;
         req.frames += 1;
-        Some((req.frames, &req.members, req.members.len() == req.asked_by))
+        Some(Came {
+            only: req.members.first().copied().filter(|_| req.asked_by == 1),
+            frames: req.frames,
+            excess: req.allowed.map_or(0, |allowed| req.frames.saturating_sub(allowed)),
+        })
+    }
+
+    /// An event that can't be read came for this REQ, and claims this id. Whether its requests are to be told.
+    pub(crate) fn unread(&mut self, name: WireId, event: EventId) -> bool {
+        let Some(req) = self.reqs.get_mut(&name) else { return false };
+        let new = req.unread.len() < MOST_UNREAD && !req.unread.contains(&event);
+        if new {
+            req.unread.push(event);
+        }
+        new
     }
 
     /// An event of a page came: it was made then.
@@ -248,7 +297,7 @@ impl Plan {
         reqs.iter().filter_map(|name| self.reqs.get(name)).any(|req| req.role == Role::Live && !req.over)
     }
 
-    /// The requests of a REQ that runs, by its name.
+    /// The requests of a REQ that runs, by its name; in the order of their subscriptions.
     pub(crate) fn members(&self, name: WireId) -> Option<&[Member]> {
         self.reqs.get(&name).map(|req| &req.members[..])
     }

@@ -169,8 +169,8 @@ impl Stage {
 
     /// An event of a REQ comes, and is matched again.
     fn hears(&mut self, name: WireId, event: &Event) {
-        let (_, members, _) = self.plan.event(name).unwrap();
-        for member in members.iter().copied() {
+        self.plan.event(name).unwrap();
+        for member in self.plan.members(name).unwrap() {
             let n = member.sub.0 as usize;
             if wants(&self.asks[n], event) {
                 self.got[n].insert(event.id());

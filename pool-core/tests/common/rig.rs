@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nostr_pool_core::*;
 use nostr_proto::{Event, EventTemplate, Filter, Keys, Kind, Proof, PublicKey, RelayUrl, Timestamp};
@@ -81,6 +82,8 @@ pub(crate) struct Rig {
     pub(crate) takes: bool,
     /// What nobody takes is kept.
     pub(crate) untaken: Vec<Item>,
+    /// How subscriptions are grouped.
+    group: Group,
 }
 
 impl Rig {
@@ -109,6 +112,7 @@ impl Rig {
             verifies: true,
             takes: true,
             untaken: Vec::new(),
+            group: Group::default(),
         }
     }
 
@@ -141,7 +145,7 @@ impl Rig {
     }
 
     pub(crate) fn subscribe_to(&mut self, filter: Filter, target: Target) -> SubId {
-        let request = Subscribe { filters: vec![filter], target, ..Subscribe::default() };
+        let request = Subscribe { filters: vec![filter], target, group: self.group, ..Subscribe::default() };
         let Reply::Subscribed(id) = self.call(Call::Subscribe(request)) else { panic!("it is a subscription") };
         id
     }
@@ -256,6 +260,8 @@ pub(crate) enum Others {
 
 impl Others {
     pub(crate) const ALL: [Self; 4] = [Self::Author, Self::Tag, Self::AuthorAndTag, Self::Elsewhere];
+    /// Those whose filters merge with what the event matches.
+    pub(crate) const SHARING: [Self; 3] = [Self::Author, Self::Tag, Self::AuthorAndTag];
 
     fn subscribe(self, rig: &mut Rig, n: usize) {
         let note = Filter::new().kind(Kind::TEXT_NOTE);
@@ -283,6 +289,30 @@ pub(crate) fn crowd(others: Others, n: usize) -> Rig {
         rig.subscribe(filters[n % 4].clone(), &[0]);
     }
     (0..n).for_each(|n| others.subscribe(&mut rig, n));
+    rig.eose_all();
+    rig
+}
+
+/// A relay, ten live subscriptions that the notes match, and so many others. They are asked for together: the first REQ
+/// carries the ten, and up to a thousand or so of the others.
+pub(crate) fn shared_crowd(others: Others, n: usize) -> Rig {
+    let mut rig = Rig::new(1);
+    rig.group = Group::AtLeast(Duration::from_secs(1));
+    let note = Filter::new().kind(Kind::TEXT_NOTE);
+    let filter = match others {
+        Others::Author => note.author(keys().public_key()),
+        Others::Tag => note.tag('e', "root"),
+        Others::AuthorAndTag => note.author(keys().public_key()).tag('e', "root"),
+        Others::Thread | Others::Elsewhere => panic!("what these ask for shares no REQ"),
+    };
+    for _ in 0..10 {
+        rig.subscribe(filter.clone(), &[0]);
+    }
+    (0..n).for_each(|n| others.subscribe(&mut rig, n));
+    while rig.asked == 0 {
+        assert!(rig.wait(), "they are asked for");
+    }
+    assert!(rig.asked <= 1 + n / 1_000, "they share {} REQs", rig.asked);
     rig.eose_all();
     rig
 }
