@@ -31,6 +31,27 @@ pub(super) struct Request {
     pub(super) counts: bool,
 }
 
+/// An EVENT message, and what was read of it.
+struct Copied<'a> {
+    id: EventId,
+    frame: &'a str,
+    event: Option<Event>,
+    signature: Option<Signature>,
+}
+
+impl<'a> Copied<'a> {
+    fn unread(id: EventId, frame: &'a str) -> Self {
+        Self { id, frame, event: None, signature: None }
+    }
+
+    /// Looked for once.
+    fn signature(&mut self) -> Option<Signature> {
+        let known = self.signature.or_else(|| self.event.as_ref().map(Event::signature));
+        self.signature = known.or_else(|| scan_signature(self.frame));
+        self.signature
+    }
+}
+
 impl Core {
     pub(super) fn on_text(&mut self, socket: SocketId, frame: &str) {
         let (ix, now) = (RelayIx(socket.slot), self.now);
@@ -51,22 +72,26 @@ impl Core {
     /// An EVENT message whose id is known without parsing it.
     fn on_copy(&mut self, ix: RelayIx, subscription: &str, id: EventId, frame: &str) {
         match self.carried(ix, subscription, &id) {
-            Some(Carried::One(request)) => self.on_copy_for(ix, request, id, frame),
-            Some(Carried::Many(shared)) => self.on_shared_copy(ix, shared, id, frame),
+            Some(Carried::One(request)) => self.on_copy_for(ix, request, &mut Copied::unread(id, frame)),
+            Some(Carried::Many(shared)) => self.on_shared_copy(ix, shared, Copied::unread(id, frame)),
             None => {}
         }
     }
 
     /// The same for several requests: those that it matches. A copy of what is at hand is not parsed.
-    fn on_shared_copy(&mut self, ix: RelayIx, shared: Shared, id: EventId, frame: &str) {
-        let requests = match self.dedup.at_hand(&id) {
+    fn on_shared_copy(&mut self, ix: RelayIx, shared: Shared, mut copy: Copied<'_>) {
+        let requests = match self.dedup.at_hand(&copy.id) {
             Some(event) => self.sharing(ix, shared, event),
-            None => match RelayMessage::parse(frame) {
-                Ok(RelayMessage::Event { event, .. }) => self.sharing(ix, shared, &event),
+            None => match RelayMessage::parse(copy.frame) {
+                Ok(RelayMessage::Event { event, .. }) => {
+                    let requests = self.sharing(ix, shared, &event);
+                    copy.event = Some(event);
+                    requests
+                }
                 Ok(_) => return self.note_garbage(ix),
                 Err(error) => {
                     self.note_garbage(ix);
-                    return self.on_unread(ix, shared, id, &error);
+                    return self.on_unread(ix, shared, copy.id, &error);
                 }
             },
         };
@@ -74,12 +99,12 @@ impl Core {
             self.count(ix, |c| &mut c.unmatched);
         }
         for request in requests {
-            self.on_copy_for(ix, request, id, frame);
+            self.on_copy_for(ix, request, &mut copy);
         }
     }
 
-    fn on_copy_for(&mut self, ix: RelayIx, request: Request, id: EventId, frame: &str) {
-        let (wire, sub) = (request.wire, request.sub);
+    fn on_copy_for(&mut self, ix: RelayIx, request: Request, copy: &mut Copied<'_>) {
+        let (wire, sub, id) = (request.wire, request.sub, copy.id);
         match self.dedup.look_up(&id, ix, sub) {
             Known::Delivered => {
                 self.note_received(ix, request, id, None);
@@ -98,11 +123,11 @@ impl Core {
             Known::InFlight if self.dedup.created_at(&id).is_some_and(|at| self.is_excess(ix, request, at)) => {
                 self.note_excess(ix, request);
             }
-            Known::InFlight => match scan_signature(frame) {
+            Known::InFlight => match copy.signature() {
                 Some(signature) => self.on_copy_in_flight(ix, request, &id, signature),
-                None => self.on_new_copy(ix, request, id, frame),
+                None => self.on_new_copy(ix, request, copy),
             },
-            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, request, id, frame),
+            Known::Unknown | Known::Forgotten(_) => self.on_new_copy(ix, request, copy),
         }
     }
 
@@ -113,8 +138,11 @@ impl Core {
             && self.dedup.is_outdated(facts, self.now.unix)
     }
 
-    fn on_new_copy(&mut self, ix: RelayIx, request: Request, id: EventId, frame: &str) {
-        match RelayMessage::parse(frame) {
+    fn on_new_copy(&mut self, ix: RelayIx, request: Request, copy: &Copied<'_>) {
+        if let Some(event) = &copy.event {
+            return self.on_event(ix, request, event.clone());
+        }
+        match RelayMessage::parse(copy.frame) {
             Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, request, event),
             Ok(_) if request.counts => self.note_garbage(ix),
             Ok(_) => {}
@@ -123,7 +151,7 @@ impl Core {
                     self.note_garbage(ix);
                 }
                 if let Some(s) = self.subs.get_mut(&request.sub) {
-                    s.rejected(ix, id, &error, &mut self.fx);
+                    s.rejected(ix, copy.id, &error, &mut self.fx);
                 }
             }
         }
