@@ -26,7 +26,11 @@ fn asks(b: &mut Bench, filters: Vec<Filter>, group: Group, mode: Mode) -> SubId 
 
 /// A core that is not connected yet, so that what it is asked for is due at once when it is.
 fn away() -> Bench {
-    let mut b = Bench::new(1, Config::default());
+    away_with(Config::default())
+}
+
+fn away_with(config: Config) -> Bench {
+    let mut b = Bench::new(1, config);
     b.call(Call::Disconnect { which: Which::All, code: 1000, reason: String::new() });
     let socket = b.sockets[0];
     b.core.handle_input(Input::Closed { socket, reason: CloseReason::Local }, b.now());
@@ -60,6 +64,12 @@ fn eose(b: &mut Bench, nth: usize) {
     b.drain();
 }
 
+/// A frame of the relay's after it is back.
+fn hears(b: &mut Bench, frame: &str) {
+    b.core.handle_input(Input::Text { socket: b.sockets[1], frame }, b.now());
+    b.drain();
+}
+
 fn state(b: &Bench, sub: SubId) -> LegState {
     let legs = b.items[&sub].iter().rev();
     legs.filter_map(|item| if let Item::Leg { state, .. } = item { Some(state.clone()) } else { None }).next().unwrap()
@@ -87,10 +97,9 @@ fn an_event_reaches_those_of_a_shared_request_that_it_matches_and_eose_all() {
     let mut b = away();
     let subs = [1, 2].map(|n| asks(&mut b, kind(n), Group::Tick, Mode::Live));
     back(&mut b);
-    let (socket, name) = (b.sockets[1], name(&b, 0));
+    let name = name(&b, 0);
     let frame = format!("[\"EVENT\",\"{name}\",{}]", note("hello").to_json());
-    b.core.handle_input(Input::Text { socket, frame: &frame }, b.now());
-    b.drain();
+    hears(&mut b, &frame);
     eose(&mut b, 0);
     assert_eq!(state(&b, subs[0]), LegState::Requested, "it waits for the check");
     b.decide_all();
@@ -101,6 +110,49 @@ fn an_event_reaches_those_of_a_shared_request_that_it_matches_and_eose_all() {
     assert_eq!(b.closes.len(), 0);
     b.call(Call::Unsubscribe { sub: subs[1] });
     assert_eq!(b.closes.len(), 1);
+}
+
+#[test]
+fn what_cant_be_read_is_told_to_all_who_share_a_request_unless_they_have_it() {
+    let mut b = away_with(Config { held_bytes: 0, ..Config::default() });
+    let subs = [1, 2, 3].map(|n| asks(&mut b, kind(n), Group::Tick, Mode::Live));
+    back(&mut b);
+    let name = name(&b, 0);
+    let told = |b: &Bench, sub| b.items[&sub].iter().filter(|item| matches!(item, Item::Rejected { .. })).count();
+    let of = |n: u64, rest: &str| format!("[\"EVENT\",\"{name}\",{{\"id\":\"{n:064x}\",{rest}}}]");
+    hears(&mut b, &of(1, "\"kind\":\"one\""));
+    hears(&mut b, &of(1, "\"kind\":\"two\""));
+    assert_eq!(subs.map(|sub| told(&b, sub)), [1; 3]);
+    // The first of them has this one; nothing of it stays at hand.
+    let event = note("hello");
+    hears(&mut b, &format!("[\"EVENT\",\"{name}\",{}]", event.to_json()));
+    b.decide_all();
+    hears(&mut b, &of(1, "\"kind\":\"three\"").replace(&format!("{:064x}", 1), &event.id().to_string()));
+    (2..1_000).for_each(|n| hears(&mut b, &of(n, "\"kind\":\"one\"")));
+    assert_eq!(subs.map(|sub| told(&b, sub)), [15, 16, 16], "no more than sixteen");
+    let counters = b.core.relay(&url(0)).unwrap().counters;
+    assert_eq!((counters.events, counters.garbage, counters.unmatched), (1_002, 1_001, 0));
+}
+
+/// Each has an allowance of 110.
+#[test]
+fn what_those_who_share_a_request_may_have_between_them_is_no_ones_excess() {
+    let mut b = away();
+    says(&mut b, "{\"max_subscriptions\":2}");
+    let limited = |n: u16| vec![Filter::new().kind(Kind::new(n)).limit(5)];
+    let subs = [1, 2].map(|n| asks(&mut b, limited(n), Group::Tick, Mode::Live));
+    back(&mut b);
+    assert_eq!(b.requests.len(), 1, "{:?}", reqs(&b));
+    let name = name(&b, 0);
+    let old = |n: usize| sign(EventTemplate::text_note(format!("{n}"), second(-1_000_000)));
+    let copies: Vec<String> = (0..230).map(|n| format!("[\"EVENT\",\"{name}\",{}]", old(n).to_json())).collect();
+    copies[..219].iter().for_each(|frame| hears(&mut b, frame));
+    // That one of them leaves changes nothing: both were asked for.
+    b.call(Call::Unsubscribe { sub: subs[1] });
+    copies[219..].iter().for_each(|frame| hears(&mut b, frame));
+    b.decide_all();
+    assert_eq!(b.events(subs[0]).len(), 220);
+    assert_eq!(b.core.relay(&url(0)).unwrap().counters.excess, 10);
 }
 
 #[test]
