@@ -1331,4 +1331,19 @@ mod storm {
             }
         }
     }
+
+    /// What they shared was refused for lack of an authentication: each was asked alone, for which there were too few places.
+    #[test]
+    fn many_that_shared_what_was_refused_all_live_in_the_end() {
+        let some = |n: usize| core::iter::repeat_n(Op::Subscribe(false), n);
+        let ops = [Op::Subscribe(false), Op::Subscribe(true), Op::Challenge(0), Op::Deny].into_iter();
+        let ops = ops.chain(some(3)).chain([Op::Authenticate, Op::Challenge(1), Op::Sign(true), Op::Sign(true)]);
+        let ops = ops.chain(some(7)).chain([Op::Ok(0, false)]).chain(some(2)).chain([Op::Authenticate]);
+        let mut scene = Scene::new();
+        ops.for_each(|op| scene.step(&op).unwrap());
+        scene.heal().unwrap();
+        for sub in &scene.subs {
+            assert_eq!(scene.b.leg(*sub), LegState::Live, "{sub}");
+        }
+    }
 }

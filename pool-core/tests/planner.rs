@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::*;
@@ -222,7 +223,7 @@ fn a_relays_budget_is_kept_and_shared_out() {
     assert!(live.iter().any(|sub| state(&b, *sub) == LegState::Waiting(Why::Slot)));
     assert!(b.running[&b.sockets[1]].len() <= 3);
     // However long that goes on, each gets its turn.
-    let mut had: std::collections::BTreeSet<SubId> = std::collections::BTreeSet::new();
+    let mut had: BTreeSet<SubId> = BTreeSet::new();
     for _ in 0..40 {
         b.pass(1);
         (0..b.requests.len()).for_each(|nth| eose(&mut b, nth));
@@ -288,6 +289,46 @@ fn a_refusal_of_a_shared_request_is_nobodys() {
     assert!(matches!(state(&b, subs[1]), LegState::Closed(_)));
 }
 
+/// Each REQ but the first three is answered by `CLOSED` if it has several filters and that is refused, or else by EOSE, for a minute. How many
+/// were refused, and who was live in the second half of it.
+fn answers_for_a_minute(b: &mut Bench, refuses: bool, subs: &[SubId]) -> (usize, BTreeSet<SubId>) {
+    let (mut seen, mut refused, mut live) = (3, 0, BTreeSet::new());
+    for second in 0..60 {
+        while seen < b.requests.len() {
+            if refuses && reqs(b)[seen].contains("},{") {
+                refused += 1;
+                let frame = format!("[\"CLOSED\",\"{}\",\"error: hm\"]", name(b, seen));
+                hears(b, &frame);
+            } else {
+                eose(b, seen);
+            }
+            seen += 1;
+        }
+        live.extend(subs.iter().filter(|sub| second >= 30 && state(b, **sub) == LegState::Live));
+        b.pass(1);
+    }
+    (refused, live)
+}
+
+#[test]
+fn who_was_answered_alone_shares_again_and_who_is_refused_once_more_never_does() {
+    for refuses in [false, true] {
+        let mut b = away();
+        says(&mut b, "{\"max_subscriptions\":4}");
+        let limited = |n: u16| vec![Filter::new().kind(Kind::new(n)).limit(5)];
+        let subs: Vec<SubId> = (0..9).map(|n| asks(&mut b, limited(n), Group::Tick, Mode::Live)).collect();
+        back(&mut b);
+        assert_eq!(b.requests.len(), 3, "{:?}", reqs(&b));
+        let closed = (0..3).map(|n| format!("[\"CLOSED\",\"{}\",\"error: hm\"]", name(&b, n)));
+        closed.collect::<Vec<_>>().iter().for_each(|frame| hears(&mut b, frame));
+        let (refused, live) = answers_for_a_minute(&mut b, refuses, &subs);
+        assert_eq!(live.len(), 9, "{:?}", reqs(&b));
+        let at_once = subs.iter().filter(|sub| state(&b, **sub) == LegState::Live).count();
+        // Once more together, and then in turns.
+        assert_eq!((at_once == 9, refused), (!refuses, usize::from(refuses)), "{:?}", reqs(&b));
+    }
+}
+
 #[test]
 fn a_list_that_is_too_long_for_one_message_is_asked_for_in_parts() {
     let mut b = away();
@@ -320,7 +361,7 @@ fn a_list_that_takes_several_requests_gets_their_places() {
     let long = asks(&mut b, vec![Filter::new().authors(authors)], Group::Tick, Mode::Live);
     assert_eq!(b.requests.len(), 2, "there is one, and it takes two");
     let all = [live[0], live[1], long];
-    let mut had: std::collections::BTreeSet<SubId> = std::collections::BTreeSet::new();
+    let mut had: BTreeSet<SubId> = BTreeSet::new();
     for _ in 0..60 {
         b.pass(1);
         (0..b.requests.len()).for_each(|nth| eose(&mut b, nth));

@@ -155,7 +155,7 @@ impl Core {
         let filters = s.would_ask(ix, under, &self.config, self.backlog.hears(self.now))?;
         Some(Candidate {
             filters,
-            alone: relay.plan.alone.contains(&sub) || !relay.suspects.is_empty(),
+            alone: relay.plan.alone.contains(sub) || !relay.suspects.is_empty(),
             merges: s.group != Group::Alone,
             window: self.window(relay, sub)?,
         })
@@ -321,7 +321,7 @@ impl Core {
         let age = Age { now, patience: self.config.eose_deadline, turn };
         let Some(s) = self.subs.get(&first) else { return false };
         let one = relay.plan.waiting.reqs_for(first) == 1;
-        let packs = !passing && one && !relay.plan.alone.contains(&first) && relay.suspects.is_empty();
+        let packs = !passing && one && !relay.plan.alone.contains(first) && relay.suspects.is_empty();
         let packs = packs && s.filters.iter().all(|f| f.search.is_none());
         let waiting = packs.then(|| Size::of(&s.filters));
         let Some(members) = relay.plan.gives_way(waiting, &limits, age) else { return false };
@@ -437,7 +437,7 @@ impl Core {
     /// A refusal of what several share says nothing of any of them: each is asked alone.
     pub(super) fn ask_alone(&mut self, ix: RelayIx, members: &[Member]) {
         if let Some(relay) = self.relays.get_mut(&ix) {
-            relay.plan.alone.extend(members.iter().map(|member| member.sub));
+            members.iter().for_each(|member| relay.plan.alone.refused(member.sub));
         }
         self.recall(ix, members);
     }

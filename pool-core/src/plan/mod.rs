@@ -18,6 +18,7 @@
 //! | its last request leaves | over, CLOSE | over, CLOSE | – |
 //! | the connection is lost | over | over | over |
 
+pub(crate) mod alone;
 pub(crate) mod budget;
 pub(crate) mod chunk;
 pub(crate) mod merge;
@@ -26,7 +27,7 @@ pub(crate) mod pack;
 mod tests;
 pub(crate) mod waiting;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -35,6 +36,7 @@ use nostr_proto::{EoseHints, EventId, Filter, Timestamp};
 use crate::ids::{SubId, WireId};
 use crate::time::Instant;
 
+use alone::Alone;
 use budget::{Budget, Limits};
 use pack::Size;
 use waiting::Waiting;
@@ -140,8 +142,7 @@ pub(crate) struct Plan {
     pub(crate) budget: Budget,
     /// Characters in the name of a REQ, as of when the connection opened: one that runs keeps its name.
     pub(crate) name: usize,
-    /// Subscriptions that share no REQ on this connection: one that they shared was refused.
-    pub(crate) alone: BTreeSet<SubId>,
+    pub(crate) alone: Alone,
     /// Who is to be asked.
     pub(crate) waiting: Waiting,
 }
@@ -315,14 +316,14 @@ impl Plan {
         let hints = EoseHints { more: hints.more || (req.frames >= req.most && !hints.finish), ..hints };
         let (frames, members, oldest) = (req.frames, req.members.clone(), req.oldest);
         let whole = !hints.more && (hints.finish || frames < enough.max(1));
-        let cut = req.asked_by > 1 && !whole;
+        let shared = req.asked_by > 1;
         let stored = req.role == Role::Stored;
         let mut done = Answered { members: members.clone(), ..Answered::default() };
         let mut again = Vec::new();
         for member in members {
             let Some(request) = self.requests.get_mut(&member.request) else { continue };
             request.awaits.retain(|awaited| *awaited != name);
-            if cut && request.whole && !request.answered {
+            if shared && !whole && request.whole && !request.answered {
                 again.push(member);
                 request.unsent += 1;
                 continue;
@@ -335,6 +336,9 @@ impl Plan {
             request.hints = Some(EoseHints { finish: before.finish && hints.finish, more: before.more || hints.more });
             if request.awaits.is_empty() && request.unsent == 0 && !request.answered {
                 request.answered = true;
+                if !shared {
+                    self.alone.answered(member.sub);
+                }
                 done.answered.push((member, request.hints.unwrap_or(hints), request.frames));
             }
         }
@@ -450,7 +454,7 @@ impl Plan {
     /// It is not to be asked any more.
     pub(crate) fn forget(&mut self, sub: SubId) {
         self.waiting.remove(sub);
-        self.alone.remove(&sub);
+        self.alone.forget(sub);
     }
 
     /// Whether something that waits has no room.
@@ -485,7 +489,7 @@ impl Plan {
         // One of several of a request that is too long for one leaves no room beside it.
         let parts = |member: &Member| self.requests.get(&member.request).map_or(1, |request| request.parts);
         let whole = waiting.is_some_and(|waiting| waiting.filters > 0);
-        let alone = |member: &Member| self.alone.contains(&member.sub) || whole && parts(member) > 1;
+        let alone = |member: &Member| self.alone.contains(member.sub) || whole && parts(member) > 1;
         let shares = |req: &Req| !req.members.iter().any(alone);
         let fits = |(_, req): &(&WireId, &Req)| {
             waiting.is_some_and(|waiting| req.size.fits_beside(waiting, limits)) && shares(req)
