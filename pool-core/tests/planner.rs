@@ -400,3 +400,87 @@ fn thousands_that_merge_have_their_answers() {
     let live = |sub: &&SubId| state(&b, **sub) == LegState::Live && b.events(**sub).len() == 1;
     assert_eq!(subs.iter().filter(live).count(), subs.len());
 }
+
+#[test]
+fn what_a_pause_held_up_goes_out_after_it_all_parts_of_it() {
+    let mut b = Bench::new(1, Config::default());
+    says(&mut b, "{\"max_message_length\":1024}");
+    let first = asks(&mut b, kind(9), Group::Alone, Mode::Live);
+    let refused = format!("[\"CLOSED\",\"{}\",\"rate-limited: slow down\"]", name(&b, 0));
+    b.text(0, &refused);
+    b.call(Call::Unsubscribe { sub: first });
+    let authors: Vec<_> = (1..=80).map(|n| keys(n).public_key()).collect();
+    asks(&mut b, vec![Filter::new().authors(authors)], Group::Tick, Mode::Live);
+    b.pass(60);
+    assert_eq!(b.requests.len(), 1 + 80_usize.div_ceil(10), "ten authors fit into a message");
+}
+
+#[test]
+fn a_list_is_cut_where_it_can_be_not_where_it_is_longest() {
+    let mut b = away();
+    says(&mut b, "{\"max_message_length\":1024}");
+    let authors: Vec<_> = (1..=10).map(|n| keys(n).public_key()).collect();
+    let page = format!("https://example.com/{}", "x".repeat(680));
+    asks(&mut b, vec![Filter::new().authors(authors.clone()).tag('r', page)], Group::Tick, Mode::Live);
+    back(&mut b);
+    assert!(b.requests.iter().all(|(_, frame)| frame.len() <= 1_024));
+    let asked = reqs(&b).concat();
+    assert!(authors.iter().all(|author| asked.contains(&author.to_string())));
+}
+
+/// Two that were answered between them get back to their places only after both know that they are.
+#[test]
+fn whoever_is_answered_knows_before_its_request_makes_room() {
+    let mut b = away();
+    says(&mut b, "{\"max_subscriptions\":2,\"max_filters\":4}");
+    let pair = |n: u8| vec![Filter::new().kind(Kind::new(n.into())).author(keys(n).public_key())];
+    let subs = [1, 2].map(|n| asks(&mut b, pair(n), Group::Tick, Mode::Live));
+    back(&mut b);
+    asks(&mut b, pair(7), Group::Tick, Mode::Live);
+    let shared = name(&b, 0);
+    let by_first = |n: usize| {
+        EventTemplate::text_note(format!("{n}"), second(0)).unsigned(keys(1).public_key()).sign(&keys(1), [0; 32])
+    };
+    for n in 0..10 {
+        let frame = format!("[\"EVENT\",\"{shared}\",{}]", by_first(n).to_json());
+        hears(&mut b, &frame);
+    }
+    b.decide_all();
+    // As many may have been cut short: each is asked again, and what waits for the place of both has waited for long enough.
+    (0..3).for_each(|nth| {
+        eose(&mut b, nth);
+        b.pass(1);
+    });
+    let was_live =
+        |sub: &SubId| b.items[sub].iter().any(|item| matches!(item, Item::Leg { state: LegState::Live, .. }));
+    assert!(subs.iter().all(was_live), "{:?}", reqs(&b));
+}
+
+/// There is no second REQ to ask again what may have been cut short: each has the place for itself, and then both.
+#[test]
+fn where_one_request_runs_at_once_a_shared_answer_that_may_be_cut_short_is_asked_for_again_in_turns() {
+    let mut b = away();
+    says(&mut b, "{\"max_subscriptions\":1,\"max_filters\":5}");
+    let limited = |n: u8| vec![Filter::new().kind(Kind::new(n.into())).author(keys(n).public_key()).limit(50)];
+    let subs = [1, 2].map(|n| asks(&mut b, limited(n), Group::Tick, Mode::Live));
+    back(&mut b);
+    assert_eq!(b.requests.len(), 1);
+    let shared = name(&b, 0);
+    for n in 0..12 {
+        let note = EventTemplate::text_note(format!("{n}"), second(0));
+        let note = note.unsigned(keys(1).public_key()).sign(&keys(1), [0; 32]);
+        hears(&mut b, &format!("[\"EVENT\",\"{shared}\",{}]", note.to_json()));
+    }
+    b.decide_all();
+    let (mut seen, mut alone) = (0, 0);
+    for _ in 0..60 {
+        while seen < b.requests.len() {
+            alone += usize::from(!reqs(&b)[seen].contains("},{"));
+            eose(&mut b, seen);
+            seen += 1;
+        }
+        b.pass(1);
+    }
+    assert_eq!(alone, 2, "{:?}", reqs(&b));
+    assert!(subs.iter().all(|sub| state(&b, *sub) == LegState::Live), "{:?}", reqs(&b));
+}

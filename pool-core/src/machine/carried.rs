@@ -71,13 +71,14 @@ impl Core {
                 leg.resume.floor(member.request, floor);
             }
         }
-        if eose.close {
-            self.close_req(ix, name);
-        }
-        for (member, hints, frames) in eose.answered {
-            self.end_request(ix, member, Ending::Eose(Eose { hints, frames }));
-        }
-        self.asking.insert(ix);
+        self.telling(ix, |core| {
+            if eose.close {
+                core.close_req(ix, name);
+            }
+            for (member, hints, frames) in eose.answered {
+                core.end_request(ix, member, Ending::Eose(Eose { hints, frames }));
+            }
+        });
         self.next_suspect(ix);
     }
 

@@ -1,7 +1,7 @@
 //! What relays say. The order of checks on an event is fixed: size (the driver's), head scan, known request, dedup,
 //! parse, filter match, allowance, hash, expiry, room, signature, delivery.
 
-use nostr_proto::{Event, EventId, Head, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
+use nostr_proto::{Event, EventId, HashedEvent, Head, RelayMessage, Signature, Timestamp, scan_head, scan_signature};
 
 use crate::command::Command;
 use crate::dedup::{Admission, Copy, Facts, Known, Waiter};
@@ -35,7 +35,7 @@ pub(super) struct Request {
 struct Copied<'a> {
     id: EventId,
     frame: &'a str,
-    event: Option<Event>,
+    event: Option<Parsed>,
     signature: Option<Signature>,
 }
 
@@ -46,9 +46,29 @@ impl<'a> Copied<'a> {
 
     /// Looked for once.
     fn signature(&mut self) -> Option<Signature> {
-        let known = self.signature.or_else(|| self.event.as_ref().map(Event::signature));
+        let known = self.signature.or_else(|| self.event.as_ref().map(|parsed| parsed.event.signature()));
         self.signature = known.or_else(|| scan_signature(self.frame));
         self.signature
+    }
+}
+
+/// An event that came, whoever it is for: its id is checked once.
+struct Parsed {
+    event: Event,
+    /// `Err`: the id is another's.
+    hashed: Option<Result<HashedEvent, ()>>,
+}
+
+impl Parsed {
+    fn new(event: Event) -> Self {
+        Self { event, hashed: None }
+    }
+
+    /// The event, if its id is right; and whether that is known only now.
+    fn checked(&mut self) -> (Option<HashedEvent>, bool) {
+        let new = self.hashed.is_none();
+        let hashed = self.hashed.get_or_insert_with(|| self.event.clone().check_id().map_err(drop));
+        (hashed.as_ref().ok().cloned(), new)
     }
 }
 
@@ -85,7 +105,7 @@ impl Core {
             None => match RelayMessage::parse(copy.frame) {
                 Ok(RelayMessage::Event { event, .. }) => {
                     let requests = self.sharing(ix, shared, &event);
-                    copy.event = Some(event);
+                    copy.event = Some(Parsed::new(event));
                     requests
                 }
                 Ok(_) => return self.note_garbage(ix),
@@ -138,12 +158,12 @@ impl Core {
             && self.dedup.is_outdated(facts, self.now.unix)
     }
 
-    fn on_new_copy(&mut self, ix: RelayIx, request: Request, copy: &Copied<'_>) {
-        if let Some(event) = &copy.event {
-            return self.on_event(ix, request, event.clone());
+    fn on_new_copy(&mut self, ix: RelayIx, request: Request, copy: &mut Copied<'_>) {
+        if let Some(parsed) = &mut copy.event {
+            return self.on_event(ix, request, parsed);
         }
         match RelayMessage::parse(copy.frame) {
-            Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, request, event),
+            Ok(RelayMessage::Event { event, .. }) => self.on_event(ix, request, &mut Parsed::new(event)),
             Ok(_) if request.counts => self.note_garbage(ix),
             Ok(_) => {}
             Err(error) => {
@@ -163,7 +183,7 @@ impl Core {
         let waiter = Waiter { sub: id, relay: ix, wire, mark: self.mark(id, ix, wire) };
         let Some(sub) = self.subs.get_mut(&id) else { return };
         let mut created_at = None;
-        let matches = |held: &nostr_proto::HashedEvent| {
+        let matches = |held: &HashedEvent| {
             created_at = Some(held.created_at());
             sub.matches(held)
         };
@@ -195,14 +215,15 @@ impl Core {
     fn on_message(&mut self, ix: RelayIx, frame: &str) {
         match RelayMessage::parse(frame) {
             Ok(RelayMessage::Event { subscription, event }) => match self.carried(ix, &subscription, &event.id()) {
-                Some(Carried::One(request)) => self.on_event(ix, request, event),
+                Some(Carried::One(request)) => self.on_event(ix, request, &mut Parsed::new(event)),
                 Some(Carried::Many(shared)) => {
                     let requests = self.sharing(ix, shared, &event);
                     if requests.is_empty() {
                         self.count(ix, |c| &mut c.unmatched);
                     }
+                    let mut parsed = Parsed::new(event);
                     for request in requests {
-                        self.on_event(ix, request, event.clone());
+                        self.on_event(ix, request, &mut parsed);
                     }
                 }
                 None => {}
@@ -242,9 +263,10 @@ impl Core {
         }
     }
 
-    fn on_event(&mut self, ix: RelayIx, request: Request, event: Event) {
+    fn on_event(&mut self, ix: RelayIx, request: Request, parsed: &mut Parsed) {
         let Request { wire, sub: id, .. } = request;
-        let wanted = self.subs.get(&id).is_some_and(|sub| sub.matches(&event));
+        let event = &parsed.event;
+        let wanted = self.subs.get(&id).is_some_and(|sub| sub.matches(event));
         if !wanted && !planted!(self.config, SharedUnmatched) {
             self.count_for(ix, request, |c| &mut c.unmatched);
             if planted!(self.config, HonestQuarantined) {
@@ -257,13 +279,16 @@ impl Core {
             return;
         }
         let claimed = event.id();
-        let Ok(hashed) = event.check_id() else {
+        let (hashed, new) = parsed.checked();
+        let Some(hashed) = hashed else {
             #[cfg(feature = "planted-bugs")]
             if planted!(self.config, VerdictByClaimedId) {
                 self.dedup.bad.insert(claimed);
             }
             if request.counts {
                 self.note_forged(ix);
+            }
+            if new {
                 self.on_forgery(ix, &claimed);
             }
             return;

@@ -109,6 +109,8 @@ pub struct Core {
     backlog: Backlog,
     /// Relays that something is to be asked of, before this call into the core ends.
     asking: BTreeSet<RelayIx>,
+    /// The relay whose requests are being told what became of them, if any are: see [`Core::telling`].
+    telling: Option<RelayIx>,
     dedup: Dedup,
     /// Events that are being fetched again, by the subscription that does it.
     repairs: BTreeMap<SubId, Repair>,
@@ -172,6 +174,7 @@ impl Core {
             finished: Finished::default(),
             backlog: Backlog::default(),
             asking: BTreeSet::new(),
+            telling: None,
             repairs: BTreeMap::new(),
             publishes: BTreeMap::new(),
             by_event: BTreeMap::new(),

@@ -16,7 +16,8 @@ use crate::event::Why;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::plan::budget::{Limits, TooMany, complaint};
 use crate::plan::pack::{Candidate, MOST_TOGETHER, Size, Window, fuse, next_req, units};
-use crate::plan::{Age, Member, Part, Role, chunk};
+use crate::plan::way::Age;
+use crate::plan::{Member, Part, Role, chunk};
 use crate::planted::planted;
 use crate::subscription::leg::Ending;
 use crate::time::Instant;
@@ -292,6 +293,13 @@ impl Core {
             return false;
         }
         let (now, limits) = (self.now.mono, self.limits(relay));
+        if limits.reqs == 1
+            && let Some(members) = self.relays.get_mut(&ix).and_then(|relay| relay.plan.take_stuck(&limits))
+        {
+            // What may have been cut short is asked again, for which there is no second REQ.
+            self.ask_alone(ix, &members);
+            return true;
+        }
         if limits.reqs == 1 && self.owed_without_room(ix) {
             return true;
         }
@@ -343,7 +351,7 @@ impl Core {
 
     /// Whether more live REQs run than may, and something waits for the room that they take.
     fn is_crowded(&self, relay: &Relay, limits: &Limits) -> bool {
-        let waits = relay.plan.has_parts() || !relay.lanes.pages.is_empty() || !relay.plan.waiting.is_empty();
+        let waits = relay.plan.asks_for_more() || !relay.lanes.pages.is_empty();
         waits && relay.plan.live() > limits.share() && relay.plan.running() >= limits.reqs
     }
 
@@ -427,9 +435,11 @@ impl Core {
         } else if refused.shared && !limited {
             self.ask_alone(ix, &refused.members);
         } else {
-            for member in refused.members {
-                self.end_request(ix, member, Ending::Closed(reason.clone()));
-            }
+            self.telling(ix, |core| {
+                for member in refused.members {
+                    core.end_request(ix, member, Ending::Closed(reason.clone()));
+                }
+            });
         }
         self.next_suspect(ix);
     }

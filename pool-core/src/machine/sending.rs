@@ -17,10 +17,22 @@ use super::Core;
 use super::lanes::Turn;
 
 impl Core {
+    /// Tells requests of a relay what became of them, one after another: until the last one knows, nothing takes the place of any.
+    pub(super) fn telling(&mut self, ix: RelayIx, tell: impl FnOnce(&mut Self)) {
+        let before = self.telling.replace(ix);
+        tell(self);
+        self.telling = before;
+        self.asking.insert(ix);
+    }
+
     /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs,
     /// then COUNTs, then pages.
     pub(super) fn pump(&mut self, ix: RelayIx) {
         let now = self.now.mono;
+        if self.telling == Some(ix) {
+            self.asking.insert(ix);
+            return;
+        }
         while let Some(relay) = self.relays.get_mut(&ix)
             && let Some(socket) = relay.conn.sendable(&self.config)
         {
@@ -51,7 +63,7 @@ impl Core {
         let wakes = |relay| [self.size_wake(relay), self.plan_wake(relay)];
         let wake = self.relays.get(&ix).and_then(|relay| {
             let wakes = wakes(relay).into_iter().flatten();
-            relay.lanes.wake(!relay.plan.waiting.is_empty(), now).into_iter().chain(wakes).min()
+            relay.lanes.wake(relay.plan.asks_for_more(), now).into_iter().chain(wakes).min()
         });
         self.arm(TimerKey::Lanes(ix), wake);
     }

@@ -43,10 +43,13 @@ pub(crate) fn parts(filters: Vec<Filter>, limits: &Limits) -> Option<Vec<Vec<Fil
 
 /// Two filters that ask for what the one does: each has half of its longest list.
 fn halves(filter: Filter, limits: &Limits) -> Option<(Filter, Filter)> {
-    let ids = filter.ids.as_ref().map_or(0, |list| list.len() * 67);
-    let authors = filter.authors.as_ref().map_or(0, |list| list.len() * 67);
-    let kinds = filter.kinds.as_ref().map_or(0, |list| list.len() * 6);
-    let tag = filter.tags.iter().map(|(name, values)| (values.iter().map(|v| v.len() + 3).sum::<usize>(), *name)).max();
+    // Of a list of one, there are no halves.
+    let several = |n: usize, each: usize| if n > 1 { n * each } else { 0 };
+    let ids = filter.ids.as_ref().map_or(0, |list| several(list.len(), 67));
+    let authors = filter.authors.as_ref().map_or(0, |list| several(list.len(), 67));
+    let kinds = filter.kinds.as_ref().map_or(0, |list| several(list.len(), 6));
+    let tags = filter.tags.iter().filter(|(_, values)| values.len() > 1);
+    let tag = tags.map(|(name, values)| (values.iter().map(|v| v.len() + 3).sum::<usize>(), *name)).max();
     let tags = tag.map_or(0, |(bytes, _)| bytes);
     let (mut first, mut second) = (filter.clone(), filter);
     let split = if ids.max(authors).max(kinds) >= tags {
