@@ -9,6 +9,7 @@ mod counts;
 mod coverage;
 mod decisions;
 mod echoes;
+mod forming;
 mod frames;
 mod lanes;
 mod matching;

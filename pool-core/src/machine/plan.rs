@@ -11,11 +11,10 @@ use core::time::Duration;
 
 use nostr_proto::{Filter, Reason};
 
-use crate::call::Group;
 use crate::event::Why;
 use crate::ids::{RelayIx, SocketId, SubId, WireId};
 use crate::plan::budget::{Limits, TooMany, complaint};
-use crate::plan::pack::{Candidate, MOST_TOGETHER, Size, Window, fuse, next_req, units};
+use crate::plan::pack::{Size, fuse};
 use crate::plan::way::Age;
 use crate::plan::{Member, Part, Role, chunk};
 use crate::planted::planted;
@@ -27,15 +26,15 @@ use super::relays::Relay;
 use super::sending::request;
 
 /// What waits has waited for so long before others make room for it.
-const MOMENT: Duration = Duration::from_millis(500);
+pub(super) const MOMENT: Duration = Duration::from_millis(500);
 
 /// What is asked for next.
 #[derive(Debug)]
 pub(super) enum NextAsk {
     /// More of what was asked for.
     Part,
-    /// Of these.
-    Together(Vec<SubId>, Role),
+    /// Of these, in so many REQs.
+    Together(Vec<SubId>, Role, usize),
 }
 
 impl Core {
@@ -55,7 +54,15 @@ impl Core {
     /// What may be asked for now, if anything: what is left of what runs, and then whoever waits longest, with those that it shares a
     /// REQ with.
     pub(super) fn next_ask(&mut self, ix: RelayIx) -> Option<NextAsk> {
+        let relay = self.relays.get_mut(&ix)?;
+        let last = relay.next_ask.take();
         let relay = self.relays.get(&ix)?;
+        if let Some(NextAsk::Together(_, role, reqs)) = &last
+            && *reqs <= relay.plan.room(*role, &self.limits(relay))
+        {
+            // Something else was sent first.
+            return last;
+        }
         if relay.plan.has_room_for_part(&self.limits(relay)) {
             return Some(NextAsk::Part);
         }
@@ -67,13 +74,11 @@ impl Core {
             let relay = self.relays.get(&ix)?;
             let limits = self.limits(relay);
             let room = relay.plan.room(role, &limits);
-            if room == 0 {
+            if room == 0 || role == Role::Live && relay.plan.waiting.rests(room, self.now.mono) {
                 continue;
             }
-            let most = if relay.suspects.is_empty() { MOST_TOGETHER } else { 1 };
-            let waiting = self.may_be_asked(ix, role, MOST_TOGETHER);
-            match self.gather(ix, (&waiting, most), room, limits) {
-                Ok(Some(together)) => return Some(NextAsk::Together(together, role)),
+            match self.gather(ix, role, room, limits) {
+                Ok(Some((together, reqs))) => return Some(NextAsk::Together(together, role, reqs)),
                 Ok(None) => {}
                 Err(soonest) => wake = Some(wake.map_or(soonest, |wake| wake.min(soonest))),
             }
@@ -84,101 +89,11 @@ impl Core {
         None
     }
 
-    /// Those that go out in the next REQ, or when the first may.
-    fn gather(
-        &mut self,
-        ix: RelayIx,
-        (waiting, most): (&[SubId], usize),
-        room: usize,
-        limits: Limits,
-    ) -> Result<Option<Vec<SubId>>, Instant> {
-        let due = |sub: &SubId| self.relays.get(&ix).and_then(|relay| self.window(relay, *sub)).map(Window::due);
-        // What none of them would be sent for alone, all of them are not.
-        if let Some(soonest) = waiting.iter().filter_map(due).min().filter(|soonest| *soonest > self.now.mono) {
-            return Err(soonest);
-        }
-        let (mut subs, mut candidates) = (Vec::new(), Vec::new());
-        for &sub in waiting {
-            if candidates.len() >= most {
-                break;
-            }
-            match self.candidate(ix, sub) {
-                Some(candidate) => {
-                    subs.push(sub);
-                    candidates.push(candidate);
-                }
-                None => self.no_ask(ix, sub),
-            }
-        }
-        if candidates.is_empty() {
-            return Ok(None);
-        }
-        let units = units(&candidates, &limits);
-        let unit = match next_req(units, room, &limits, self.now.mono) {
-            Ok(unit) => unit,
-            Err(soonest) => return soonest.map_or(Ok(None), Err),
-        };
-        let together: Vec<SubId> = unit.members.iter().filter_map(|n| subs.get(*n).copied()).collect();
-        let parts = chunk::parts(unit.filters, &limits).map(|parts| parts.len());
-        let live = together.first().is_some_and(|sub| self.role(*sub) == Role::Live);
-        let message = match parts {
-            None => "it asks for more than the relay takes in one message",
-            Some(parts) if live && parts > limits.share() => "it asks for more than the relay takes at once",
-            Some(parts) if live && parts > room => {
-                if let Some(relay) = self.relays.get_mut(&ix) {
-                    together.into_iter().for_each(|sub| relay.plan.waiting.takes(sub, parts));
-                }
-                return Ok(None);
-            }
-            Some(_) => return Ok(Some(together)),
-        };
-        for sub in together {
-            self.no_ask(ix, sub);
-            if let Some(s) = self.subs.get_mut(&sub) {
-                s.is_too_much(ix, message, &mut self.fx);
-                self.note_need(ix, sub);
-                self.sync_sub(sub);
-            }
-        }
-        self.asking.insert(ix);
-        Ok(None)
-    }
-
-    fn no_ask(&mut self, ix: RelayIx, sub: SubId) {
-        if let Some(relay) = self.relays.get_mut(&ix) {
-            relay.plan.waiting.remove(sub);
-        }
-    }
-
-    fn candidate(&self, ix: RelayIx, sub: SubId) -> Option<Candidate> {
-        let (relay, s) = (self.relays.get(&ix)?, self.subs.get(&sub)?);
-        let under = (relay.auth.epoch(), relay.auth.known_as(), relay.options.auth_at_once);
-        let filters = s.would_ask(ix, under, &self.config, self.backlog.hears(self.now))?;
-        Some(Candidate {
-            filters,
-            alone: relay.plan.alone.contains(sub) || !relay.suspects.is_empty(),
-            merges: s.group != Group::Alone,
-            window: self.window(relay, sub)?,
-        })
-    }
-
-    /// When it is to be asked, going by what it said of others.
-    fn window(&self, relay: &Relay, sub: SubId) -> Option<Window> {
-        let (_, since) = relay.plan.waiting.place(sub)?;
-        let most = self.config.group_max;
-        let (ready, latest) = match self.subs.get(&sub)?.group {
-            Group::Tick | Group::Alone => (since, since),
-            Group::AtLeast(wait) => (since + wait.min(most), since + most),
-            Group::AtMost(wait) => (since, since + wait.min(most)),
-        };
-        Some(Window { ready, latest })
-    }
-
     /// Whether anything was sent.
     pub(super) fn send_ask(&mut self, ix: RelayIx, socket: SocketId) -> bool {
         match self.relays.get_mut(&ix).and_then(|relay| relay.next_ask.take()) {
             Some(NextAsk::Part) => self.send_part(ix, socket),
-            Some(NextAsk::Together(subs, role)) => self.send_together(ix, socket, &subs, role),
+            Some(NextAsk::Together(subs, role, _)) => self.send_together(ix, socket, &subs, role),
             None => false,
         }
     }

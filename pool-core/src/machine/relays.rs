@@ -22,6 +22,7 @@ use crate::timers::TimerKey;
 
 use super::auth::AuthTicket;
 use super::counts::Desk;
+use super::forming::Formed;
 use super::lanes::Lanes;
 use super::plan::NextAsk;
 use super::slots::Needs;
@@ -49,6 +50,8 @@ pub(super) struct Relay {
     pub(super) plan: Plan,
     /// What is asked for next, when the turn comes.
     pub(super) next_ask: Option<NextAsk>,
+    /// See [`Formed`]; none but while the socket has no room for it.
+    pub(super) formed: Option<Box<Formed>>,
     /// Subscriptions with a leg here.
     pub(super) legs: BTreeSet<SubId>,
     /// Those of them whose answer may have had a message beyond the size limit: see `oversize`.
@@ -115,6 +118,7 @@ impl Core {
             trial: Trial::default(),
             plan: Plan::default(),
             next_ask: None,
+            formed: None,
             legs: BTreeSet::new(),
             suspects: BTreeSet::new(),
             needs: Needs::default(),
@@ -322,7 +326,7 @@ impl Core {
             && relay.conn.sent(socket)
         {
             relay.trial.taken(now);
-            self.pump(ix);
+            self.pump_on(ix);
         } else {
             self.stats.stale_sockets += 1;
         }

@@ -28,11 +28,17 @@ impl Core {
     /// Sends what can be sent: AUTH first, for others wait for it; CLOSE, for it makes room; then EVENTs, then REQs,
     /// then COUNTs, then pages.
     pub(super) fn pump(&mut self, ix: RelayIx) {
-        let now = self.now.mono;
         if self.telling == Some(ix) {
             self.asking.insert(ix);
             return;
         }
+        self.form_anew(ix);
+        self.pump_on(ix);
+    }
+
+    /// Nothing has changed since then but that the socket has room: what was formed may go out.
+    pub(super) fn pump_on(&mut self, ix: RelayIx) {
+        let now = self.now.mono;
         while let Some(relay) = self.relays.get_mut(&ix)
             && let Some(socket) = relay.conn.sendable(&self.config)
         {
@@ -53,12 +59,18 @@ impl Core {
                 Some(Turn::Ask) => self.send_ask(ix, socket),
                 Some(Turn::Count(count)) => self.send_count(ix, socket, count),
                 Some(Turn::Page(sub)) => self.send_page(ix, socket, sub),
-                None if self.make_room(ix) => continue,
+                None if self.make_room(ix) => {
+                    self.form_anew(ix);
+                    continue;
+                }
                 None => break,
             };
             if sent && let Some(relay) = self.relays.get_mut(&ix) {
                 relay.lanes.sent(now);
             }
+        }
+        if self.relays.get(&ix).is_some_and(|relay| relay.conn.sendable(&self.config).is_some()) {
+            self.form_anew(ix);
         }
         let wakes = |relay| [self.size_wake(relay), self.plan_wake(relay)];
         let wake = self.relays.get(&ix).and_then(|relay| {
@@ -66,6 +78,13 @@ impl Core {
             relay.lanes.wake(relay.plan.asks_for_more(), now).into_iter().chain(wakes).min()
         });
         self.arm(TimerKey::Lanes(ix), wake);
+    }
+
+    /// Who waits, or for what, may have changed.
+    fn form_anew(&mut self, ix: RelayIx) {
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            (relay.next_ask, relay.formed) = (None, None);
+        }
     }
 
     /// What goes out next, if its turn has come: an EVENT that the connection may end over is sent alone, and REQs do not
@@ -275,6 +294,7 @@ impl Core {
         relay.paging.clear();
         relay.vitals.disconnected();
         relay.plan.disconnected();
+        (relay.next_ask, relay.formed) = (None, None);
         if planted!(self.config, OwnCloseBlamed) {
             relay.trial.ended(None, &self.config, self.now.mono);
         }

@@ -7,30 +7,32 @@ pub(crate) fn is_mergeable(filter: &Filter) -> bool {
     filter.limit.is_none() && filter.search.is_none()
 }
 
-/// The filter that asks for what either of the two does and for nothing else, if there is one: they have the same shape and
+/// Whether there is a filter that asks for what either of the two does and for nothing else: they have the same shape and
 /// window, and differ in one list at most. Where two lists differ, the product asks for pairs that nobody asked for.
-pub(crate) fn merge(a: &Filter, b: &Filter, crossing: bool) -> Option<Filter> {
+pub(crate) fn merges(a: &Filter, b: &Filter, crossing: bool) -> bool {
     if (a.since, a.until) != (b.since, b.until) || a.tags.len() != b.tags.len() {
-        return None;
+        return false;
     }
-    let (ids, authors, kinds) = (list(&a.ids, &b.ids)?, list(&a.authors, &b.authors)?, list(&a.kinds, &b.kinds)?);
-    let mut differing = usize::from(ids) + usize::from(authors) + usize::from(kinds);
-    for (name, values) in &a.tags {
-        differing += usize::from(b.tags.get(name)? != values);
-    }
-    if differing > 1 && !crossing {
-        return None;
-    }
-    let mut union = a.clone();
-    add(&mut union.ids, b.ids.as_ref());
-    add(&mut union.authors, b.authors.as_ref());
-    add(&mut union.kinds, b.kinds.as_ref());
-    for (name, values) in &mut union.tags {
-        if let Some(more) = b.tags.get(name) {
-            values.extend(more.iter().cloned());
+    let differing = || {
+        let lists = [list(&a.ids, &b.ids)?, list(&a.authors, &b.authors)?, list(&a.kinds, &b.kinds)?];
+        let mut differing = lists.into_iter().map(usize::from).sum::<usize>();
+        for (name, values) in &a.tags {
+            differing += usize::from(b.tags.get(name)? != values);
         }
+        Some(differing)
+    };
+    differing().is_some_and(|differing| differing <= 1 || crossing)
+}
+
+/// That filter, made of the first of two that merge. Whether it asks for more than the first did.
+pub(crate) fn merge(a: &mut Filter, b: &Filter) -> bool {
+    let mut more = add(&mut a.ids, b.ids.as_ref());
+    more |= add(&mut a.authors, b.authors.as_ref());
+    more |= add(&mut a.kinds, b.kinds.as_ref());
+    for (name, values) in &mut a.tags {
+        more |= b.tags.get(name).is_some_and(|others| extend(values, others));
     }
-    Some(union)
+    more
 }
 
 /// Whether two lists differ; `None`: one filter has the list and the other has not.
@@ -42,8 +44,20 @@ fn list<T: PartialEq>(a: &Option<SortedSet<T>>, b: &Option<SortedSet<T>>) -> Opt
     }
 }
 
-fn add<T: Ord + Clone>(to: &mut Option<SortedSet<T>>, from: Option<&SortedSet<T>>) {
-    if let (Some(to), Some(from)) = (to, from) {
+fn add<T: Ord + Clone>(to: &mut Option<SortedSet<T>>, from: Option<&SortedSet<T>>) -> bool {
+    to.as_mut().zip(from).is_some_and(|(to, from)| extend(to, from))
+}
+
+fn extend<T: Ord + Clone>(to: &mut SortedSet<T>, from: &SortedSet<T>) -> bool {
+    // To put one into its place is cheaper than to sort all.
+    const FEW: usize = 8;
+    let before = to.len();
+    if from.len() <= FEW {
+        for item in from.iter() {
+            to.insert(item.clone());
+        }
+    } else {
         to.extend(from.iter().cloned());
     }
+    to.len() > before
 }

@@ -21,6 +21,7 @@
 pub(crate) mod alone;
 pub(crate) mod budget;
 pub(crate) mod chunk;
+mod kin;
 pub(crate) mod merge;
 pub(crate) mod pack;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Requests that merge into the same filters are a *unit*: a REQ that has no more filters than each of them had. Where there
 //! are more units than room for REQs, several are packed into one, each with filters of its own.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use nostr_proto::Filter;
@@ -11,7 +12,8 @@ use crate::planted::planted;
 use crate::time::Instant;
 
 use super::budget::Limits;
-use super::merge::{is_mergeable, merge};
+use super::kin::Kin;
+use super::merge::{is_mergeable, merge, merges};
 
 /// So many requests are looked at together; later ones have their turn after them.
 pub(crate) const MOST_TOGETHER: usize = 1_024;
@@ -59,48 +61,60 @@ pub(crate) struct Unit {
 }
 
 /// The units of these, in order of their first members.
-pub(crate) fn units(candidates: &[Candidate], limits: &Limits) -> Vec<Unit> {
-    let mut units: Vec<Unit> = Vec::new();
+pub(crate) fn units(candidates: &[Candidate], limits: &Limits) -> VecDeque<Unit> {
+    let crossing = planted!(limits, CrossProductsMerged);
+    let (mut units, mut kin): (Vec<Unit>, Kin) = (Vec::new(), Kin::default());
     for (n, candidate) in candidates.iter().enumerate() {
         let packs = !candidate.alone && candidate.filters.iter().all(|filter| filter.search.is_none());
         let limited = planted!(limits, LimitsMerged) && packs;
         let merges = packs && candidate.merges && (limited || candidate.filters.iter().all(is_mergeable));
         let bytes = length(&candidate.filters);
-        let joined = units.iter_mut().filter(|unit| merges && unit.merges).any(|unit| {
-            let Some(filters) = join(&unit.filters, &candidate.filters, planted!(limits, CrossProductsMerged)) else {
-                return false;
-            };
-            let more = if filters == unit.filters { 0 } else { bytes };
-            if unit.bytes + more > limits.filter_bytes() {
-                return false;
+        let found = match merges {
+            true if crossing => (0..units.len()).filter(|at| units[*at].merges).collect(),
+            true => kin.of(&candidate.filters),
+            false => Vec::new(),
+        };
+        let joins = |at: &usize| units.get_mut(*at).is_some_and(|unit| unit.join(n, candidate, bytes, limits));
+        if !found.iter().any(joins) {
+            if merges {
+                kin.enter(units.len(), &candidate.filters);
             }
-            unit.filters = filters;
-            unit.bytes += more;
-            unit.members.push(n);
-            unit.window = unit.window.with(candidate.window);
-            true
-        });
-        if !joined {
             let (filters, window) = (candidate.filters.clone(), candidate.window);
             units.push(Unit { members: alloc::vec![n], filters, bytes, packs, merges, window });
         }
     }
-    units
+    units.into()
 }
 
 /// What goes out in the next REQ, where there is room for so many; or when something is due.
-pub(crate) fn next_req(units: Vec<Unit>, room: usize, limits: &Limits, now: Instant) -> Result<Unit, Option<Instant>> {
-    let soonest = units.iter().map(|unit| unit.window.due()).min();
-    let mut due = units.into_iter().filter(|unit| unit.window.due() <= now);
-    let Some(mut req) = due.next() else { return Err(soonest) };
-    let rest: Vec<Unit> = due.collect();
-    let share = (rest.len() + 1).div_ceil(room.max(1));
+pub(crate) fn next_req(
+    units: &mut VecDeque<Unit>,
+    room: usize,
+    limits: &Limits,
+    now: Instant,
+) -> Result<Unit, Option<Instant>> {
+    let is_due = |unit: &Unit| unit.window.due() <= now;
+    let Some(first) = units.iter().position(is_due) else {
+        return Err(units.iter().map(|unit| unit.window.due()).min());
+    };
+    let share = units.iter().skip(first).filter(|unit| is_due(unit)).count().div_ceil(room.max(1));
+    let Some(mut req) = units.remove(first) else { return Err(None) };
     if !req.packs || req.filters.len() > limits.filters || req.bytes > limits.filter_bytes() {
         return Ok(req);
     }
-    for unit in rest.into_iter().filter(|unit| unit.packs).take(share.saturating_sub(1)) {
+    let (mut at, mut looked_at) = (first, 1);
+    while looked_at < share
+        && let Some(unit) = units.get(at)
+    {
+        if !unit.packs || !is_due(unit) {
+            at += 1;
+            continue;
+        }
+        looked_at += 1;
         let (filters, bytes) = (req.filters.len() + unit.filters.len(), req.bytes + unit.bytes);
-        if filters <= limits.filters && bytes <= limits.filter_bytes() {
+        if filters > limits.filters || bytes > limits.filter_bytes() {
+            at += 1;
+        } else if let Some(unit) = units.remove(at) {
             req.members.extend(unit.members);
             req.filters.extend(unit.filters);
             req.bytes = bytes;
@@ -109,28 +123,51 @@ pub(crate) fn next_req(units: Vec<Unit>, room: usize, limits: &Limits, now: Inst
     Ok(req)
 }
 
-/// One set of filters that asks for what both ask for, with no more filters than the first has.
-fn join(all: &[Filter], more: &[Filter], crossing: bool) -> Option<Vec<Filter>> {
-    let mut all = all.to_vec();
-    for filter in more {
-        let merged = all.iter().enumerate().find_map(|(at, one)| Some((at, merge(one, filter, crossing)?)));
-        let (at, merged) = merged?;
-        if let Some(one) = all.get_mut(at) {
-            *one = merged;
-        }
+impl Unit {
+    /// Takes a request in, if there is a set of filters that asks for what both ask for, with no more filters than the unit has, and
+    /// that is not too long.
+    fn join(&mut self, n: usize, candidate: &Candidate, bytes: usize, limits: &Limits) -> bool {
+        let crossing = planted!(limits, CrossProductsMerged);
+        let most = limits.filter_bytes();
+        let more = if let [one] = &candidate.filters[..] {
+            let Some(own) = self.filters.iter_mut().find(|own| merges(own, one, crossing)) else { return false };
+            // That it might ask for no more is looked at only where that decides.
+            let fits = self.bytes + bytes <= most || !merge(&mut own.clone(), one);
+            if !fits {
+                return false;
+            }
+            merge(own, one)
+        } else {
+            let mut all = self.filters.clone();
+            let mut more = false;
+            for filter in &candidate.filters {
+                let Some(own) = all.iter_mut().find(|own| merges(own, filter, crossing)) else { return false };
+                more |= merge(own, filter);
+            }
+            if more && self.bytes + bytes > most {
+                return false;
+            }
+            self.filters = all;
+            more
+        };
+        self.bytes += if more { bytes } else { 0 };
+        self.members.push(n);
+        self.window = self.window.with(candidate.window);
+        true
     }
-    Some(all)
 }
 
 /// Adds filters to those of a REQ, merged where that adds none.
 pub(crate) fn fuse(all: &mut Vec<Filter>, more: Vec<Filter>, limits: &Limits) {
     let _ = limits;
-    let merges = |filter: &Filter| is_mergeable(filter) || planted!(limits, LimitsMerged);
+    let may_merge = |filter: &Filter| is_mergeable(filter) || planted!(limits, LimitsMerged);
+    let crossing = planted!(limits, CrossProductsMerged);
     for filter in more {
-        let crossing = planted!(limits, CrossProductsMerged);
-        let mut others = all.iter_mut().filter(|one| merges(one) && merges(&filter));
-        match others.find_map(|one| Some((merge(one, &filter, crossing)?, one))) {
-            Some((merged, one)) => *one = merged,
+        let mut others = all.iter_mut().filter(|one| may_merge(one) && may_merge(&filter));
+        match others.find(|one| merges(one, &filter, crossing)) {
+            Some(one) => {
+                merge(one, &filter);
+            }
             None => all.push(filter),
         }
     }

@@ -3,6 +3,7 @@
 //! Live subscriptions and what passes wait apart, each in the order in which they came, so that looking for whoever is next does
 //! not take longer the more of them wait.
 
+use alloc::boxed::Box;
 use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -44,6 +45,8 @@ pub(crate) struct Waiting {
     next: u64,
     /// Those that take more than one REQ.
     long: BTreeSet<SubId>,
+    /// Until when live ones are not looked at again, the first of which takes more than this room; boxed, for few ever do.
+    rests: Option<Box<(Instant, usize)>>,
     /// When something that waits is to be sent together with others.
     pub(crate) gathers_until: Option<Instant>,
     /// What was told of those that wait; and who is not among them yet.
@@ -108,6 +111,16 @@ impl Waiting {
             self.long.insert(sub);
             self.untold.insert(sub);
         }
+    }
+
+    /// The first live one takes more than so much room.
+    pub(crate) fn rest(&mut self, room: usize, until: Instant) {
+        self.rests = Some(Box::new((until, room)));
+    }
+
+    /// Whether there is no more room for live ones than was not enough a moment ago.
+    pub(crate) fn rests(&self, room: usize, now: Instant) -> bool {
+        self.rests.as_ref().is_some_and(|rests| now < rests.0 && room <= rests.1)
     }
 
     /// How many REQs it is known to take.
