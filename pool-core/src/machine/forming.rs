@@ -113,6 +113,20 @@ impl Core {
         }
     }
 
+    /// A relay may take more than was known.
+    pub(super) fn takes_more(&mut self, ix: RelayIx) {
+        let legs: Vec<SubId> =
+            self.relays.get(&ix).map(|relay| relay.legs.iter().copied().collect()).unwrap_or_default();
+        for sub in legs {
+            if self.subs.get_mut(&sub).is_some_and(|s| s.may_be_less_than_too_much(ix, &mut self.fx)) {
+                self.note_need(ix, sub);
+                self.enqueue_ask(ix, sub);
+                self.sync_sub(sub);
+            }
+        }
+        self.asking.insert(ix);
+    }
+
     fn candidate(&self, ix: RelayIx, sub: SubId) -> Option<Candidate> {
         let (relay, s) = (self.relays.get(&ix)?, self.subs.get(&sub)?);
         let under = (relay.auth.epoch(), relay.auth.known_as(), relay.options.auth_at_once);

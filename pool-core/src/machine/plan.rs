@@ -297,7 +297,8 @@ impl Core {
         let lacks = self.is_crowded(relay, &limits) || relay.plan.lacks_room(&limits);
         let waiting = &relay.plan.waiting;
         let gathers = waiting.gathers_until.filter(|at| *at > self.now.mono && !waiting.is_empty());
-        gathers.into_iter().chain(lacks.then(|| self.now.mono + MOMENT)).min()
+        let rests = waiting.rests_until().filter(|at| *at > self.now.mono);
+        gathers.into_iter().chain(rests).chain(lacks.then(|| self.now.mono + MOMENT)).min()
     }
 
     /// The requests of a REQ that runs.

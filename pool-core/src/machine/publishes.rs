@@ -117,6 +117,7 @@ impl Core {
         for id in open {
             self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
         }
+        self.takes_more(ix);
         Ok(())
     }
 

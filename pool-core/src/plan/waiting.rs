@@ -123,6 +123,11 @@ impl Waiting {
         self.rests.as_ref().is_some_and(|rests| now < rests.0 && room <= rests.1)
     }
 
+    /// When live ones are looked at again, if they are not now.
+    pub(crate) fn rests_until(&self) -> Option<Instant> {
+        self.rests.as_ref().map(|rests| rests.0).filter(|_| !self.live.is_empty())
+    }
+
     /// How many REQs it is known to take.
     pub(crate) fn reqs_for(&self, sub: SubId) -> usize {
         self.places.get(&sub).map_or(1, |place| place.reqs)

@@ -132,6 +132,8 @@ pub(crate) struct Leg {
     pub(crate) rejected: Vec<EventId>,
     /// Whether its answer may have had a message beyond the size limit.
     pub(crate) suspicion: Suspicion,
+    /// It asked for more than the relay was thought to take, and was closed for that.
+    pub(crate) too_much: bool,
     /// The name of its first request.
     #[cfg(feature = "planted-bugs")]
     pub(crate) first_wire: Option<WireId>,
@@ -176,6 +178,7 @@ impl Leg {
             mumbled: None,
             rejected: Vec::new(),
             suspicion: Suspicion::None,
+            too_much: false,
             #[cfg(feature = "planted-bugs")]
             first_wire: None,
             owes_too_much: false,
@@ -389,6 +392,7 @@ impl Leg {
         self.rejected.clear();
         self.suspicion = Suspicion::None;
         self.owes_too_much = false;
+        self.too_much = false;
         self.progress = now.mono;
         self.lately = now.mono;
     }

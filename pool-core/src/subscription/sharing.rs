@@ -69,12 +69,26 @@ impl Subscription {
         self.give_up(relay, fx);
     }
 
-    /// It asks for more than the relay takes: it never will.
+    /// It asks for more than the relay takes, as far as is known.
     pub(crate) fn is_too_much(&mut self, relay: RelayIx, message: &str, fx: &mut Effects) {
-        let Some((url, leg)) = self.legs.get(&relay) else { return };
+        let Some((url, leg)) = self.legs.get_mut(&relay) else { return };
+        leg.too_much = true;
         let gap = Gap { relay: Some(url.clone()), since: leg.alive_until, until: None, cause: GapCause::TooLarge };
         self.tell(Item::Gap(gap), fx);
-        let reason = Reason { prefix: Some(nostr_proto::Prefix::Unsupported), message: message.into() };
+        // Not for good: the next connection is asked again, and this one once the relay's document says that it takes more.
+        let reason = Reason { prefix: Some(nostr_proto::Prefix::Error), message: message.into() };
         self.close_for_good(relay, reason, fx);
+    }
+
+    /// The relay may take more than it was thought to. Whether this is to be asked again.
+    pub(crate) fn may_be_less_than_too_much(&mut self, relay: RelayIx, fx: &mut Effects) -> bool {
+        let Some(leg) = self.leg(relay).filter(|leg| leg.too_much) else { return false };
+        leg.too_much = false;
+        leg.reopen();
+        let waits = matches!(leg.state, State::Waiting(_));
+        if waits {
+            self.tell_leg(relay, fx);
+        }
+        waits
     }
 }
