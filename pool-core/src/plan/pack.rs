@@ -129,6 +129,10 @@ impl Unit {
     fn join(&mut self, n: usize, candidate: &Candidate, bytes: usize, limits: &Limits) -> bool {
         let crossing = planted!(limits, CrossProductsMerged);
         let most = limits.filter_bytes();
+        if self.bytes > most {
+            // What takes several REQs shares none of them.
+            return false;
+        }
         let more = if let [one] = &candidate.filters[..] {
             let Some(own) = self.filters.iter_mut().find(|own| merges(own, one, crossing)) else { return false };
             // That it might ask for no more is looked at only where that decides.
