@@ -9,13 +9,14 @@
 mod rig;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
 use nostr_pool_core::*;
-use nostr_proto::{EventTemplate, Filter, Kind, Timestamp};
+use nostr_proto::{EventTemplate, Filter, Kind, RelayInfo, Timestamp};
 
-use rig::{Others, Rig, Signed, crowd, shared_crowd};
+use rig::{Others, Rig, Signed, crowd, shared_crowd, stranger, url};
 
 #[global_allocator]
 static ALLOC: AllocProfiler = AllocProfiler::system();
@@ -133,6 +134,53 @@ fn a_copy_for_each_of_so_many_subscriptions(bencher: Bencher<'_, '_>, n: usize) 
         })
         .input_counter(move |_| ItemsCount::new(n))
         .bench_local_refs(|(rig, frames)| frames.iter().for_each(|frame| rig.text(0, frame)));
+}
+
+/// So many subscriptions that share nothing, which wait for each other and are then asked for, at a relay that takes as many
+/// REQs: subscriptions a second.
+#[divan::bench(args = [10, 100, 1_000], sample_size = 1, sample_count = 10)]
+fn asking_for_so_many_that_share_nothing(bencher: Bencher<'_, '_>, n: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut rig = Rig::new(1);
+            let info =
+                RelayInfo::from_json(&format!("{{\"limitation\":{{\"max_subscriptions\":{}}}}}", n + 1)).unwrap();
+            rig.call(Call::RelayInfo { url: url(0), info: Box::new(info) });
+            rig.group = Group::AtLeast(Duration::from_secs(1));
+            for n in 0..n {
+                let kind = Kind::new(u16::try_from(1_000 + n).unwrap());
+                rig.subscribe(Filter::new().kind(kind).author(stranger(n)), &[0]);
+            }
+            rig
+        })
+        .input_counter(move |_| ItemsCount::new(n))
+        .bench_local_refs(|rig| {
+            while rig.asked < n {
+                assert!(rig.wait());
+            }
+        });
+}
+
+/// An event of 500 kB that has expired, for a REQ that so many subscriptions share, all of which ask for it: events a second.
+#[divan::bench(args = [1, 10, 1_000], sample_size = 1, sample_count = 10)]
+fn an_expired_event_for_so_many_that_share_a_req(bencher: Bencher<'_, '_>, n: usize) {
+    let template = EventTemplate::text_note("x".repeat(500_000), Timestamp::new(1_700_000_000));
+    let expired = Signed::new(template.expires_at(Timestamp::new(1)));
+    bencher
+        .with_inputs(|| {
+            let mut rig = Rig::new(1);
+            rig.group = Group::AtLeast(Duration::from_secs(1));
+            for _ in 0..n {
+                rig.subscribe(Filter::new().kind(Kind::TEXT_NOTE), &[0]);
+            }
+            while rig.asked == 0 {
+                assert!(rig.wait());
+            }
+            let frame = expired.frame(&rig.wire(0, 0));
+            (rig, frame)
+        })
+        .input_counter(|_| ItemsCount::new(1_usize))
+        .bench_local_refs(|(rig, frame)| rig.text(0, frame));
 }
 
 /// A count that so many relays are asked for, and answer: relays a second.

@@ -166,7 +166,9 @@ pub enum Call {
     /// `max_limit` is taken for whole; what waits to be published to a relay that takes no message as long is
     /// [`Rejection::TooLarge`](crate::Rejection::TooLarge), and
     /// [`Core::publish_warnings`](crate::Core::publish_warnings) tells what else speaks against an event. A
-    /// `max_message_length` below 1,024 bytes and counts above 100,000 are ignored: no relay means them.
+    /// `max_message_length` below 1,024 bytes and counts above 100,000 are ignored: no relay means them. Of a
+    /// `max_subid_length` of `n` characters, names outgrow it after 36 to the power of `n - 1` requests of the pool. What
+    /// was too much for the relay, as far as was known, is asked for again.
     RelayInfo {
         /// Whose.
         url: RelayUrl,

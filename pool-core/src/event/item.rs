@@ -39,9 +39,9 @@ pub enum Item {
     },
     /// Events may be missing, or a gap told earlier was closed.
     Gap(Gap),
-    /// A relay sent an event for this subscription that was dropped for its size or shape. It may be a newer version of
-    /// one that was delivered. Told once of each id, and of 16 ids per relay and generation of filters; all of them are
-    /// counted in [`RelayCounters::garbage`](crate::RelayCounters::garbage).
+    /// A relay sent an event for this subscription, or for others that share a REQ with it, that was dropped for its size or
+    /// shape. It may be a newer version of one that was delivered. Told once of each id, and of 16 ids per relay, REQ and
+    /// generation of filters; all of them are counted in [`RelayCounters::garbage`](crate::RelayCounters::garbage).
     Rejected {
         /// Which relay.
         relay: RelayUrl,

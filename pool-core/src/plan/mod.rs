@@ -229,9 +229,10 @@ impl Plan {
         self.more.push_back(part);
     }
 
-    /// Whether there is room for the next of that. For parts of live requests it is kept.
+    /// Whether there is room for the next of that. For parts of live requests it is kept, unless the relay takes less meanwhile.
     pub(crate) fn has_room_for_part(&self, limits: &Limits) -> bool {
-        self.more.front().is_some_and(|part| part.role == Role::Live || self.room(part.role, limits) > 0)
+        let kept = |part: &Part| part.role == Role::Live && self.running() < limits.reqs;
+        self.more.front().is_some_and(|part| kept(part) || self.room(part.role, limits) > 0)
     }
 
     pub(crate) fn next_part(&mut self) -> Option<Part> {

@@ -83,7 +83,7 @@ pub(crate) struct Rig {
     /// What nobody takes is kept.
     pub(crate) untaken: Vec<Item>,
     /// How subscriptions are grouped.
-    group: Group,
+    pub(crate) group: Group,
 }
 
 impl Rig {
