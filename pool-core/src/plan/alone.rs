@@ -1,4 +1,5 @@
-//! Which subscriptions share no REQ at a relay, because one that they shared was refused.
+//! Which subscriptions share no REQ at a relay, because one that they shared was refused; or, where one REQ runs at a time, because
+//! what they were answered together may have been cut short.
 //!
 //! | a subscription | shared REQ refused | own REQ answered |
 //! |---|---|---|
