@@ -62,6 +62,9 @@ impl Core {
             self.jobs.remove(&asked.ticket);
         }
         self.arm(TimerKey::Auth(ix), deadline);
+        if holds != held {
+            self.form_anew(ix);
+        }
         match change {
             Change::None => {}
             Change::Sign(event) => self.order_auth(ix, event),

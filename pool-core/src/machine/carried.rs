@@ -161,8 +161,8 @@ impl Core {
         }
     }
 
-    /// The requests of a REQ whose subscription asks for the event, the first of which counts it. Others cost nothing, unless
-    /// they are few.
+    /// The requests of a REQ whose subscription asks for the event, one of which counts it. Others cost nothing, unless they
+    /// are few.
     pub(super) fn sharing(&self, ix: RelayIx, Shared { name, excess }: Shared, event: &Event) -> Vec<Request> {
         let Some(relay) = self.relays.get(&ix) else { return Vec::new() };
         let members = relay.plan.members(name).unwrap_or_default();
@@ -180,12 +180,27 @@ impl Core {
             members.iter().filter(wants).eq(wanting.iter().copied()) || planted!(self.config, FiltersNotChecked),
             "the index finds whoever shares a REQ"
         );
-        let request = |(nth, &&Member { request: wire, sub, page }): (usize, &&Member)| {
+        let request = |&&Member { request: wire, sub, page }: &&Member| {
             // What several may have brought between them is no one's excess.
             let allowed = self.subs.get(&sub).and_then(|sub| sub.allowed(ix)).unwrap_or(0);
-            Request { name, wire, sub, page, frames: allowed.saturating_add(excess), counts: nth == 0 }
+            Request { name, wire, sub, page, frames: allowed.saturating_add(excess), counts: false }
         };
-        wanting.iter().enumerate().map(request).collect()
+        let mut requests: Vec<Request> = wanting.iter().map(request).collect();
+        // Its fate is that for the first that it is news to.
+        let news = |request: &Request| self.may_be_news(ix, request, event);
+        let counts = requests.iter().position(news).unwrap_or(0);
+        if let Some(request) = requests.get_mut(counts) {
+            request.counts = true;
+        }
+        requests
+    }
+
+    fn may_be_news(&self, ix: RelayIx, request: &Request, event: &Event) -> bool {
+        let (id, sub) = (event.id(), self.subs.get(&request.sub));
+        let not_for = |sub| self.dedup.facts(&id).is_some_and(|facts| self.is_not_for(sub, &facts));
+        !self.dedup.was_delivered(&id, request.sub)
+            && !self.is_excess(ix, *request, event.created_at())
+            && !sub.is_some_and(|sub| not_for(sub))
     }
 
     /// Those that the index leads to, and those of hidden subscriptions, which it does not know: they are last.

@@ -68,11 +68,19 @@ impl Core {
     ) -> Result<Option<(Vec<SubId>, usize)>, Instant> {
         let formed = self.relays.get_mut(&ix).and_then(|relay| relay.formed.as_mut());
         let mut formed = formed.map(|formed| core::mem::take(formed.of(role))).unwrap_or_default();
-        if formed.0.is_empty() {
+        let kept = !formed.0.is_empty();
+        if !kept {
             formed = self.form(ix, role, &limits)?;
         }
-        let Units(units, subs) = &mut formed;
-        let unit = match next_req(units, room, &limits, self.now.mono) {
+        let units = &mut formed.0;
+        let mut next = next_req(units, room, &limits, self.now.mono);
+        if kept && next.is_err() {
+            // Others may have waited behind these.
+            formed = self.form(ix, role, &limits)?;
+            next = next_req(&mut formed.0, room, &limits, self.now.mono);
+        }
+        let subs = &formed.1;
+        let unit = match next {
             Ok(unit) => unit,
             Err(soonest) => return soonest.map_or(Ok(None), Err),
         };

@@ -386,7 +386,7 @@ impl Core {
     }
 
     /// Whether an event that just came is more than the request asked for.
-    fn is_excess(&self, ix: RelayIx, request: Request, created_at: Timestamp) -> bool {
+    pub(super) fn is_excess(&self, ix: RelayIx, request: Request, created_at: Timestamp) -> bool {
         let leg = self.subs.get(&request.sub).and_then(|s| s.legs.get(&ix));
         leg.is_some_and(|(_, leg)| leg.is_excess(request.wire, request.frames, created_at))
     }

@@ -155,6 +155,13 @@ impl Core {
             }
             filters
         });
+        let mut parts = chunk::parts(filters, &limits).unwrap_or_default().into_iter();
+        let filters = parts.next().unwrap_or_default();
+        if let Some(relay) = self.relays.get_mut(&ix) {
+            for more in parts {
+                relay.plan.queue_more(Part { requests: part.requests.clone(), filters: Some(more), role: part.role });
+            }
+        }
         self.send_req(ix, socket, part.requests, &filters, part.role);
         true
     }
@@ -221,7 +228,7 @@ impl Core {
         let Some(relay) = self.relays.get(&ix) else { return false };
         if self.is_crowded(relay, &limits) {
             // It takes less than it was thought to: what lives there is packed, as soon as it may be.
-            let age = Age { now, patience: self.config.eose_deadline, turn: Duration::MAX };
+            let age = Age { now, patience: self.config.eose_deadline, turn: self.config.request_turn };
             let Some(members) = relay.plan.gives_way(Some(Size::default()), &limits, age) else { return false };
             return self.recall(ix, &members);
         }

@@ -111,13 +111,17 @@ impl Core {
     pub(super) fn relay_info(&mut self, url: &RelayUrl, info: &RelayInfo) -> Result<(), CallError> {
         let ix = *self.by_url.get(url).ok_or_else(|| CallError::UnknownRelay(url.clone()))?;
         let Some(relay) = self.relays.get_mut(&ix) else { return Ok(()) };
+        let before = relay.plan.budget.limits(&self.config);
         relay.plan.budget.stated(&info.limitation);
+        let grew = relay.plan.budget.limits(&self.config).exceed(&before);
         let max = relay.plan.budget.message();
         let open: Vec<PublishId> = relay.publishes.iter().copied().collect();
         for id in open {
             self.on_publish(id, |p, _, _, fx| p.limit(ix, max, fx));
         }
-        self.takes_more(ix);
+        if grew {
+            self.takes_more(ix);
+        }
         Ok(())
     }
 

@@ -81,7 +81,7 @@ impl Core {
     }
 
     /// Who waits, or for what, may have changed.
-    fn form_anew(&mut self, ix: RelayIx) {
+    pub(super) fn form_anew(&mut self, ix: RelayIx) {
         if let Some(relay) = self.relays.get_mut(&ix) {
             (relay.next_ask, relay.formed) = (None, None);
         }

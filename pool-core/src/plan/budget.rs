@@ -33,6 +33,11 @@ impl Limits {
         self.message.saturating_sub(32)
     }
 
+    /// Whether something that is too much for others may not be for these.
+    pub(crate) fn exceed(&self, others: &Self) -> bool {
+        self.reqs > others.reqs || self.filters > others.filters || self.message > others.message
+    }
+
     /// REQs that live subscriptions may take, and that everything else may: where there are two or more, neither takes the last
     /// one from the other.
     pub(crate) fn share(&self) -> usize {

@@ -229,6 +229,16 @@ impl Plan {
         self.more.push_back(part);
     }
 
+    /// One more than its requests count.
+    pub(crate) fn queue_more(&mut self, part: Part) {
+        for member in &part.requests {
+            if let Some(request) = self.requests.get_mut(&member.request) {
+                request.unsent += 1;
+            }
+        }
+        self.more.push_front(part);
+    }
+
     /// Whether there is room for the next of that. For parts of live requests it is kept, unless the relay takes less meanwhile.
     pub(crate) fn has_room_for_part(&self, limits: &Limits) -> bool {
         let kept = |part: &Part| part.role == Role::Live && self.running() < limits.reqs;

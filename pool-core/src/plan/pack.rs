@@ -129,7 +129,7 @@ impl Unit {
     fn join(&mut self, n: usize, candidate: &Candidate, bytes: usize, limits: &Limits) -> bool {
         let crossing = planted!(limits, CrossProductsMerged);
         let most = limits.filter_bytes();
-        if self.bytes > most {
+        if self.bytes > most || self.filters.len() > limits.filters {
             // What takes several REQs shares none of them.
             return false;
         }

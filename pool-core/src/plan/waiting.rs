@@ -77,7 +77,9 @@ impl Waiting {
         if let Some(place) = self.places.remove(&sub) {
             let queue = if place.live { &mut self.live } else { &mut self.passing };
             queue.remove(&place.nth);
-            self.long.remove(&sub);
+            if self.long.remove(&sub) {
+                self.rests = None;
+            }
             self.untold.remove(&sub);
         }
     }

@@ -374,6 +374,7 @@ impl Leg {
     pub(crate) fn reopen(&mut self) {
         if matches!(&self.state, State::Closed(reason) if !is_final(reason)) {
             self.refusals = 0;
+            self.too_much = false;
             self.state = State::Waiting(Why::Connection);
         }
     }

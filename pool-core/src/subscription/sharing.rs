@@ -83,7 +83,6 @@ impl Subscription {
     /// The relay may take more than it was thought to. Whether this is to be asked again.
     pub(crate) fn may_be_less_than_too_much(&mut self, relay: RelayIx, fx: &mut Effects) -> bool {
         let Some(leg) = self.leg(relay).filter(|leg| leg.too_much) else { return false };
-        leg.too_much = false;
         leg.reopen();
         let waits = matches!(leg.state, State::Waiting(_));
         if waits {

@@ -58,6 +58,11 @@ pub(crate) struct Bench {
     pub(crate) running: BTreeMap<SocketId, Vec<String>>,
     pub(crate) checks: Vec<(Ticket, Result<Proof, BadSignature>)>,
     pub(crate) items: BTreeMap<SubId, Vec<Item>>,
+    /// Whether the sinks take a frame only when [`Bench::take_one`] says so; and for whom one waits.
+    pub(crate) slow: bool,
+    pub(crate) untaken: Vec<SocketId>,
+    /// What the signer is to sign.
+    pub(crate) orders: Vec<Ticket>,
 }
 
 impl Bench {
@@ -76,6 +81,9 @@ impl Bench {
             running: BTreeMap::new(),
             checks: Vec::new(),
             items: BTreeMap::new(),
+            slow: false,
+            untaken: Vec::new(),
+            orders: Vec::new(),
         };
         for n in 0..relays {
             bench.call(Call::AddRelay { url: url(n), options: RelayOptions::default() });
@@ -152,8 +160,9 @@ impl Bench {
                             self.running.entry(socket).or_default().retain(|name| *name != wire);
                             self.closes.push((socket, wire));
                         }
-                        self.core.handle_input(Input::Sent { socket }, self.now());
+                        self.taken(socket);
                     }
+                    Command::SignAuth { ticket, .. } => self.orders.push(ticket),
                     Command::Verify { ticket, event } => self.checks.push((ticket, nostr_proto::verify(&event))),
                     _ => {}
                 }
@@ -167,6 +176,25 @@ impl Bench {
                 return;
             }
         }
+    }
+
+    fn taken(&mut self, socket: SocketId) {
+        if self.slow {
+            self.untaken.push(socket);
+        } else {
+            self.core.handle_input(Input::Sent { socket }, self.now());
+        }
+    }
+
+    /// A sink takes a frame; false: none waits.
+    pub(crate) fn take_one(&mut self) -> bool {
+        if self.untaken.is_empty() {
+            return false;
+        }
+        let socket = self.untaken.remove(0);
+        self.core.handle_input(Input::Sent { socket }, self.now());
+        self.drain();
+        true
     }
 
     fn repairs(&self) -> u64 {

@@ -189,3 +189,49 @@ fn whoever_is_answered_knows_before_its_request_makes_room() {
         |sub: &SubId| b.items[sub].iter().any(|item| matches!(item, Item::Leg { state: LegState::Live, .. }));
     assert!(subs.iter().all(was_live), "{:?}", reqs(&b));
 }
+
+/// Cut short, they are asked again, each for what it alone wants.
+#[test]
+fn no_request_has_more_filters_than_the_relay_takes_not_even_one_that_is_asked_again() {
+    let mut b = away();
+    says(&mut b, "{\"max_filters\":2,\"max_subscriptions\":8}");
+    let three = |n: u8| {
+        let filter = |kind: u16| Filter::new().author(keys(n).public_key()).kind(Kind::new(kind));
+        (1..4).map(filter).collect::<Vec<_>>()
+    };
+    let subs = [1, 2].map(|n| asks(&mut b, three(n), Group::Tick, Mode::Live));
+    let pairs = [3, 4].map(|n| asks(&mut b, three(n)[..2].to_vec(), Group::Tick, Mode::Live));
+    back(&mut b);
+    let (mut seen, before) = (0, b.requests.len());
+    while seen < b.requests.len() {
+        let name = name(&b, seen);
+        for n in 0..10 {
+            hears(&mut b, &format!("[\"EVENT\",\"{name}\",{}]", note(&format!("note {n}")).to_json()));
+        }
+        b.decide_all();
+        if seen == 0 {
+            says(&mut b, "{\"max_filters\":1,\"max_subscriptions\":8}");
+        }
+        eose(&mut b, seen);
+        seen += 1;
+    }
+    let most = |nth: usize| if nth < before { 2 } else { 1 };
+    let filters = |filters: &String| filters.matches("},{").count() + 1;
+    assert!(reqs(&b).iter().enumerate().all(|(n, req)| filters(req) <= most(n)), "{:#?}", reqs(&b));
+    b.pass(60);
+    (seen..b.requests.len()).for_each(|nth| eose(&mut b, nth));
+    assert!(subs.iter().chain(&pairs).all(|sub| !matches!(state(&b, *sub), LegState::Closed(_))));
+}
+
+#[test]
+fn the_same_document_again_changes_nothing() {
+    let mut b = away();
+    let document = "{\"max_message_length\":1024,\"max_subscriptions\":2}";
+    says(&mut b, document);
+    let authors: Vec<_> = (1..=40).map(|n| keys(n).public_key()).collect();
+    let sub = asks(&mut b, vec![Filter::new().authors(authors)], Group::Tick, Mode::Live);
+    back(&mut b);
+    let told = b.items[&sub].len();
+    says(&mut b, document);
+    assert_eq!(b.items[&sub].len(), told, "{:?}", b.items[&sub]);
+}

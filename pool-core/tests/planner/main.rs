@@ -9,4 +9,5 @@ mod again;
 mod bench;
 mod limits;
 mod sharing;
+mod slow;
 mod storm;

@@ -138,3 +138,34 @@ fn thousands_that_merge_have_their_answers() {
     let live = |sub: &&SubId| state(&b, **sub) == LegState::Live && b.events(**sub).len() == 1;
     assert_eq!(subs.iter().filter(live).count(), subs.len());
 }
+
+/// It is excess for whoever waits for its EOSE, and news for whoever has that.
+#[test]
+fn an_event_of_a_shared_request_is_counted_once() {
+    let mut b = away();
+    says(&mut b, "{\"max_subscriptions\":4,\"max_filters\":10}");
+    let limited = |n: u16| Filter::new().kind(Kind::new(n)).limit(1);
+    let ask = |b: &mut Bench, filter, history| {
+        let request = Subscribe { filters: vec![filter], history, ..Subscribe::default() };
+        b.call(Call::Subscribe(request));
+    };
+    ask(&mut b, limited(1), History::FirstLoad);
+    ask(&mut b, limited(1).author(keys(1).public_key()), History::All);
+    (3..9).for_each(|n| ask(&mut b, limited(n), History::FirstLoad));
+    back(&mut b);
+    let name = name(&b, 0);
+    let old = |n: i64| {
+        let template = EventTemplate::text_note(format!("{n}"), second(-100_000 - n));
+        template.unsigned(keys(1).public_key()).sign(&keys(1), [0; 32])
+    };
+    for n in 0..1_500 {
+        hears(&mut b, &format!("[\"EVENT\",\"{name}\",{}]", old(n).to_json()));
+        b.decide_all();
+        if n == 1_200 {
+            eose(&mut b, 0);
+        }
+    }
+    let (counters, stats) = (b.core.relay(&url(0)).unwrap().counters, b.core.stats());
+    assert!(counters.excess > 0 && stats.verified > 0);
+    assert_eq!(counters.events, stats.verified + counters.duplicates + counters.unmatched + counters.excess);
+}
