@@ -162,6 +162,7 @@ impl Bench {
                         }
                         self.taken(socket);
                     }
+                    Command::Ping { socket } => self.taken(socket),
                     Command::SignAuth { ticket, .. } => self.orders.push(ticket),
                     Command::Verify { ticket, event } => self.checks.push((ticket, nostr_proto::verify(&event))),
                     _ => {}
