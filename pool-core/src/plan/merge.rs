@@ -53,7 +53,7 @@ fn extend<T: Ord + Clone>(to: &mut SortedSet<T>, from: &SortedSet<T>) -> bool {
     const FEW: usize = 8;
     let before = to.len();
     if from.len() <= FEW {
-        for item in from.iter() {
+        for item in from {
             to.insert(item.clone());
         }
     } else {

@@ -124,7 +124,7 @@ struct Scene {
 
 impl Scene {
     fn new(reqs: usize, filters: usize, cap: usize) -> Self {
-        let of = |n: usize| event((n % 4) as u8, (n / 4 % 4) as u8, &format!("{n}"), n as i64 - 10_000);
+        let of = |n: u8| event(n % 4, n / 4 % 4, &format!("{n}"), i64::from(n) - 10_000);
         let mut scene = Self {
             b: away_with(Config { send_credits: 2, ..Config::default() }),
             most_reqs: reqs,
@@ -163,7 +163,7 @@ impl Scene {
             let message = ClientMessage::from_json(frame).unwrap();
             let ClientMessage::Req { subscription, filters } = message else { panic!("it is a REQ") };
             prop_assert!(filters.len() <= self.filters, "{} filters", filters.len());
-            self.running.insert(subscription.to_string(), filters.into());
+            self.running.insert(subscription.to_string(), filters);
             self.unanswered.push(subscription.to_string());
         }
         for (_, name) in self.b.closes.get(self.closed..).unwrap_or_default() {
