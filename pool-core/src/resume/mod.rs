@@ -36,6 +36,8 @@ mod dense;
 mod giving_up;
 mod ground;
 mod page;
+#[cfg(test)]
+mod script_tests;
 pub(crate) mod seconds;
 mod step;
 #[cfg(test)]
