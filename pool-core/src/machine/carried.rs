@@ -195,6 +195,7 @@ impl Core {
         requests
     }
 
+    /// Whether more than a look will be needed to say what becomes of an event for a request.
     fn may_be_news(&self, ix: RelayIx, request: &Request, event: &Event) -> bool {
         let (id, sub) = (event.id(), self.subs.get(&request.sub));
         let not_for = |sub| self.dedup.facts(&id).is_some_and(|facts| self.is_not_for(sub, &facts));

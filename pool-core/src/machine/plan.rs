@@ -155,7 +155,9 @@ impl Core {
             }
             filters
         });
-        let mut parts = chunk::parts(filters, &limits).unwrap_or_default().into_iter();
+        // What can't be cut as short as the relay says by now goes as it is: that is for the relay to refuse.
+        let parts = chunk::parts(filters.clone(), &limits).unwrap_or_else(|| alloc::vec![filters]);
+        let mut parts = parts.into_iter();
         let filters = parts.next().unwrap_or_default();
         if let Some(relay) = self.relays.get_mut(&ix) {
             for more in parts {
